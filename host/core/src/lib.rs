@@ -1,1 +1,24 @@
-//! placeholder
+//! What the whole house agrees on: names, digests, limits, manifests, configuration, error codes, receipts and the admin
+//! API's documents.
+//!
+//! Everything here is pure. No tokio, hyper or wasmtime, no files and no clocks: a value comes in, a value or an error
+//! that teaches goes out. That is why this crate may be named by every other, and why most of it is tested without any
+//! fixture.
+
+pub mod api;
+pub mod code;
+pub mod config;
+pub mod digest;
+pub mod limits;
+pub mod manifest;
+pub mod name;
+pub mod receipt;
+pub mod request_id;
+
+pub use code::{Code, Problem, Source};
+pub use digest::Digest;
+pub use limits::Limits;
+pub use manifest::Manifest;
+pub use name::FunctionName;
+pub use receipt::Receipt;
+pub use request_id::RequestId;

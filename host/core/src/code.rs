@@ -1,0 +1,187 @@
+//! The stable codes of everything that can go wrong, in one table.
+//!
+//! A [`Code`] says what happened and whose doing it was; it never says which HTTP status that is. The server alone turns
+//! codes into statuses. Codes are a contract: scripts and alerts match on them, so one is never renamed or given another
+//! meaning.
+
+use serde::Serialize;
+
+/// Whose doing a failure was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// Whoever sent the request can mend it.
+    Client,
+    /// Whoever wrote the function can mend it.
+    Guest,
+    /// Whoever runs the host can mend it.
+    Host,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal, $source:ident, $title:literal;)*) => {
+        /// What went wrong: a stable code, its source and its title.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $variant,)* }
+
+        impl Code {
+            /// Every code, in the table's order.
+            pub const ALL: &[Code] = &[$(Code::$variant,)*];
+
+            /// The code as scripts know it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $text,)* }
+            }
+
+            /// Whose doing it was.
+            pub const fn source(self) -> Source {
+                match self { $(Code::$variant => Source::$source,)* }
+            }
+
+            /// A short text, the same for every occurrence.
+            pub const fn title(self) -> &'static str {
+                match self { $(Code::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    // Calling a function.
+    /// The request target or its host cannot be understood.
+    RequestMalformed = "request.malformed", Client, "The request cannot be understood";
+    /// CONNECT, TRACE or an upgrade.
+    MethodNotSupported = "request.method_not_supported", Client, "This method is not served";
+    /// The body ended early or could not be read.
+    RequestBodyIncomplete = "request.body_incomplete", Client, "The request's body did not arrive whole";
+    /// The client went away before its answer was complete.
+    ClientGone = "request.client_gone", Client, "The client went away";
+    /// No function of that name.
+    FunctionNotFound = "function.not_found", Client, "There is no such function";
+    /// The function is there but cannot be loaded.
+    FunctionUnavailable = "function.unavailable", Host, "The function cannot be loaded";
+    /// All of the function's own places are taken.
+    LimitConcurrency = "limit.concurrency", Client, "The function is at its limit of concurrent requests";
+    /// The request's body is over the function's limit.
+    LimitRequestBody = "limit.request_body", Client, "The request's body is too large";
+    /// The response's body is over the function's limit.
+    LimitResponseBody = "limit.response_body", Guest, "The function's answer is too large";
+    /// The wall-clock limit ran out.
+    LimitWall = "limit.wall_ms", Guest, "The function did not answer in time";
+    /// The guest failed after it was refused memory.
+    LimitMemory = "limit.memory", Guest, "The function ran out of memory";
+    /// No instance became free in time.
+    HostBusy = "host.busy", Host, "The host has no free instance";
+    /// The host is shutting down.
+    HostDraining = "host.draining", Host, "The host is shutting down";
+    /// The guest's own verdict on its request.
+    GuestBadRequest = "guest.bad_request", Client, "The function could not understand the request";
+    /// The guest said that it failed.
+    GuestFailed = "guest.failed", Guest, "The function failed";
+    /// The guest returned without setting a response.
+    GuestNoResponse = "guest.no_response", Guest, "The function ended without an answer";
+    /// The guest's response is not valid HTTP.
+    GuestBadResponse = "guest.bad_response", Guest, "The function's answer is not valid HTTP";
+    /// The guest trapped.
+    Trap = "trap", Guest, "The function crashed";
+    /// The guest recursed too deeply.
+    TrapStackOverflow = "trap.stack_overflow", Guest, "The function recursed too deeply";
+    /// The guest called a part of an interface that this host does not have.
+    TrapNotOffered = "trap.not_offered", Guest, "The function asked for what this host does not offer";
+
+    // The admin API.
+    /// No token or a wrong one.
+    AuthRequired = "auth.required", Client, "A valid token is needed";
+    /// A path or method that the API does not have.
+    ApiNotFound = "api.not_found", Client, "The API has nothing here";
+    /// A query or header that cannot be read.
+    ApiMalformed = "api.malformed", Client, "The call cannot be understood";
+    /// Not a function's name.
+    NameInvalid = "name.invalid", Client, "This is not a function's name";
+    /// A manifest that cannot be read.
+    ManifestInvalid = "manifest.invalid", Client, "The manifest has a mistake";
+    /// Neither application/wasm nor multipart/form-data.
+    UploadContentType = "upload.content_type", Client, "An upload is application/wasm or multipart/form-data";
+    /// A compressed upload.
+    UploadContentEncoding = "upload.content_encoding", Client, "Uploads are not taken compressed";
+    /// An upload over the host's limit.
+    UploadTooLarge = "upload.too_large", Client, "The component is too large";
+    /// An upload that ended early, or without a component.
+    UploadIncomplete = "upload.incomplete", Client, "The upload did not arrive whole";
+    /// Bytes that are no valid component.
+    ComponentMalformed = "component.malformed", Client, "This is not a valid component";
+    /// Bytes that are not WebAssembly at all.
+    ComponentNotWasm = "component.not_wasm", Client, "This is not WebAssembly";
+    /// A core module.
+    ComponentCoreModule = "component.core_module", Client, "This is a core module, not a component";
+    /// Machine code, from wasmtime or another compiler.
+    ComponentPrecompiled = "component.precompiled", Client, "Compiled artifacts are not taken";
+    /// No export that the host can call.
+    ComponentNoHandler = "component.no_handler", Client, "The component exports nothing that can be called";
+    /// Imports that the host does not offer.
+    ComponentUnknownImport = "component.unknown_import", Client, "The component imports what this host does not offer";
+    /// More memory, tables or instances than a slot of the pool has.
+    ComponentTooLarge = "component.over_limits", Client, "The component asks for more than an instance may have";
+    /// The compiler failed or ran over its limits.
+    ComponentCompile = "component.compile", Client, "The component could not be compiled";
+    /// A fresh instance could not be made.
+    ComponentProbe = "component.probe", Client, "The component could not be instantiated";
+
+    // The host.
+    /// The data directory's disk is full.
+    StoreFull = "store.full", Host, "There is no room left to store this";
+    /// The data directory failed.
+    StoreFailed = "store.failed", Host, "The store failed";
+    /// A stored component is not what was stored.
+    StoreCorrupt = "store.corrupt", Host, "A stored component is damaged";
+    /// A fault in gust itself.
+    Internal = "internal", Host, "The host failed";
+}
+
+impl Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// A failure on its way to whoever has to know of it: what is told outside, and what is only logged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {detail}", code.as_str())]
+pub struct Problem {
+    /// What went wrong.
+    pub code: Code,
+    /// This occurrence, for the caller: what was wrong, where, what to do. Holds no secret and nothing of the host's inside.
+    pub detail: String,
+    /// This occurrence, for the log only.
+    pub internal: Option<String>,
+}
+
+impl Problem {
+    /// A problem with nothing to hide.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), internal: None }
+    }
+
+    /// Adds what only the log may know.
+    #[must_use]
+    pub fn with_internal(mut self, internal: impl Into<String>) -> Self {
+        self.internal = Some(internal.into());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_well_formed() {
+        let texts: HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(texts.len(), Code::ALL.len());
+        for text in texts {
+            assert!(text.bytes().all(|b| b.is_ascii_lowercase() || b == b'.' || b == b'_'), "{text}");
+        }
+    }
+}
