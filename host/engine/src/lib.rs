@@ -1,1 +1,31 @@
-//! placeholder
+//! The only crate that names wasmtime: components in, answers out.
+//!
+//! A component is [inspected and compiled](compile) once, its artifact kept by an [`ArtifactCache`], and loaded as a
+//! [`Function`]. Each request takes a [`Lease`] of it (an instance in exactly the state that instantiation left, used for
+//! one request) and [calls](Lease::call) it. How the instance came to be is this crate's own affair.
+
+mod artifact;
+mod body;
+mod call;
+mod compile;
+mod engine;
+mod failure;
+mod function;
+mod host;
+mod interfaces;
+mod lease;
+mod memory;
+mod output;
+mod settings;
+mod ticker;
+
+pub use artifact::ArtifactCache;
+pub use body::GuestBody;
+pub use call::Scheme;
+pub use compile::{Compiled, Inspection, compile};
+pub use engine::Engine;
+pub use failure::{Failure, Usage};
+pub use function::{Function, FunctionConfig};
+pub use lease::{Invocation, Lease, LeaseTiming};
+pub use output::{OutputSink, OutputStream};
+pub use settings::{Reset, Settings};

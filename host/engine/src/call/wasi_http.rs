@@ -1,0 +1,147 @@
+//! A call through `wasi:http/incoming-handler` 0.2: bodies stream both ways.
+//!
+//! Nothing is spawned. The guest is a future that the connection's own task polls: here until the response has a head,
+//! then each time a piece of the body is wanted. So a client that goes away takes its guest along, and a slow reader
+//! slows its guest.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use gust_core::{Code, Problem};
+use http_body::Body;
+use http_body_util::BodyExt as _;
+use tokio::{
+    sync::oneshot,
+    time::{self, Instant},
+};
+use wasmtime::Store;
+use wasmtime_wasi_http::{
+    Error, WasiHttpView as _,
+    p2::{
+        bindings::{
+            Proxy,
+            http::types::{self, ErrorCode},
+        },
+        body::HyperOutgoingBody,
+    },
+};
+
+use super::{Scheme, head};
+use crate::{
+    body::GuestBody,
+    failure::{self, Failure, Usage},
+    host::Host,
+    lease::{Instance, Lease},
+};
+
+/// A guest at work: ready when it has returned, with what it used.
+pub(crate) type Running = Pin<Box<dyn Future<Output = Result<Usage, Failure>> + Send>>;
+
+/// What a guest gives to `response-outparam.set`.
+type Answer = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
+
+/// Calls a `wasi:http` instance.
+pub(super) async fn call<B>(
+    lease: Lease,
+    request: http::Request<B>,
+    scheme: Scheme,
+) -> Result<http::Response<GuestBody>, Failure>
+where
+    B: Body<Data = Bytes, Error = Problem> + Send + 'static,
+{
+    let Lease { store, callee, deadline, response_bytes_max, .. } = lease;
+    let Instance::WasiHttp(proxy) = callee else {
+        let problem = Problem::new(Code::Internal, "an instance was called through another's export");
+        return Err(Failure::new(problem, &store.data().memory));
+    };
+    let (answer_sender, mut answer) = oneshot::channel();
+    let request = request.map(|body| body.map_err(to_wasi));
+    let running = run(store, proxy, request, scheme, answer_sender, deadline);
+    let mut running = Some(Box::pin(running) as Running);
+    let mut usage = Usage::default();
+    let answer = poll_fn(|cx| poll_head(cx, &mut running, &mut answer, &mut usage)).await?;
+    let failed = |problem| Failure { problem, usage };
+    match answer {
+        Ok(response) => {
+            let (mut parts, body) = response.into_parts();
+            head::status(parts.status.as_u16()).map_err(failed)?;
+            head::tidy(&mut parts.headers, body.size_hint().exact()).map_err(failed)?;
+            Ok(http::Response::from_parts(parts, GuestBody::streamed(body, running, response_bytes_max, usage)))
+        }
+        Err(code) => {
+            let problem = Problem::new(Code::GuestFailed, format!("it answered with the error {code:?}"));
+            Err(failed(problem))
+        }
+    }
+}
+
+/// The guest's whole life, from the call to its return.
+async fn run<B>(
+    mut store: Store<Host>,
+    proxy: Proxy,
+    request: http::Request<B>,
+    scheme: Scheme,
+    answer: oneshot::Sender<Answer>,
+    deadline: Instant,
+) -> Result<Usage, Failure>
+where
+    B: Body<Data = Bytes, Error = Error> + Send + 'static,
+{
+    let called = time::timeout_at(deadline, async {
+        let scheme = match scheme {
+            Scheme::Http => types::Scheme::Http,
+            Scheme::Https => types::Scheme::Https,
+        };
+        let request = store.data_mut().http().new_incoming_request(scheme, request)?;
+        let outparam = store.data_mut().http().new_response_outparam(answer)?;
+        proxy.wasi_http_incoming_handler().call_handle(&mut store, request, outparam).await
+    });
+    let returned = called.await;
+    let memory = &store.data().memory;
+    match returned {
+        Ok(Ok(())) => Ok(Usage { memory_bytes_peak: memory.bytes_peak() }),
+        Ok(Err(error)) => Err(Failure::new(failure::of_guest(&error, memory), memory)),
+        Err(_) => Err(Failure::new(failure::timed_out(), memory)),
+    }
+}
+
+/// Runs the guest until it has answered or is over.
+fn poll_head(
+    cx: &mut Context<'_>,
+    running: &mut Option<Running>,
+    answer: &mut oneshot::Receiver<Answer>,
+    usage: &mut Usage,
+) -> Poll<Result<Answer, Failure>> {
+    if let Some(guest) = running {
+        match guest.as_mut().poll(cx) {
+            Poll::Ready(Ok(used)) => {
+                *running = None;
+                *usage = used;
+            }
+            Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
+            Poll::Pending => {}
+        }
+    }
+    match Pin::new(answer).poll(cx) {
+        Poll::Ready(Ok(answer)) => Poll::Ready(Ok(answer)),
+        // The sender is gone without an answer: the guest dropped its outparam or has returned.
+        Poll::Ready(Err(_)) => {
+            let problem = Problem::new(Code::GuestNoResponse, "it never set a response");
+            Poll::Ready(Err(Failure { problem, usage: *usage }))
+        }
+        Poll::Pending => Poll::Pending,
+    }
+}
+
+/// What a guest is told of a request's body that did not arrive.
+fn to_wasi(problem: Problem) -> Error {
+    match problem.code {
+        Code::LimitRequestBody => Error::HttpRequestBodySize(None),
+        Code::RequestBodyIncomplete => Error::ConnectionTerminated,
+        _ => Error::InternalError(Some(problem.detail)),
+    }
+}

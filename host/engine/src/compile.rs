@@ -1,0 +1,174 @@
+//! From an upload to machine code: what the component is, whether this host can run it, and its artifact.
+//!
+//! Uploads are hostile and compiling is the most that a host does with one, so the server calls [`compile`] in a process
+//! of its own, which it can kill.
+
+use gust_core::{Code, Problem, api::World};
+use serde::{Deserialize, Serialize};
+use wasmtime::component::{Component, types::ComponentItem};
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+
+use crate::{interfaces, interfaces::function::TypedPre, settings};
+
+/// What begins every WebAssembly binary.
+const WASM_MAGIC: &[u8] = b"\0asm";
+
+/// The version and layer fields of a component, after the magic (WebAssembly/component-model, `design/mvp/Binary.md`).
+const COMPONENT_LAYER: &[u8] = &[0x0d, 0, 1, 0];
+
+/// The same of a core module.
+const CORE_MODULE_LAYER: &[u8] = &[1, 0, 0, 0];
+
+/// The most imports or exports that an error lists.
+const LISTED_MAX: usize = 20;
+
+/// What a component is, found once at its deploy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// The export that requests go through.
+    pub world: World,
+    /// What it imports, as `wasi:io/streams@0.2.6`.
+    pub imports: Vec<String>,
+}
+
+/// A component that can be run here.
+pub struct Compiled {
+    /// What it is.
+    pub inspection: Inspection,
+    /// Machine code, for an [`ArtifactCache`](crate::ArtifactCache) and nothing else.
+    pub artifact: Vec<u8>,
+}
+
+/// Inspects and compiles `bytes`. Takes as long and as much memory as the component makes it.
+pub fn compile(bytes: &[u8]) -> Result<Compiled, Problem> {
+    must_be_component(bytes)?;
+    let internal = |error: wasmtime::Error| {
+        Problem::new(Code::Internal, "the compiler could not be set up").with_internal(format!("{error:#}"))
+    };
+    let engine = wasmtime::Engine::new(&settings::compiling()).map_err(internal)?;
+    let component = Component::from_binary(&engine, bytes)
+        .map_err(|error| Problem::new(Code::ComponentMalformed, format!("{error:#}")))?;
+    let inspection = inspect(&engine, &component)?;
+    let artifact = component.serialize().map_err(internal)?;
+    Ok(Compiled { inspection, artifact })
+}
+
+/// Tells apart what people upload by mistake.
+fn must_be_component(bytes: &[u8]) -> Result<(), Problem> {
+    let problem = |code, detail: &str| Err(Problem::new(code, detail));
+    let Some(rest) = bytes.strip_prefix(WASM_MAGIC) else {
+        return match bytes {
+            [] => problem(Code::UploadIncomplete, "the component is empty"),
+            [0x7f, b'E', b'L', b'F', ..] => problem(
+                Code::ComponentPrecompiled,
+                "this is machine code (an ELF file); upload the component that it was made from, and this host compiles it",
+            ),
+            [b'(', ..] => problem(Code::ComponentNotWasm, "this is the text format; upload the binary format"),
+            _ => problem(Code::ComponentNotWasm, "it does not begin with the bytes 00 61 73 6d; build with `gust build`"),
+        };
+    };
+    match rest.get(..4) {
+        Some(COMPONENT_LAYER) => Ok(()),
+        Some(CORE_MODULE_LAYER) => problem(
+            Code::ComponentCoreModule,
+            "it carries no component types; build for the target wasm32-wasip2, or with `gust build`",
+        ),
+        Some(_) => problem(Code::ComponentMalformed, "it is of a version of WebAssembly that is not known"),
+        None => problem(Code::ComponentMalformed, "it ends within its first 8 bytes"),
+    }
+}
+
+fn inspect(engine: &wasmtime::Engine, component: &Component) -> Result<Inspection, Problem> {
+    let ty = component.component_type();
+    let imports: Vec<String> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
+    let unmet: Vec<String> = ty
+        .imports(engine)
+        .filter(|(name, import)| {
+            let is_type = matches!(import.ty, ComponentItem::Type(_) | ComponentItem::Resource(_));
+            !is_type && !interfaces::is_offered(name)
+        })
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    if !unmet.is_empty() {
+        let detail = format!("it imports {}, which this host does not offer", list(&unmet));
+        return Err(Problem::new(Code::ComponentUnknownImport, detail));
+    }
+    let linker = interfaces::linker(engine).map_err(|error| unlinkable(&error))?;
+    let pre = linker.instantiate_pre(component).map_err(|error| unlinkable(&error))?;
+    let world = match (TypedPre::new(pre.clone()), ProxyPre::new(pre)) {
+        (Ok(_), _) => World::Typed,
+        (Err(_), Ok(_)) => World::WasiHttp,
+        (Err(typed), Err(http)) => {
+            let exports: Vec<String> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
+            return Err(no_handler(&exports, &typed, &http));
+        }
+    };
+    Ok(Inspection { world, imports })
+}
+
+fn unlinkable(error: &wasmtime::Error) -> Problem {
+    Problem::new(Code::ComponentUnknownImport, format!("an import does not fit what this host offers: {error:#}"))
+}
+
+fn no_handler(exports: &[String], typed: &wasmtime::Error, http: &wasmtime::Error) -> Problem {
+    let why = if exports.iter().any(|name| name.starts_with(World::Typed.as_str())) {
+        format!("its {} does not fit: {typed:#}", World::Typed.as_str())
+    } else if exports.iter().any(|name| name.starts_with(World::WasiHttp.as_str())) {
+        format!("its {} does not fit: {http:#}", World::WasiHttp.as_str())
+    } else {
+        format!("it exports {}", list(exports))
+    };
+    let detail =
+        format!("{why}; a function exports {} or {} 0.2", World::Typed.as_str(), World::WasiHttp.as_str());
+    Problem::new(Code::ComponentNoHandler, detail)
+}
+
+/// Names for an error, never without end.
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
+    let shown: Vec<String> = names.iter().take(LISTED_MAX).map(|name| name.chars().take(120).collect()).collect();
+    let more = names.len().saturating_sub(LISTED_MAX);
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code_of(bytes: &[u8]) -> Code {
+        compile(bytes).err().expect("must be refused").code
+    }
+
+    #[test]
+    fn what_people_upload_by_mistake_is_told_apart() {
+        assert_eq!(code_of(b""), Code::UploadIncomplete);
+        assert_eq!(code_of(b"\x7fELF\x02\x01\x01"), Code::ComponentPrecompiled);
+        assert_eq!(code_of(b"(component)"), Code::ComponentNotWasm);
+        assert_eq!(code_of(b"#!/bin/sh"), Code::ComponentNotWasm);
+        assert_eq!(code_of(b"\0asm"), Code::ComponentMalformed);
+        assert_eq!(code_of(b"\0asm\x09\0\0\0"), Code::ComponentMalformed);
+        assert_eq!(code_of(&wat::parse_str("(module)").unwrap()), Code::ComponentCoreModule);
+        assert_eq!(code_of(&wat::parse_str("(component)").unwrap()), Code::ComponentNoHandler);
+    }
+
+    #[test]
+    fn an_artifact_of_this_very_engine_is_refused() {
+        let engine = wasmtime::Engine::new(&settings::compiling()).unwrap();
+        let artifact = engine.precompile_component(&wat::parse_str("(component)").unwrap()).unwrap();
+        assert_eq!(code_of(&artifact), Code::ComponentPrecompiled);
+    }
+
+    #[test]
+    fn every_import_that_is_not_offered_is_named() {
+        let component = r#"(component
+            (import "wasi:keyvalue/store@0.2.0-draft" (instance))
+            (import "acme:tools/saw" (instance))
+            (import "wasi:io/error@0.2.0" (instance)))"#;
+        let problem = compile(&wat::parse_str(component).unwrap()).err().unwrap();
+        assert_eq!(problem.code, Code::ComponentUnknownImport);
+        assert!(problem.detail.contains("wasi:keyvalue/store@0.2.0-draft, acme:tools/saw"), "{problem}");
+        assert!(!problem.detail.contains("wasi:io"), "{problem}");
+    }
+}

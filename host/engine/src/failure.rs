@@ -1,0 +1,72 @@
+//! Why a request was not answered by its guest: wasmtime's errors in the words of the whole house.
+
+use gust_core::{Code, Problem};
+use wasmtime::{PoolConcurrencyLimitError, Trap};
+use wasmtime_wasi::I32Exit;
+
+use crate::memory::MemoryBudget;
+
+/// What an instance used, known when it is gone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The most that its memories and tables had together, in bytes.
+    pub memory_bytes_peak: u64,
+}
+
+/// A request that its guest did not answer, and what it used all the same.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub problem: Problem,
+    /// What the instance used.
+    pub usage: Usage,
+}
+
+impl Failure {
+    /// A failure with what the instance of `memory` used.
+    pub(crate) fn new(problem: Problem, memory: &MemoryBudget) -> Self {
+        Self { problem, usage: Usage { memory_bytes_peak: memory.bytes_peak() } }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.problem.fmt(f)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The wall-clock limit ran out.
+pub(crate) fn timed_out() -> Problem {
+    Problem::new(Code::LimitWall, "it ran for longer than its limit wall_ms allows")
+}
+
+/// What an error of instantiation or of a call means. Its backtrace is for the log only.
+pub(crate) fn of_guest(error: &wasmtime::Error, memory: &MemoryBudget) -> Problem {
+    let (code, detail) = if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        (Code::GuestNoResponse, format!("it ended itself with exit status {}", exit.0))
+    } else if let Some(trap) = error.downcast_ref::<Trap>() {
+        of_trap(*trap, memory)
+    } else if error.is::<PoolConcurrencyLimitError>() {
+        (Code::HostBusy, "all instances are in use; try again in a moment".to_owned())
+    } else if memory.was_refused() {
+        out_of_memory()
+    } else {
+        (Code::Trap, "its log has the cause".to_owned())
+    };
+    Problem::new(code, detail).with_internal(format!("{error:?}"))
+}
+
+fn of_trap(trap: Trap, memory: &MemoryBudget) -> (Code, String) {
+    match trap {
+        Trap::StackOverflow => (Code::TrapStackOverflow, "it needed more stack than there is".to_owned()),
+        // Programs abort when an allocation fails.
+        _ if memory.was_refused() => out_of_memory(),
+        trap => (Code::Trap, format!("it trapped: {trap}")),
+    }
+}
+
+fn out_of_memory() -> (Code, String) {
+    (Code::LimitMemory, "it asked for more memory than its limit memory_mib allows".to_owned())
+}

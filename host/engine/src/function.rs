@@ -1,0 +1,86 @@
+//! A loaded component, ready to be instantiated, with the terms on which its requests run.
+
+use std::sync::Arc;
+
+use gust_core::{Code, Limits, Problem, RequestId, api::World};
+use tokio::time::Instant;
+use wasmtime::component::Component;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+
+use crate::{
+    Engine,
+    host::{Host, Terms},
+    interfaces::function::TypedPre,
+    lease::{Invocation, Lease, LeaseTiming},
+    output::OutputSink,
+};
+
+/// What a function's owner decided about it.
+pub struct FunctionConfig {
+    /// The limits of each invocation.
+    pub limits: Limits,
+    /// The environment that the guest sees.
+    pub env: Vec<(String, String)>,
+    /// Where what it prints goes.
+    pub sink: Arc<dyn OutputSink>,
+}
+
+/// A component that is loaded and linked. Cheap to clone.
+#[derive(Clone)]
+pub struct Function {
+    pub(crate) engine: Engine,
+    pub(crate) callee: Callee,
+    pub(crate) terms: Arc<Terms>,
+}
+
+/// The export that requests go through, resolved once.
+#[derive(Clone)]
+pub(crate) enum Callee {
+    Typed(TypedPre<Host>),
+    WasiHttp(ProxyPre<Host>),
+}
+
+impl Function {
+    /// Links `component`, as it came from an [`ArtifactCache`](crate::ArtifactCache).
+    pub(crate) fn link(engine: &Engine, component: &Component, config: FunctionConfig) -> Result<Self, Problem> {
+        let refused = |error: wasmtime::Error| {
+            let detail = format!("the component cannot be linked: {error:#}");
+            Problem::new(Code::ComponentUnknownImport, detail)
+        };
+        let pre = engine.linker().instantiate_pre(component).map_err(refused)?;
+        let callee = match TypedPre::new(pre.clone()) {
+            Ok(typed) => Callee::Typed(typed),
+            Err(_) => Callee::WasiHttp(ProxyPre::new(pre).map_err(refused)?),
+        };
+        let terms = Terms {
+            env: config.env,
+            log_bytes_max: config.limits.log_bytes(),
+            memory_bytes_max: config.limits.memory_bytes(),
+            request_bytes_max: config.limits.request_body_bytes(),
+            response_bytes_max: config.limits.response_body_bytes(),
+            sink: config.sink,
+        };
+        Ok(Self { engine: engine.clone(), callee, terms: Arc::new(terms) })
+    }
+
+    /// The export that requests go through.
+    pub fn world(&self) -> World {
+        match self.callee {
+            Callee::Typed(_) => World::Typed,
+            Callee::WasiHttp(_) => World::WasiHttp,
+        }
+    }
+
+    /// Makes a pristine instance and drops it again: a component whose start code fails is found at its deploy.
+    pub async fn probe(&self, deadline: Instant) -> Result<LeaseTiming, Problem> {
+        let invocation = Invocation { request_id: RequestId::from_random(0), deadline };
+        match Lease::take(self, invocation).await {
+            Ok(lease) => Ok(lease.timing()),
+            Err(failure) => {
+                let Problem { code, detail, internal } = failure.problem;
+                let detail = format!("making an instance failed ({}): {detail}", code.as_str());
+                Err(Problem { code: Code::ComponentProbe, detail, internal })
+            }
+        }
+    }
+}

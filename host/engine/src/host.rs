@@ -1,0 +1,125 @@
+//! What the host holds for one instance: the store's data.
+//!
+//! Most requests ask for nothing that WASI has, so what costs something to make (random number generators, the
+//! environment, standard streams) is made when a guest first asks.
+
+use std::sync::Arc;
+
+use gust_core::RequestId;
+use tokio::sync::OwnedSemaphorePermit;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::{
+    interfaces::http::Hooks,
+    memory::MemoryBudget,
+    output::{Output, OutputSink, OutputStream},
+};
+
+/// The most handles that a guest may hold.
+const RESOURCES_MAX: usize = 10_000;
+
+/// The most random bytes that a guest gets in one call.
+const RANDOM_BYTES_MAX: u64 = 1 << 20;
+
+/// The most bytes of one set of header fields, as they are kept in memory.
+const FIELDS_BYTES_MAX: usize = 128 << 10;
+
+/// What stays the same from one request of a function to the next.
+pub(crate) struct Terms {
+    /// The environment that the guest sees.
+    pub(crate) env: Vec<(String, String)>,
+    /// What it may print in one request, in bytes.
+    pub(crate) log_bytes_max: u64,
+    /// All its memories and tables together, in bytes.
+    pub(crate) memory_bytes_max: u64,
+    /// The body of its response, in bytes.
+    pub(crate) response_bytes_max: u64,
+    /// The body of its request, in bytes.
+    pub(crate) request_bytes_max: u64,
+    /// Where its lines go.
+    pub(crate) sink: Arc<dyn OutputSink>,
+}
+
+/// The data of one store.
+pub(crate) struct Host {
+    terms: Arc<Terms>,
+    request_id: RequestId,
+    table: ResourceTable,
+    http: WasiHttpCtx,
+    hooks: Hooks,
+    wasi: Option<Box<Wasi>>,
+    pub(crate) memory: MemoryBudget,
+    /// Given back with the store, so never before the instance is gone.
+    _slot: OwnedSemaphorePermit,
+}
+
+struct Wasi {
+    ctx: WasiCtx,
+    output: Output,
+}
+
+impl Host {
+    pub(crate) fn new(terms: &Arc<Terms>, request_id: RequestId, slot: OwnedSemaphorePermit) -> Self {
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELDS_BYTES_MAX);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES_MAX);
+        Self {
+            terms: terms.clone(),
+            request_id,
+            table,
+            http,
+            hooks: Hooks,
+            wasi: None,
+            memory: MemoryBudget::new(terms.memory_bytes_max),
+            _slot: slot,
+        }
+    }
+
+    /// Adds a line of the host's own to the guest's log.
+    pub(crate) fn note(&mut self, text: &str) {
+        self.wasi().output.note(text);
+    }
+
+    fn wasi(&mut self) -> &mut Wasi {
+        self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.terms, self.request_id)))
+    }
+}
+
+impl Wasi {
+    /// A context that reaches nothing: no files, no sockets, no names.
+    fn new(terms: &Terms, request_id: RequestId) -> Self {
+        let output = Output::new(request_id, terms.sink.clone(), terms.log_bytes_max);
+        let ctx = WasiCtx::builder()
+            .envs(&terms.env)
+            .stdout(output.stream(OutputStream::Stdout))
+            .stderr(output.stream(OutputStream::Stderr))
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .max_random_size(RANDOM_BYTES_MAX)
+            .build();
+        Self { ctx, output }
+    }
+}
+
+impl wasmtime_wasi_io::IoView for Host {
+    fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.terms, self.request_id)));
+        WasiCtxView { ctx: &mut wasi.ctx, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Host {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
+    }
+}

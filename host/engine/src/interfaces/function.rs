@@ -1,0 +1,17 @@
+//! `gust:function/handler`: the typed world, bound so that a request is lent to the guest and never copied on this side.
+
+mod bindings {
+    #![expect(missing_docs, clippy::indexing_slicing, reason = "generated from wit/function.wit")]
+
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "function",
+        exports: { default: async },
+        ownership: Borrowing { duplicate_if_necessary: true },
+    });
+}
+
+pub(crate) use bindings::{
+    Function as Typed, FunctionPre as TypedPre,
+    exports::gust::function::handler::{Error, Request, Response},
+};

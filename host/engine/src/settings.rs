@@ -1,0 +1,109 @@
+//! How wasmtime is set up, and why.
+//!
+//! Two configurations come from here. [`compiling`] holds all that shapes machine code, so that an artifact made by one
+//! process loads in another. [`serving`] adds the pool. Every value was measured: `docs/performance.md` has the figures.
+
+use std::fs;
+
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmFeatures};
+
+/// Bytes of a memory that stay mapped in a free slot, to be put back by copying rather than by faulting in anew.
+const MEMORY_KEEP_RESIDENT_BYTES: usize = 1 << 20;
+
+/// The same for a table.
+const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
+
+/// Core instances that a slot allows for. What wit-component writes has three to five: the program, its adapters, a shim
+/// and its fix-up.
+const CORE_INSTANCES_PER_SLOT: u32 = 5;
+
+/// Tables that a slot allows for: the program's and the shim's, and one of an adapter's.
+const TABLES_PER_SLOT: u32 = 3;
+
+/// The most core instances, tables and memories that one component may have.
+const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 64;
+const TABLES_PER_COMPONENT_MAX: u32 = 32;
+const MEMORIES_PER_COMPONENT_MAX: u32 = 8;
+
+/// The most elements of one table.
+const TABLE_ELEMENTS_MAX: usize = 100_000;
+
+/// What the host decides about its pool.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Instances alive at the same time.
+    pub instances_max: u32,
+    /// The largest memory that an instance may have, in bytes: the size of a slot. It is address space, not memory in use.
+    pub memory_bytes_max: u64,
+    /// The longest that a request waits for a free slot, in milliseconds.
+    pub queue_ms: u32,
+}
+
+/// How a slot is made pristine for the next instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reset {
+    /// The kernel names the pages that were written (`PAGEMAP_SCAN`, Linux 6.7 and later) and only those are put back.
+    PageScan,
+    /// All of the slot's pages are given back to the kernel.
+    Discard {
+        /// Why not the scan, for the operator.
+        why: &'static str,
+    },
+}
+
+impl Reset {
+    /// The best way that this machine allows.
+    ///
+    /// The scan passes over pages that were swapped out (bytecodealliance/wasmtime#14357), so it is used only where
+    /// nothing can be.
+    pub fn choose() -> Self {
+        if !PoolingAllocationConfig::is_pagemap_scan_available() {
+            return Self::Discard { why: "the kernel has no PAGEMAP_SCAN: Linux 6.7 or later has it" };
+        }
+        match fs::read_to_string("/proc/swaps") {
+            Ok(swaps) if swaps.lines().nth(1).is_none() => Self::PageScan,
+            Ok(_) => Self::Discard { why: "swap is on, and a page that was swapped out would not be reset: swapoff -a" },
+            Err(_) => Self::Discard { why: "/proc/swaps cannot be read, so swap may be on" },
+        }
+    }
+}
+
+/// All that shapes machine code.
+pub(crate) fn compiling() -> Config {
+    let mut config = Config::new();
+    config
+        // Only WASI 0.3 needs it, and every typed call pays for it.
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .native_unwind_info(false)
+        // The default, said because instances of different functions stand side by side in one address space.
+        .signals_based_traps(true);
+    config.wasm_features(WasmFeatures::THREADS | WasmFeatures::MEMORY64, false);
+    config
+}
+
+/// What [`compiling`] says, and the pool.
+pub(crate) fn serving(settings: &Settings, reset: &Reset) -> Config {
+    let slots = settings.instances_max;
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(slots)
+        .total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_SLOT))
+        .total_memories(slots)
+        .total_tables(slots.saturating_mul(TABLES_PER_SLOT))
+        .total_stacks(slots)
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT_MAX)
+        .max_tables_per_component(TABLES_PER_COMPONENT_MAX)
+        .max_memories_per_component(MEMORIES_PER_COMPONENT_MAX)
+        .max_memory_size(usize::try_from(settings.memory_bytes_max).unwrap_or(usize::MAX))
+        .table_elements(TABLE_ELEMENTS_MAX)
+        // All of them: a slot that was used is the quickest to use again.
+        .max_unused_warm_slots(slots);
+    if *reset == Reset::PageScan {
+        pool.pagemap_scan(Enabled::Yes)
+            .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT_BYTES)
+            .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES);
+    }
+    let mut config = compiling();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}
