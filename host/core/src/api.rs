@@ -17,8 +17,8 @@ pub struct FunctionInfo {
     pub digest: Digest,
     /// The size of its component, in bytes.
     pub size_bytes: u64,
-    /// The export that requests go through.
-    pub world: World,
+    /// The export that requests go through; none where the component cannot be loaded.
+    pub world: Option<World>,
     /// What the component imports, as `wasi:io/streams@0.2.6`.
     pub imports: Vec<String>,
     /// The limits in force.

@@ -1,1 +1,189 @@
-//! placeholder
+//! The host's configuration, twice: as written in flags, environment and file ([`RawConfig`]), and as usable
+//! ([`HostConfig`]). Flags win over the environment, the environment over the file, the file over the defaults.
+//!
+//! The table below is the one place where a setting lives: its key in `gust-host.toml`, its environment variable
+//! (`GUST_` and the key in capitals), its default and what it means.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::Deserialize;
+
+use crate::manifest::line_and_column;
+
+/// A setting as told to people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// Its key in the file.
+    pub key: &'static str,
+    /// Its default, as text.
+    pub default: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// A configuration that cannot be used. The message names the source, the key and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $key:ident: $type:ty = $default:literal;)*) => {
+        /// The configuration as one source wrote it: what it does not mention is none.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct RawConfig { $($(#[doc = $doc])+ pub $key: Option<$type>,)* }
+
+        /// The configuration in force.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct HostConfig { $($(#[doc = $doc])+ pub $key: $type,)* }
+
+        /// Every setting.
+        pub const SETTINGS: &[Setting] =
+            &[$(Setting { key: stringify!($key), default: $default, doc: concat!($($doc),+) },)*];
+
+        impl RawConfig {
+            /// From environment variables. Others than the settings' are passed over.
+            pub fn from_env(variables: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+                let mut raw = Self::default();
+                for (name, value) in variables {
+                    let Some(key) = name.strip_prefix("GUST_").map(str::to_ascii_lowercase) else { continue };
+                    match key.as_str() {
+                        $(stringify!($key) => raw.$key = Some(parse(&name, &value)?),)*
+                        _ => {}
+                    }
+                }
+                Ok(raw)
+            }
+
+            /// What this source says, else what `other` says.
+            #[must_use]
+            pub fn or(self, other: Self) -> Self {
+                Self { $($key: self.$key.or(other.$key),)* }
+            }
+        }
+
+        impl TryFrom<RawConfig> for HostConfig {
+            type Error = ConfigError;
+
+            fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
+                let config = Self {
+                    $($key: match raw.$key { Some(value) => value, None => parse(stringify!($key), $default)? },)*
+                };
+                config.check()?;
+                Ok(config)
+            }
+        }
+    };
+}
+
+settings! {
+    /// Where functions are called: an address and port.
+    listen: SocketAddr = "127.0.0.1:3000";
+    /// Where the admin API, the metrics and the health checks are: an address and port.
+    admin: SocketAddr = "127.0.0.1:3001";
+    /// Where everything is kept that must last.
+    data_dir: PathBuf = "gust-data";
+    /// Instances alive at the same time, over all functions.
+    instances_max: u32 = "1000";
+    /// The most memory that a function's limits may give an instance, in MiB. It is address space, not memory in use.
+    memory_mib_max: u32 = "512";
+    /// The longest that a request waits for a free instance, in milliseconds.
+    queue_ms: u32 = "1000";
+    /// The longest that requests in flight are waited for at shutdown, in milliseconds.
+    drain_ms: u32 = "10000";
+    /// The longest that a request's head may take to arrive, in milliseconds.
+    header_ms: u32 = "10000";
+    /// Connections open at the same time on the data listener.
+    connections_max: u32 = "10000";
+    /// The largest component that is taken, in MiB.
+    upload_mib_max: u32 = "64";
+    /// The longest that compiling a component may take, in milliseconds.
+    compile_ms_max: u32 = "60000";
+    /// The most memory that compiling a component may take, in MiB of address space.
+    compile_memory_mib_max: u32 = "8192";
+    /// Threads that serve requests; 0 is one for each core.
+    worker_threads: u32 = "0";
+    /// Whether each request is a line in the host's log.
+    log_requests: bool = "true";
+}
+
+fn parse<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, ConfigError>
+where
+    T::Err: std::fmt::Display,
+{
+    value.parse().map_err(|error| ConfigError(format!("{name}: {value:?}: {error}")))
+}
+
+impl RawConfig {
+    /// From the text of `gust-host.toml`.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| {
+            let (line, column) = error.span().map_or((1, 1), |span| line_and_column(text, &span));
+            ConfigError(format!("line {line}, column {column}: {}", error.message().trim().replace('\n', ", ")))
+        })
+    }
+}
+
+impl HostConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        let never_zero = [
+            ("instances_max", self.instances_max),
+            ("memory_mib_max", self.memory_mib_max),
+            ("header_ms", self.header_ms),
+            ("connections_max", self.connections_max),
+            ("upload_mib_max", self.upload_mib_max),
+            ("compile_ms_max", self.compile_ms_max),
+            ("compile_memory_mib_max", self.compile_memory_mib_max),
+        ];
+        if let Some((key, _)) = never_zero.iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError(format!("{key} is 0; it is at least 1")));
+        }
+        if self.memory_mib_max > 4096 {
+            return Err(ConfigError(format!("memory_mib_max is {}; it is at most 4096", self.memory_mib_max)));
+        }
+        if self.listen == self.admin && self.listen.port() != 0 {
+            return Err(ConfigError(format!("listen and admin are both {}; give each its own port", self.listen)));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> Result<RawConfig, ConfigError> {
+        RawConfig::from_env(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+    }
+
+    #[test]
+    fn defaults_are_usable() {
+        let config = HostConfig::try_from(RawConfig::default()).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
+        assert_eq!(config.instances_max, 1000);
+        assert!(config.log_requests);
+    }
+
+    #[test]
+    fn flags_win_over_environment_over_file() {
+        let file = RawConfig::from_toml("listen = \"127.0.0.1:1\"\nadmin = \"127.0.0.1:2\"\nqueue_ms = 3").unwrap();
+        let env = env(&[("GUST_LISTEN", "127.0.0.1:4"), ("GUST_ADMIN", "127.0.0.1:5"), ("PATH", "/bin")]).unwrap();
+        let flags = RawConfig { listen: Some("127.0.0.1:6".parse().unwrap()), ..RawConfig::default() };
+        let config = HostConfig::try_from(flags.or(env).or(file)).unwrap();
+        assert_eq!((config.listen.port(), config.admin.port(), config.queue_ms), (6, 5, 3));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let text = |result: Result<RawConfig, ConfigError>| result.unwrap_err().to_string();
+        assert!(text(RawConfig::from_toml("x = 1\n")).starts_with("line 1, column 1: unknown field `x`"));
+        assert!(text(RawConfig::from_toml("\nlisten = \"here\"")).starts_with("line 2, column"));
+        assert!(text(env(&[("GUST_QUEUE_MS", "soon")])).starts_with("GUST_QUEUE_MS: \"soon\""));
+        for zero in ["instances_max", "memory_mib_max", "connections_max", "upload_mib_max", "header_ms"] {
+            let raw = RawConfig::from_toml(&format!("{zero} = 0")).unwrap();
+            assert!(HostConfig::try_from(raw).unwrap_err().to_string().starts_with(zero));
+        }
+        let same = RawConfig::from_toml("listen = \"127.0.0.1:9\"\nadmin = \"127.0.0.1:9\"").unwrap();
+        assert!(HostConfig::try_from(same).is_err());
+    }
+}

@@ -37,6 +37,18 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Each limit by its key.
+    pub fn by_key(&self) -> [(&'static str, u32); 6] {
+        [
+            ("memory_mib", self.memory_mib),
+            ("wall_ms", self.wall_ms),
+            ("concurrency", self.concurrency),
+            ("request_body_mib", self.request_body_mib),
+            ("response_body_mib", self.response_body_mib),
+            ("log_kib", self.log_kib),
+        ]
+    }
+
     /// `memory_mib` in bytes.
     pub fn memory_bytes(&self) -> u64 {
         u64::from(self.memory_mib) * MIB

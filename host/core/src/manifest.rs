@@ -1,3 +1,203 @@
-//! placeholder
-/// placeholder
-pub struct Manifest;
+//! `gust.toml`: what a function's owner decides about it, beside its `Cargo.toml`.
+//!
+//! Every key has a default and an unknown key is an error, so that a manifest that is accepted means what it says. Keys
+//! that gust is to have but this version does not serve are refused by name, rather than carried along and not enforced.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Code, FunctionName, Limits, Problem};
+
+/// The longest manifest, in bytes.
+pub const MANIFEST_BYTES_MAX: usize = 64 << 10;
+
+/// All names and values of `[env]` together, in bytes.
+const ENV_BYTES_MAX: usize = 32 << 10;
+
+/// Keys that a later version serves.
+const PLANNED: [&str; 4] = ["allow", "route", "secrets", "trigger"];
+
+/// A function's manifest, checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Manifest {
+    /// The function's name. Default: that of the directory or the upload.
+    pub name: Option<FunctionName>,
+    /// How `gust build` makes the component.
+    pub build: Build,
+    /// What one invocation may use.
+    pub limits: Limits,
+    /// The environment that the guest sees. Default: nothing.
+    pub env: BTreeMap<String, String>,
+}
+
+/// How `gust build` makes the component.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Build {
+    /// The program and its arguments, run in the manifest's directory. Default: cargo, for wasm32-wasip2.
+    pub command: Option<Vec<String>>,
+    /// The component that the command writes, relative to the manifest. Needed with `command` and only then.
+    pub component: Option<String>,
+}
+
+/// What is wrong with a manifest, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("gust.toml{}: {message}", place.as_ref().map_or(String::new(), |(line, column)| format!(":{line}:{column}")))]
+pub struct ManifestError {
+    /// Line and column, from 1.
+    place: Option<(usize, usize)>,
+    message: String,
+}
+
+impl ManifestError {
+    fn new(message: impl Into<String>) -> Self {
+        Self { place: None, message: message.into() }
+    }
+}
+
+impl From<ManifestError> for Problem {
+    fn from(error: ManifestError) -> Self {
+        Self::new(Code::ManifestInvalid, error.to_string())
+    }
+}
+
+impl Manifest {
+    /// Reads a manifest.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        if text.len() > MANIFEST_BYTES_MAX {
+            let message = format!("it has {} bytes; a manifest has at most {MANIFEST_BYTES_MAX}", text.len());
+            return Err(ManifestError::new(message));
+        }
+        let manifest: Self = toml::from_str(text).map_err(|error| explain(text, &error))?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> Result<(), ManifestError> {
+        for (key, value) in self.limits.by_key() {
+            if value == 0 {
+                return Err(ManifestError::new(format!("limits.{key} is 0; it is at least 1")));
+            }
+        }
+        let has = |part: bool| if part { "is given" } else { "is missing" };
+        let (command, component) = (self.build.command.is_some(), self.build.component.is_some());
+        if command != component {
+            let message = "build.command and build.component go together";
+            return Err(ManifestError::new(format!("{message}: command {}, component {}", has(command), has(component))));
+        }
+        if self.build.command.as_ref().is_some_and(Vec::is_empty) {
+            return Err(ManifestError::new("build.command is empty; it is a program and its arguments"));
+        }
+        self.check_env()
+    }
+
+    fn check_env(&self) -> Result<(), ManifestError> {
+        for (name, value) in &self.env {
+            let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+            if !starts_well || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                let message = format!("env.{name:?} is not a name: letters, digits and _, not beginning with a digit");
+                return Err(ManifestError::new(message));
+            }
+            if value.contains('\0') {
+                return Err(ManifestError::new(format!("the value of env.{name} holds a NUL character")));
+            }
+        }
+        let bytes: usize = self.env.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes > ENV_BYTES_MAX {
+            let message = format!("[env] has {bytes} bytes; it has at most {ENV_BYTES_MAX}");
+            return Err(ManifestError::new(message));
+        }
+        Ok(())
+    }
+
+    /// Checks the limits against the most that a host allows.
+    pub fn check_memory(&self, memory_mib_max: u32) -> Result<(), ManifestError> {
+        let asked = self.limits.memory_mib;
+        if asked <= memory_mib_max {
+            return Ok(());
+        }
+        let message = format!("limits.memory_mib is {asked}; this host allows at most {memory_mib_max} (memory_mib_max)");
+        Err(ManifestError::new(message))
+    }
+}
+
+/// toml's error with its place, and in gust's words where a key is only planned.
+fn explain(text: &str, error: &toml::de::Error) -> ManifestError {
+    let place = error.span().map(|span| line_and_column(text, &span));
+    let message = error.message().trim().replace('\n', ", ");
+    let planned = |key: &&&str| message.starts_with(&format!("unknown field `{key}`"));
+    if let Some(key) = PLANNED.iter().chain(&["cpu_ms"]).find(planned) {
+        let message = format!("`{key}` is not served by this version of gust; take it out");
+        return ManifestError { place, message };
+    }
+    ManifestError { place, message }
+}
+
+/// Where a span begins: line and column in characters, from 1.
+pub(crate) fn line_and_column(text: &str, span: &Range<usize>) -> (usize, usize) {
+    let before = text.get(..span.start).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+    (before.matches('\n').count() + 1, column)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn error(text: &str) -> String {
+        Manifest::parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn nothing_is_a_manifest() {
+        assert_eq!(Manifest::parse("").unwrap(), Manifest::default());
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let text = r#"
+            name = "resize"
+            [build]
+            command = ["make", "all"]
+            component = "out.wasm"
+            [limits]
+            memory_mib = 64
+            wall_ms = 5
+            [env]
+            GREETING = "hi"
+        "#;
+        let manifest = Manifest::parse(text).unwrap();
+        assert_eq!(manifest.name.as_ref().unwrap().as_str(), "resize");
+        assert_eq!(manifest.limits, Limits { memory_mib: 64, wall_ms: 5, ..Limits::default() });
+        assert_eq!(manifest.env.get("GREETING").unwrap(), "hi");
+        let json = serde_json::to_string(&manifest).unwrap();
+        assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), manifest);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        assert!(error("[limits]\nmemory = 3").starts_with("gust.toml:2:1: unknown field `memory`"), "{}", error("[limits]\nmemory = 3"));
+        assert!(error("nmae = \"x\"").contains("unknown field `nmae`"));
+        assert!(error("name = \"No\"").contains("is not a name"));
+        assert!(error("[limits]\nwall_ms = 0").contains("limits.wall_ms is 0"));
+        assert!(error("[limits]\nwall_ms = -1").starts_with("gust.toml:2:"));
+        assert!(error("[env]\n\"A B\" = \"x\"").contains("is not a name"));
+        assert!(error("[build]\ncommand = [\"make\"]").contains("component is missing"));
+        assert!(error("[[trigger]]\non = \"x\"").contains("not served by this version"));
+        assert!(error("[limits]\ncpu_ms = 1").contains("not served by this version"));
+        assert!(Manifest::parse("[limits]\nmemory_mib = 600").unwrap().check_memory(512).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".{0,300}", keys in "(\\[|\\]|limits|env|name|=|\"|\n|[0-9]|\\.| ){0,60}") {
+            let _ = Manifest::parse(&text);
+            let _ = Manifest::parse(&keys);
+        }
+    }
+}

@@ -4,7 +4,6 @@
 //! of its own, which it can kill.
 
 use gust_core::{Code, Problem, api::World};
-use serde::{Deserialize, Serialize};
 use wasmtime::component::{Component, types::ComponentItem};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
@@ -22,25 +21,9 @@ const CORE_MODULE_LAYER: &[u8] = &[1, 0, 0, 0];
 /// The most imports or exports that an error lists.
 const LISTED_MAX: usize = 20;
 
-/// What a component is, found once at its deploy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inspection {
-    /// The export that requests go through.
-    pub world: World,
-    /// What it imports, as `wasi:io/streams@0.2.6`.
-    pub imports: Vec<String>,
-}
-
-/// A component that can be run here.
-pub struct Compiled {
-    /// What it is.
-    pub inspection: Inspection,
-    /// Machine code, for an [`ArtifactCache`](crate::ArtifactCache) and nothing else.
-    pub artifact: Vec<u8>,
-}
-
-/// Inspects and compiles `bytes`. Takes as long and as much memory as the component makes it.
-pub fn compile(bytes: &[u8]) -> Result<Compiled, Problem> {
+/// Inspects and compiles `bytes` to machine code, for an [`ArtifactCache`](crate::ArtifactCache) and nothing else. Takes as
+/// long and as much memory as the component makes it.
+pub fn compile(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
     must_be_component(bytes)?;
     let internal = |error: wasmtime::Error| {
         Problem::new(Code::Internal, "the compiler could not be set up").with_internal(format!("{error:#}"))
@@ -48,9 +31,8 @@ pub fn compile(bytes: &[u8]) -> Result<Compiled, Problem> {
     let engine = wasmtime::Engine::new(&settings::compiling()).map_err(internal)?;
     let component = Component::from_binary(&engine, bytes)
         .map_err(|error| Problem::new(Code::ComponentMalformed, format!("{error:#}")))?;
-    let inspection = inspect(&engine, &component)?;
-    let artifact = component.serialize().map_err(internal)?;
-    Ok(Compiled { inspection, artifact })
+    must_be_servable(&engine, &component)?;
+    component.serialize().map_err(internal)
 }
 
 /// Tells apart what people upload by mistake.
@@ -78,9 +60,9 @@ fn must_be_component(bytes: &[u8]) -> Result<(), Problem> {
     }
 }
 
-fn inspect(engine: &wasmtime::Engine, component: &Component) -> Result<Inspection, Problem> {
+/// Every import must be offered, and one export must be a handler.
+fn must_be_servable(engine: &wasmtime::Engine, component: &Component) -> Result<(), Problem> {
     let ty = component.component_type();
-    let imports: Vec<String> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
     let unmet: Vec<String> = ty
         .imports(engine)
         .filter(|(name, import)| {
@@ -95,15 +77,9 @@ fn inspect(engine: &wasmtime::Engine, component: &Component) -> Result<Inspectio
     }
     let linker = interfaces::linker(engine).map_err(|error| unlinkable(&error))?;
     let pre = linker.instantiate_pre(component).map_err(|error| unlinkable(&error))?;
-    let world = match (TypedPre::new(pre.clone()), ProxyPre::new(pre)) {
-        (Ok(_), _) => World::Typed,
-        (Err(_), Ok(_)) => World::WasiHttp,
-        (Err(typed), Err(http)) => {
-            let exports: Vec<String> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
-            return Err(no_handler(&exports, &typed, &http));
-        }
-    };
-    Ok(Inspection { world, imports })
+    let (Err(typed), Err(http)) = (TypedPre::new(pre.clone()), ProxyPre::new(pre)) else { return Ok(()) };
+    let exports: Vec<String> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
+    Err(no_handler(&exports, &typed, &http))
 }
 
 fn unlinkable(error: &wasmtime::Error) -> Problem {

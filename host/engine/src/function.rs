@@ -31,6 +31,7 @@ pub struct Function {
     pub(crate) engine: Engine,
     pub(crate) callee: Callee,
     pub(crate) terms: Arc<Terms>,
+    imports: Arc<[String]>,
 }
 
 /// The export that requests go through, resolved once.
@@ -60,7 +61,9 @@ impl Function {
             response_bytes_max: config.limits.response_body_bytes(),
             sink: config.sink,
         };
-        Ok(Self { engine: engine.clone(), callee, terms: Arc::new(terms) })
+        let ty = component.component_type();
+        let imports = ty.imports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
+        Ok(Self { engine: engine.clone(), callee, terms: Arc::new(terms), imports })
     }
 
     /// The export that requests go through.
@@ -69,6 +72,11 @@ impl Function {
             Callee::Typed(_) => World::Typed,
             Callee::WasiHttp(_) => World::WasiHttp,
         }
+    }
+
+    /// What the component imports, as `wasi:io/streams@0.2.6`.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
     }
 
     /// Makes a pristine instance and drops it again: a component whose start code fails is found at its deploy.

@@ -22,7 +22,7 @@ mod ticker;
 pub use artifact::ArtifactCache;
 pub use body::GuestBody;
 pub use call::Scheme;
-pub use compile::{Compiled, Inspection, compile};
+pub use compile::compile;
 pub use engine::Engine;
 pub use failure::{Failure, Usage};
 pub use function::{Function, FunctionConfig};

@@ -1,1 +1,19 @@
-//! placeholder
+//! The only crate that names hyper: two listeners, the way of a request, the way of a deploy.
+//!
+//! [`serve`] is the whole host. The data listener calls functions ([`data`]), the admin listener changes and shows what is
+//! deployed ([`admin`]); both read one [`catalog`]. Receipts of requests end in the [`ledger`].
+
+mod admin;
+mod catalog;
+mod compiler;
+mod data;
+mod deploy;
+mod ledger;
+mod listener;
+mod logbook;
+mod metrics;
+mod serve;
+mod status;
+
+pub use compiler::worker as compile_worker;
+pub use serve::{ServeError, serve};

@@ -1,1 +1,23 @@
-//! placeholder
+//! What must last, in one directory: components as files, versions in SQLite, keys as files only their owner reads.
+//!
+//! ```text
+//! <data>/lock                     held while a host runs
+//! <data>/gust.db                  versions and manifests (SQLite, write-ahead log)
+//! <data>/components/<digest>.wasm what was uploaded, by its digest
+//! <data>/tmp/                     uploads on their way; emptied at each start
+//! <data>/*.key, admin.token       secrets, mode 0600
+//! ```
+//!
+//! What a method says is done is on the disk when it returns; what was interrupted leaves nothing behind after the next
+//! start. All methods block: call them where blocking is allowed.
+
+mod components;
+mod error;
+mod keys;
+mod store;
+mod versions;
+
+pub use components::{Staged, Staging};
+pub use error::StoreError;
+pub use store::Store;
+pub use versions::{Published, StoredVersion};

@@ -1,0 +1,68 @@
+//! Listing, showing and deleting functions.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use gust_core::api::{FunctionInfo, FunctionList, VersionInfo, VersionList};
+use http::StatusCode;
+
+use super::{
+    Admin,
+    reply::{self, Refusal},
+};
+use crate::{deploy::blocking, status};
+
+/// `GET /v1/functions`
+pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Json<FunctionList> {
+    let snapshot = admin.deployer.catalog.load();
+    let functions = snapshot.all().iter().map(|deployment| deployment.info(&admin.base_url)).collect();
+    Json(FunctionList { functions })
+}
+
+/// `GET /v1/functions/{name}`
+pub(super) async fn get(
+    State(admin): State<Arc<Admin>>,
+    Path(name): Path<String>,
+) -> Result<Json<FunctionInfo>, Refusal> {
+    let name = reply::name(&name)?;
+    let snapshot = admin.deployer.catalog.load();
+    let deployment = snapshot.get(name.as_str()).ok_or_else(|| reply::not_found(&name))?;
+    Ok(Json(deployment.info(&admin.base_url)))
+}
+
+/// `DELETE /v1/functions/{name}`
+pub(super) async fn delete(
+    State(admin): State<Arc<Admin>>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    let name = reply::name(&name)?;
+    if admin.deployer.remove(&name).await? { Ok(status::DELETED) } else { Err(reply::not_found(&name)) }
+}
+
+/// `GET /v1/functions/{name}/versions`
+pub(super) async fn versions(
+    State(admin): State<Arc<Admin>>,
+    Path(name): Path<String>,
+) -> Result<Json<VersionList>, Refusal> {
+    let name = reply::name(&name)?;
+    let serving = admin.deployer.catalog.load().get(name.as_str()).map(|deployment| deployment.version);
+    let (store, owned) = (admin.deployer.store.clone(), name.clone());
+    let stored = blocking(move || store.versions(&owned)).await??;
+    if stored.is_empty() {
+        return Err(reply::not_found(&name));
+    }
+    let versions = stored
+        .into_iter()
+        .map(|stored| VersionInfo {
+            version: stored.version,
+            digest: stored.digest,
+            size_bytes: stored.size_bytes,
+            deployed_unix_ms: stored.deployed_unix_ms,
+            serving: serving == Some(stored.version),
+        })
+        .collect();
+    Ok(Json(VersionList { versions }))
+}

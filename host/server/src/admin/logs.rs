@@ -1,0 +1,60 @@
+//! `GET /v1/functions/{name}/logs`: the newest lines, or every line from now on as server-sent events.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    response::{IntoResponse as _, Response, Sse, sse},
+};
+use futures_util::{StreamExt as _, stream};
+use gust_core::{
+    Code, Problem,
+    api::{LogLine, LogList},
+};
+use serde::Deserialize;
+use tokio_stream::wrappers::BroadcastStream;
+
+use super::{
+    Admin,
+    reply::{self, Refusal},
+};
+
+/// Lines where a caller does not say how many.
+const TAIL_DEFAULT: usize = 100;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Options {
+    #[serde(default)]
+    follow: bool,
+    tail: Option<usize>,
+}
+
+/// Answers with the newest `tail` lines; with `follow=true` goes on as lines come.
+pub(super) async fn logs(
+    State(admin): State<Arc<Admin>>,
+    Path(name): Path<String>,
+    options: Result<Query<Options>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let name = reply::name(&name)?;
+    let Query(options) = options.map_err(|error| Problem::new(Code::ApiMalformed, error.body_text()))?;
+    let log = match admin.deployer.catalog.load().get(name.as_str()) {
+        Some(deployment) => deployment.log.clone(),
+        None => return Err(reply::not_found(&name)),
+    };
+    let tail = options.tail.unwrap_or(TAIL_DEFAULT);
+    if !options.follow {
+        return Ok(Json(LogList { lines: log.tail(tail) }).into_response());
+    }
+    let (lines, receiver) = log.follow(tail);
+    // Lines that a slow follower missed are passed over.
+    let live = BroadcastStream::new(receiver).filter_map(|line| std::future::ready(line.ok()));
+    let events = stream::iter(lines).chain(live).map(|line| Ok::<_, Infallible>(event(&line)));
+    Ok(Sse::new(events).keep_alive(sse::KeepAlive::default()).into_response())
+}
+
+fn event(line: &LogLine) -> sse::Event {
+    // A line is texts and numbers, so it can always be written.
+    sse::Event::default().json_data(line).unwrap_or_default()
+}

@@ -1,0 +1,48 @@
+//! The admin API: what is deployed, changed and seen over HTTP, by whoever has the token.
+
+mod auth;
+mod functions;
+mod health;
+mod logs;
+mod reply;
+mod upload;
+
+use std::sync::{Arc, atomic::AtomicBool};
+
+use axum::{
+    Router, middleware,
+    routing::{get, put},
+};
+use gust_core::{Code, Problem};
+
+use crate::deploy::Deployer;
+
+/// What the admin API works on.
+pub(crate) struct Admin {
+    /// Changes and knows what is deployed.
+    pub(crate) deployer: Arc<Deployer>,
+    /// The data listener's URL.
+    pub(crate) base_url: String,
+    /// What a caller must know.
+    pub(crate) token: String,
+    /// Whether the host is shutting down.
+    pub(crate) draining: Arc<AtomicBool>,
+}
+
+/// All of its paths. Health is open to everyone who reaches the listener; the rest needs the token.
+pub(crate) fn router(admin: Admin) -> Router {
+    let admin = Arc::new(admin);
+    let guarded = Router::new()
+        .route("/metrics", get(health::metrics))
+        .route("/v1/functions", get(functions::list))
+        .route("/v1/functions/{name}", put(upload::put).get(functions::get).delete(functions::delete))
+        .route("/v1/functions/{name}/versions", get(functions::versions))
+        .route("/v1/functions/{name}/logs", get(logs::logs))
+        .fallback(async || reply::Refusal(Problem::new(Code::ApiNotFound, "no such path; see docs/api.md")))
+        .method_not_allowed_fallback(async || {
+            reply::Refusal(Problem::new(Code::ApiNotFound, "this path has no such method; see docs/api.md"))
+        })
+        .layer(middleware::from_fn_with_state(admin.clone(), auth::require_token));
+    let open = Router::new().route("/healthz", get(health::live)).route("/readyz", get(health::ready));
+    open.merge(guarded).with_state(admin)
+}

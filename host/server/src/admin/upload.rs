@@ -1,0 +1,117 @@
+//! `PUT /v1/functions/{name}`: the component alone, or with its manifest as a form.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{FromRequest as _, Multipart, Path, Request, State, multipart::Field},
+    response::{IntoResponse as _, Response},
+};
+use futures_util::StreamExt as _;
+use gust_core::{Code, Manifest, Problem, manifest::MANIFEST_BYTES_MAX};
+use gust_store::Staging;
+use http::{HeaderMap, header};
+
+use super::{
+    Admin,
+    reply::{self, Refusal},
+};
+use crate::status;
+
+/// Deploys. 201 for a new version, 200 where the same component with the same manifest is in force already.
+pub(super) async fn put(
+    State(admin): State<Arc<Admin>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let name = reply::name(&name)?;
+    let kind = kind(request.headers())?;
+    must_fit(request.headers(), admin.deployer.config.upload_mib_max)?;
+    let staging = admin.deployer.stage().await?;
+    let (staging, manifest) = match kind {
+        Kind::Component => (receive(request.into_body(), staging).await?, Manifest::default()),
+        Kind::Form => receive_form(request, staging).await?,
+    };
+    let deployed = admin.deployer.deploy(name, staging, manifest).await?;
+    let info = deployed.deployment.info(&admin.base_url);
+    Ok((status::deployed(deployed.is_new), Json(info)).into_response())
+}
+
+enum Kind {
+    Component,
+    Form,
+}
+
+fn kind(headers: &HeaderMap) -> Result<Kind, Problem> {
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(Problem::new(Code::UploadContentEncoding, "send the component as it is, without Content-Encoding"));
+    }
+    let stated = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match stated.split(';').next().unwrap_or_default().trim() {
+        "application/wasm" => Ok(Kind::Component),
+        "multipart/form-data" => Ok(Kind::Form),
+        other => {
+            let detail = format!("Content-Type is {other:?}; send application/wasm or multipart/form-data");
+            Err(Problem::new(Code::UploadContentType, detail))
+        }
+    }
+}
+
+/// Refuses what is stated to be too large before any of it is sent.
+fn must_fit(headers: &HeaderMap, upload_mib_max: u32) -> Result<(), Problem> {
+    let bytes_max = (u64::from(upload_mib_max) << 20) + MANIFEST_BYTES_MAX as u64;
+    let stated = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    match stated {
+        Some(bytes) if bytes > bytes_max => {
+            let detail = format!("the upload has {bytes} bytes; this host takes {upload_mib_max} MiB (upload_mib_max)");
+            Err(Problem::new(Code::UploadTooLarge, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn incomplete(error: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::UploadIncomplete, "the upload broke off; nothing was changed").with_internal(error.to_string())
+}
+
+async fn receive(body: Body, mut staging: Staging) -> Result<Staging, Problem> {
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        staging.write(&piece.map_err(incomplete)?)?;
+    }
+    Ok(staging)
+}
+
+async fn receive_form(request: Request, mut staging: Staging) -> Result<(Staging, Manifest), Problem> {
+    let malformed = |error: &dyn std::fmt::Display| Problem::new(Code::ApiMalformed, format!("the form: {error}"));
+    let mut form = Multipart::from_request(request, &()).await.map_err(|error| malformed(&error))?;
+    let (mut has_component, mut manifest) = (false, Manifest::default());
+    while let Some(mut field) = form.next_field().await.map_err(incomplete)? {
+        match field.name().unwrap_or_default() {
+            "component" => {
+                has_component = true;
+                while let Some(piece) = field.chunk().await.map_err(incomplete)? {
+                    staging.write(&piece)?;
+                }
+            }
+            "manifest" => manifest = Manifest::parse(&text(field).await?)?,
+            other => return Err(malformed(&format!("a part is named {other:?}; there are component and manifest"))),
+        }
+    }
+    if !has_component {
+        return Err(Problem::new(Code::UploadIncomplete, "the form has no part named component"));
+    }
+    Ok((staging, manifest))
+}
+
+async fn text(mut field: Field<'_>) -> Result<String, Problem> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = field.chunk().await.map_err(incomplete)? {
+        bytes.extend_from_slice(&piece);
+        if bytes.len() > MANIFEST_BYTES_MAX {
+            return Err(Problem::new(Code::ManifestInvalid, format!("it is larger than {MANIFEST_BYTES_MAX} bytes")));
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| Problem::new(Code::ManifestInvalid, "it is not UTF-8 text"))
+}

@@ -1,0 +1,84 @@
+//! Whether a request may begin: its own form, its function's places, its stated size.
+
+use std::sync::Arc;
+
+use gust_core::{Code, Problem};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::catalog::Deployment;
+
+/// Headers that speak of a connection and not of a message (RFC 9110, section 7.6.1).
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// The header that tells a function where it is mounted.
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+
+/// A place for one more request of the function.
+pub(super) fn place(deployment: &Deployment) -> Result<OwnedSemaphorePermit, Problem> {
+    Arc::clone(&deployment.places).try_acquire_owned().map_err(|_| {
+        let concurrency = deployment.limits().concurrency;
+        let detail = format!("{concurrency} requests of {} are running, its limit concurrency", deployment.name);
+        Problem::new(Code::LimitConcurrency, detail)
+    })
+}
+
+/// Refuses a body whose stated length is over the limit, before any of it is read.
+pub(super) fn stated_length(headers: &HeaderMap, deployment: &Deployment) -> Result<(), Problem> {
+    let Some(length) = headers.get(header::CONTENT_LENGTH) else { return Ok(()) };
+    let bytes_max = deployment.limits().request_body_bytes();
+    match length.to_str().ok().and_then(|text| text.parse::<u64>().ok()) {
+        Some(bytes) if bytes > bytes_max => Err(super::incoming::too_large(bytes_max)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a request's head what the guest shall see: its own path, one authority, no word of the connection.
+pub(super) fn prepare(head: &mut Parts, target: Uri, deployment: &Deployment) -> Result<(), Problem> {
+    // The target's authority wins over Host (RFC 9112, section 3.2.2); HTTP/2 has it there only.
+    if let Some(authority) = head.uri.authority() {
+        let malformed = |_| Problem::new(Code::RequestMalformed, "the target's authority is not valid");
+        let host = HeaderValue::from_str(authority.as_str()).map_err(malformed)?;
+        head.headers.insert(header::HOST, host);
+    } else if !head.headers.contains_key(header::HOST) {
+        return Err(Problem::new(Code::RequestMalformed, "the request has no Host header"));
+    }
+    head.uri = target;
+    strip_hop_by_hop(&mut head.headers);
+    head.headers.insert(FORWARDED_PREFIX, deployment.prefix.clone());
+    Ok(())
+}
+
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if let Some(named) = headers.remove(header::CONNECTION) {
+        for name in named.to_str().unwrap_or_default().split(',') {
+            headers.remove(name.trim());
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_connection_names_is_stripped_too() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("connection", "x-secret, close"), ("x-secret", "1"), ("te", "trailers"), ("x", "y")] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["x"]);
+    }
+}

@@ -1,0 +1,10 @@
+//! The data listener's side: the way of a request, from its head to its receipt.
+//!
+//! [`service::answer`] is that way, each step one call. The steps are beside it, one file each.
+
+mod admit;
+mod incoming;
+mod outgoing;
+mod route;
+pub(crate) mod service;
+mod visit;

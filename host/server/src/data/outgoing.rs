@@ -1,0 +1,118 @@
+//! The response on its way out: what the host adds to its head, and its body with the visit inside.
+
+use std::{
+    fmt::Write as _,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use gust_core::Problem;
+use gust_engine::{Failure, GuestBody};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+
+use super::visit::Visit;
+use crate::status;
+
+/// The header that carries the request's id.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The header that says where the time went.
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// A response's body. Dropping it ends the visit.
+pub(crate) struct Outgoing {
+    source: Source,
+    visit: Visit,
+    /// The head says it all: a HEAD request, or a status that has no body.
+    bodiless: bool,
+}
+
+enum Source {
+    Guest(GuestBody),
+    Host(Option<Bytes>),
+}
+
+/// The guest's response.
+pub(super) fn of_guest(response: Response<GuestBody>, mut visit: Visit) -> Response<Outgoing> {
+    let (mut head, body) = response.into_parts();
+    let timing = visit.timing();
+    let ms = |us: u32| f64::from(us) / 1000.0;
+    let mut text = String::with_capacity(64);
+    let (queue, init, run) = (ms(timing.queue_us), ms(timing.init_us), ms(timing.run_us));
+    // Writing to a String cannot fail.
+    let _ = write!(text, "queue;dur={queue}, init;dur={init}, run;dur={run}");
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(text)) {
+        head.headers.append(SERVER_TIMING, value);
+    }
+    insert_request_id(&mut head.headers, &visit);
+    visit.answered(head.status);
+    let bodiless = is_bodiless(visit.method(), head.status);
+    Response::from_parts(head, Outgoing { source: Source::Guest(body), visit, bodiless })
+}
+
+/// The host's own answer to a request that went wrong.
+pub(super) fn of_problem(problem: &Problem, mut visit: Visit) -> Response<Outgoing> {
+    let (mut head, body) = status::answer(problem, Some(&visit.request_id())).into_parts();
+    insert_request_id(&mut head.headers, &visit);
+    visit.answered(head.status);
+    visit.fails(problem);
+    let bodiless = is_bodiless(visit.method(), head.status);
+    Response::from_parts(head, Outgoing { source: Source::Host(Some(body)), visit, bodiless })
+}
+
+fn insert_request_id(headers: &mut http::HeaderMap, visit: &Visit) {
+    if let Ok(value) = HeaderValue::from_str(visit.request_id().as_str()) {
+        headers.insert(REQUEST_ID, value);
+    }
+}
+
+fn is_bodiless(method: &Method, status: StatusCode) -> bool {
+    *method == Method::HEAD || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let this = &mut *self;
+        let frame = match &mut this.source {
+            Source::Guest(body) => ready!(Pin::new(body).poll_frame(cx)),
+            Source::Host(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+        };
+        match &frame {
+            None => this.visit.completes(),
+            Some(Ok(frame)) => this.visit.sent(frame.data_ref().map_or(0, |data| data.len() as u64)),
+            Some(Err(failure)) => this.visit.fails(&failure.problem),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Guest(body) => body.is_end_stream(),
+            Source::Host(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Guest(body) => body.size_hint(),
+            Source::Host(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+        }
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        if let Source::Guest(body) = &self.source {
+            self.visit.used(body.usage());
+        }
+        // A body that is known to be at its end is not polled again, and one that must not be sent is not polled at all.
+        if self.bodiless || self.is_end_stream() {
+            self.visit.completes();
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The way of a request, from its head to the head of its response.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use gust_core::{Code, Problem, RequestId};
+use gust_engine::{Failure, GuestBody, Invocation, Lease, Scheme};
+use http::{HeaderMap, Request, Response, Uri, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::{
+    admit,
+    incoming::Limited,
+    outgoing::{self, Outgoing},
+    route,
+    visit::Visit,
+};
+use crate::{
+    catalog::{Catalog, Deployment},
+    ledger::Ledger,
+};
+
+/// What every request of the data listener needs.
+pub(crate) struct Data {
+    /// What is deployed.
+    pub(crate) catalog: Arc<Catalog>,
+    /// Where receipts go.
+    pub(crate) ledger: Ledger,
+}
+
+/// Answers one request. The response's body holds the instance, the function's place and the receipt until its end.
+pub(crate) async fn answer(data: &Data, request: Request<Incoming>, scheme: Scheme) -> Response<Outgoing> {
+    let request_id = request_id(request.headers());
+    let mut visit = Visit::begin(data.ledger.clone(), request_id, request.method().clone());
+    match serve(data, request, scheme, &mut visit).await {
+        Ok(response) => outgoing::of_guest(response, visit),
+        Err(problem) => outgoing::of_problem(&problem, visit),
+    }
+}
+
+async fn serve(
+    data: &Data,
+    request: Request<Incoming>,
+    scheme: Scheme,
+    visit: &mut Visit,
+) -> Result<Response<GuestBody>, Problem> {
+    let (deployment, target) = route::route(&data.catalog.load(), request.method(), request.uri())?;
+    visit.goes_to(deployment.clone());
+    visit.holds(admit::place(&deployment)?);
+    let request = enter(request, target, &deployment, visit)?;
+    let lease = lease(&deployment, visit).await?;
+    let began = Instant::now();
+    let called = lease.call(request, scheme).await;
+    visit.ran(began.elapsed());
+    called.map_err(|failure| failed(failure, visit))
+}
+
+/// The client's own id, or a new one.
+fn request_id(headers: &HeaderMap) -> RequestId {
+    let given = headers.get(outgoing::REQUEST_ID).and_then(|value| RequestId::from_client(value.as_bytes()));
+    given.unwrap_or_else(|| RequestId::from_random(fastrand::u128(..)))
+}
+
+/// The request as the guest shall see it, its body under its limit.
+fn enter(
+    request: Request<Incoming>,
+    target: Uri,
+    deployment: &Deployment,
+    visit: &mut Visit,
+) -> Result<Request<Limited>, Problem> {
+    let (mut head, body) = request.into_parts();
+    admit::stated_length(&head.headers, deployment)?;
+    admit::prepare(&mut head, target, deployment)?;
+    head.headers.remove(header::EXPECT);
+    let counter = (!body.is_end_stream()).then(|| visit.counts_request_bytes());
+    Ok(Request::from_parts(head, Limited::new(body, deployment.limits().request_body_bytes(), counter)))
+}
+
+async fn lease(deployment: &Deployment, visit: &mut Visit) -> Result<Lease, Problem> {
+    let function = deployment.function.as_ref().map_err(|why| Problem::new(Code::FunctionUnavailable, why.clone()))?;
+    let wall = Duration::from_millis(deployment.limits().wall_ms.into());
+    let deadline = (visit.began() + wall).into();
+    let lease = Lease::take(function, Invocation { request_id: visit.request_id(), deadline })
+        .await
+        .map_err(|failure| failed(failure, visit))?;
+    visit.leased(lease.timing());
+    Ok(lease)
+}
+
+fn failed(failure: Failure, visit: &mut Visit) -> Problem {
+    visit.used(failure.usage);
+    failure.problem
+}

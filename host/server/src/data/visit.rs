@@ -1,0 +1,150 @@
+//! A request being served: what is known of it so far, and the certainty that it ends once.
+//!
+//! A [`Visit`] is begun with the request's head and travels with it, at last inside the response's body. However it ends
+//! (the body's last byte, a failure, a client that goes away, a panic) it is dropped once, and dropping it settles the one
+//! receipt and gives the function's place back.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use gust_core::{
+    Problem, Receipt, RequestId,
+    receipt::{Ending, Timing},
+};
+use gust_engine::{LeaseTiming, Usage};
+use http::Method;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{
+    catalog::Deployment,
+    ledger::{Entry, Ledger},
+    logbook::unix_ms,
+};
+
+/// A request being served.
+pub(super) struct Visit {
+    ledger: Ledger,
+    began: Instant,
+    receipt: Receipt,
+    deployment: Option<Arc<Deployment>>,
+    request_bytes: Option<Arc<AtomicU64>>,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Visit {
+    /// Begins one.
+    pub(super) fn begin(ledger: Ledger, request_id: RequestId, method: Method) -> Self {
+        let receipt = Receipt {
+            request_id,
+            function: None,
+            method,
+            status: 0,
+            ending: Ending::Cancelled,
+            timing: Timing::default(),
+            request_bytes: 0,
+            response_bytes: 0,
+            memory_bytes_peak: 0,
+            internal: None,
+        };
+        Self { ledger, began: Instant::now(), receipt, deployment: None, request_bytes: None, _place: None }
+    }
+
+    /// The request's id.
+    pub(super) fn request_id(&self) -> RequestId {
+        self.receipt.request_id
+    }
+
+    /// When its head had arrived.
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Where its time went so far.
+    pub(super) fn timing(&self) -> Timing {
+        self.receipt.timing
+    }
+
+    /// The method as sent.
+    pub(super) fn method(&self) -> &Method {
+        &self.receipt.method
+    }
+
+    /// Says which function it goes to.
+    pub(super) fn goes_to(&mut self, deployment: Arc<Deployment>) {
+        self.receipt.function = Some((deployment.name.clone(), deployment.version));
+        self.deployment = Some(deployment);
+    }
+
+    /// Keeps the function's place until the end.
+    pub(super) fn holds(&mut self, place: OwnedSemaphorePermit) {
+        self._place = Some(place);
+    }
+
+    /// A counter of the request body's bytes.
+    pub(super) fn counts_request_bytes(&mut self) -> Arc<AtomicU64> {
+        self.request_bytes.insert(Arc::default()).clone()
+    }
+
+    /// Says how long the instance took to get.
+    pub(super) fn leased(&mut self, timing: LeaseTiming) {
+        self.receipt.timing.queue_us = micros(timing.queue);
+        self.receipt.timing.init_us = micros(timing.init);
+    }
+
+    /// Says how long the guest ran until the head of its response.
+    pub(super) fn ran(&mut self, run: std::time::Duration) {
+        self.receipt.timing.run_us = micros(run);
+    }
+
+    /// Says which status was sent.
+    pub(super) fn answered(&mut self, status: http::StatusCode) {
+        self.receipt.status = status.as_u16();
+    }
+
+    /// Says that bytes of the response were taken by the connection.
+    pub(super) fn sent(&mut self, bytes: u64) {
+        self.receipt.response_bytes += bytes;
+    }
+
+    /// Says what the instance used.
+    pub(super) fn used(&mut self, usage: Usage) {
+        self.receipt.memory_bytes_peak = usage.memory_bytes_peak;
+    }
+
+    /// Says that the answer is whole.
+    pub(super) fn completes(&mut self) {
+        if self.receipt.ending == Ending::Cancelled {
+            self.receipt.ending = Ending::Complete;
+        }
+    }
+
+    /// Says why the host answers instead of the guest, or breaks the guest's answer off. The first word counts.
+    pub(super) fn fails(&mut self, problem: &Problem) {
+        if !matches!(self.receipt.ending, Ending::Failed(_)) {
+            self.receipt.ending = Ending::Failed(problem.code);
+            self.receipt.internal = problem.internal.as_deref().map(Into::into);
+        }
+    }
+}
+
+/// The one settling of the one receipt.
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let mut receipt = self.receipt.clone();
+        receipt.timing.total_us = self.began.elapsed().as_micros() as u64;
+        if let Some(read) = &self.request_bytes {
+            receipt.request_bytes = read.load(Ordering::Relaxed);
+        }
+        let log = self.deployment.as_ref().map(|deployment| deployment.log.clone());
+        self.ledger.settle(Entry { receipt, log, unix_ms: unix_ms() });
+    }
+}
+
+fn micros(duration: std::time::Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,92 @@
+//! Accepting connections: for as long as the host lives, whatever single connections do.
+
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
+
+use gust_core::config::HostConfig;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::{body::Incoming, service::Service};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time,
+};
+
+/// How long accepting pauses when the process has no file descriptor left.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+
+/// Requests of one HTTP/2 connection at the same time.
+const STREAMS_MAX: u32 = 256;
+
+/// One of the host's listeners.
+pub(crate) struct Listener {
+    socket: TcpListener,
+    protocol: auto::Builder<TokioExecutor>,
+    places: Arc<Semaphore>,
+    open: Gauge,
+}
+
+impl Listener {
+    /// HTTP/1.1 and HTTP/2 on a bound socket. `open` counts its connections.
+    pub(crate) fn new(socket: TcpListener, config: &HostConfig, open: Gauge) -> Self {
+        let head = Duration::from_millis(config.header_ms.into());
+        let mut protocol = auto::Builder::new(TokioExecutor::new());
+        protocol.http1().timer(TokioTimer::new()).header_read_timeout(head).pipeline_flush(true);
+        protocol.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
+        let places = Arc::new(Semaphore::new(config.connections_max as usize));
+        Self { socket, protocol, places, open }
+    }
+
+    /// Serves every connection with `service`, until it is dropped. `connections` ends them in an orderly way.
+    pub(crate) async fn run<S, B>(self, service: S, connections: &GracefulShutdown)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        loop {
+            // Closed only with the listener.
+            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
+            let stream = self.accept().await;
+            let connection = self.protocol.serve_connection(TokioIo::new(stream), service.clone()).into_owned();
+            let connection = connections.watch(connection);
+            let open = self.open.clone();
+            open.inc();
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                open.dec();
+                drop(place);
+            });
+        }
+    }
+
+    /// The next connection. What is wrong with one is no reason to stop accepting.
+    async fn accept(&self) -> TcpStream {
+        loop {
+            match self.socket.accept().await {
+                Ok((stream, _)) => {
+                    // Without it an answer may wait for the client's next acknowledgement.
+                    let _ = stream.set_nodelay(true);
+                    return stream;
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::error!(%error, "no connection can be accepted; trying again");
+                    time::sleep(EXHAUSTED_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

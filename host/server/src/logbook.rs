@@ -1,0 +1,110 @@
+//! What functions and their requests say, kept for `gust logs`: the newest lines of each function, and whoever follows.
+//!
+//! Lines live in memory and go with the process; the host's own log, on standard error, is what lasts.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use gust_core::{
+    FunctionName, RequestId,
+    api::{LogLine, LogStream},
+};
+use gust_engine::{OutputSink, OutputStream};
+use tokio::sync::broadcast;
+
+/// Lines kept for each function.
+const LINES_KEPT: usize = 1000;
+
+/// Lines that a follower may be behind before it misses some.
+const LINES_BEHIND_MAX: usize = 1024;
+
+/// Milliseconds since 1970-01-01T00:00Z.
+pub(crate) fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// The lines of one function, over all its versions.
+pub(crate) struct FunctionLog {
+    name: FunctionName,
+    lines: Mutex<VecDeque<LogLine>>,
+    followers: broadcast::Sender<LogLine>,
+}
+
+impl FunctionLog {
+    fn new(name: FunctionName) -> Self {
+        Self { name, lines: Mutex::default(), followers: broadcast::Sender::new(LINES_BEHIND_MAX) }
+    }
+
+    /// Keeps a line and tells those who follow.
+    pub(crate) fn push(&self, line: LogLine) {
+        if self.followers.receiver_count() > 0 {
+            // Fails only when the last follower left this moment.
+            let _ = self.followers.send(line.clone());
+        }
+        let mut lines = self.lock();
+        if lines.len() == LINES_KEPT {
+            lines.pop_front();
+        }
+        lines.push_back(line);
+    }
+
+    /// The newest `count` lines, oldest first.
+    pub(crate) fn tail(&self, count: usize) -> Vec<LogLine> {
+        let lines = self.lock();
+        lines.iter().skip(lines.len().saturating_sub(count)).cloned().collect()
+    }
+
+    /// The newest `count` lines, and every line from then on.
+    pub(crate) fn follow(&self, count: usize) -> (Vec<LogLine>, broadcast::Receiver<LogLine>) {
+        // Subscribed first: a line may come twice at the seam, but none is missed.
+        let receiver = self.followers.subscribe();
+        (self.tail(count), receiver)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<LogLine>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a guest prints, as lines of its function's log and of the host's.
+pub(crate) struct GuestOutput {
+    /// The function's log.
+    pub(crate) log: Arc<FunctionLog>,
+    /// The version that prints; not set while it is only probed.
+    pub(crate) version: Arc<OnceLock<u64>>,
+}
+
+impl OutputSink for GuestOutput {
+    fn line(&self, request_id: &RequestId, stream: OutputStream, text: String) {
+        let stream = match stream {
+            OutputStream::Stdout => LogStream::Stdout,
+            OutputStream::Stderr => LogStream::Stderr,
+        };
+        let (function, version) = (&self.log.name, self.version.get().copied().unwrap_or_default());
+        tracing::info!(target: "gust::guest", %request_id, %function, version, ?stream, "{text}");
+        let request_id = request_id.as_str().to_owned();
+        self.log.push(LogLine { unix_ms: unix_ms(), request_id, version, stream, text });
+    }
+}
+
+/// The logs of all functions.
+#[derive(Default)]
+pub(crate) struct Logbook {
+    logs: Mutex<HashMap<FunctionName, Arc<FunctionLog>>>,
+}
+
+impl Logbook {
+    /// The log of a function, begun where there is none.
+    pub(crate) fn of(&self, name: &FunctionName) -> Arc<FunctionLog> {
+        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        logs.entry(name.clone()).or_insert_with(|| Arc::new(FunctionLog::new(name.clone()))).clone()
+    }
+
+    /// Forgets a function that is deleted.
+    pub(crate) fn forget(&self, name: &FunctionName) {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+}

@@ -1,0 +1,199 @@
+//! The host from its start to its end: open, restore, listen, drain.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use gust_core::{Problem, config::HostConfig};
+use gust_engine::{ArtifactCache, Engine, Reset, Scheme, Settings};
+use gust_store::{Store, StoreError};
+use hyper::service::service_fn;
+use hyper_util::{server::graceful::GracefulShutdown, service::TowerToHyperService};
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::{
+    net::TcpListener,
+    runtime,
+    signal::unix::{SignalKind, signal},
+    time,
+};
+
+use crate::{
+    admin::{self, Admin},
+    catalog::Catalog,
+    compiler::Compiler,
+    data::service::{self, Data},
+    deploy::Deployer,
+    ledger::Ledger,
+    listener::Listener,
+    logbook::Logbook,
+    metrics::Metrics,
+};
+
+/// Why a host does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The data directory.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} (--{flag}): {source}")]
+    Listen {
+        /// Which one.
+        address: SocketAddr,
+        /// The flag that sets it.
+        flag: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The pool of instances.
+    #[error("{}{}", .0.detail, .0.internal.as_ref().map_or(String::new(), |why| format!(": {why}")))]
+    Engine(Problem),
+    /// A thread, signal or directory.
+    #[error("{context}: {source}")]
+    System {
+        /// What was tried.
+        context: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+fn system(context: &'static str) -> impl FnOnce(io::Error) -> ServeError {
+    move |source| ServeError::System { context, source }
+}
+
+/// Runs a host until SIGTERM or SIGINT, then lets requests in flight finish.
+pub fn serve(config: HostConfig) -> Result<(), ServeError> {
+    let mut builder = runtime::Builder::new_multi_thread();
+    if config.worker_threads > 0 {
+        builder.worker_threads(config.worker_threads as usize);
+    }
+    let runtime = builder.enable_all().thread_name("gust").build().map_err(system("starting threads"))?;
+    let host = runtime.block_on(Host::open(config))?;
+    let ledger_thread = runtime.block_on(host.run())?;
+    // Ends what did not drain in time, so that the last receipts are written.
+    drop(runtime);
+    let _ = ledger_thread.join();
+    Ok(())
+}
+
+struct Host {
+    deployer: Arc<Deployer>,
+    ledger: Ledger,
+    ledger_thread: thread::JoinHandle<()>,
+    token: String,
+    data_socket: TcpListener,
+    admin_socket: TcpListener,
+}
+
+impl Host {
+    async fn open(config: HostConfig) -> Result<Self, ServeError> {
+        let store = Store::open(&config.data_dir)?;
+        let (token, key) = (store.admin_token()?, store.key("artifact")?);
+        let data_socket = bind(config.listen, "listen").await?;
+        let admin_socket = bind(config.admin, "admin").await?;
+        let engine = engine(&config)?;
+        let artifacts = ArtifactCache::open(&engine, &config.data_dir.join("artifacts"), &key)
+            .map_err(system("opening the compiled components"))?;
+        let metrics = Arc::new(Metrics::new());
+        let (ledger, ledger_thread) =
+            Ledger::start(metrics.clone(), config.log_requests).map_err(system("starting the ledger"))?;
+        let deployer = Deployer {
+            compiler: Compiler::new(&config),
+            config,
+            store: Arc::new(store),
+            engine,
+            artifacts: Arc::new(artifacts),
+            catalog: Arc::new(Catalog::default()),
+            logbook: Logbook::default(),
+            metrics,
+        };
+        Ok(Self { deployer: Arc::new(deployer), ledger, ledger_thread, token, data_socket, admin_socket })
+    }
+
+    /// Serves until a signal comes and requests are drained. Gives back the thread that writes the last receipts.
+    async fn run(self) -> Result<thread::JoinHandle<()>, ServeError> {
+        self.deployer.restore().await?;
+        let config = &self.deployer.config;
+        let (data_address, admin_address) = (local(&self.data_socket, config.listen), local(&self.admin_socket, config.admin));
+        let draining = Arc::new(AtomicBool::new(false));
+        let admin = Admin {
+            deployer: self.deployer.clone(),
+            base_url: format!("http://{data_address}"),
+            token: self.token,
+            draining: draining.clone(),
+        };
+        let data = Arc::new(Data { catalog: self.deployer.catalog.clone(), ledger: self.ledger });
+        let answer = service_fn(move |request| {
+            let data = data.clone();
+            async move { Ok::<_, Infallible>(service::answer(&data, request, Scheme::Http).await) }
+        });
+        let (data_connections, admin_connections) = (GracefulShutdown::new(), GracefulShutdown::new());
+        let open = self.deployer.metrics.connections.clone();
+        let data_listener = Listener::new(self.data_socket, config, open).run(answer, &data_connections);
+        let admin_service = TowerToHyperService::new(admin::router(admin));
+        let admin_listener =
+            Listener::new(self.admin_socket, config, Gauge::default()).run(admin_service, &admin_connections);
+        let (reset, functions) = (self.deployer.engine.reset(), self.deployer.catalog.load().all().len());
+        tracing::info!(data = %data_address, admin = %admin_address, functions, ?reset, "serving");
+        tokio::select! {
+            () = data_listener => {}
+            () = admin_listener => {}
+            stopped = stop_signal() => stopped?,
+        }
+        draining.store(true, Ordering::Relaxed);
+        drain(data_connections, admin_connections, config.drain_ms).await;
+        Ok(self.ledger_thread)
+    }
+}
+
+fn engine(config: &HostConfig) -> Result<Engine, ServeError> {
+    let settings = Settings {
+        instances_max: config.instances_max,
+        memory_bytes_max: u64::from(config.memory_mib_max) << 20,
+        queue_ms: config.queue_ms,
+    };
+    let engine = Engine::new(settings).map_err(ServeError::Engine)?;
+    match engine.reset() {
+        Reset::PageScan => tracing::info!("instances are reset by scanning for written pages"),
+        Reset::Discard { why } => tracing::warn!(why, "instances are reset the slow way"),
+    }
+    Ok(engine)
+}
+
+async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, flag, source })
+}
+
+/// The address that was really bound, where the port was left to the system.
+fn local(socket: &TcpListener, asked: SocketAddr) -> SocketAddr {
+    socket.local_addr().unwrap_or(asked)
+}
+
+async fn stop_signal() -> Result<(), ServeError> {
+    let listen = |kind| signal(kind).map_err(system("listening for signals"));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
+    }
+    Ok(())
+}
+
+/// Lets requests in flight finish and idle connections end, for a limited time. Followers of logs are not waited for.
+async fn drain(data: GracefulShutdown, admin: GracefulShutdown, drain_ms: u32) {
+    let limit = Duration::from_millis(drain_ms.into());
+    match time::timeout(limit, data.shutdown()).await {
+        Ok(()) => tracing::info!("drained"),
+        Err(_) => tracing::warn!(drain_ms, "requests that did not finish in time are broken off"),
+    }
+    drop(admin);
+}

@@ -1,0 +1,101 @@
+//! The one place where a code becomes an HTTP status, and a problem an answer.
+
+use bytes::Bytes;
+use gust_core::{Code, Problem, RequestId, Source, api::ProblemDocument};
+use http::{HeaderValue, Response, StatusCode, header};
+
+/// The status that tells a client of `code`.
+pub(crate) fn of(code: Code) -> StatusCode {
+    use Code::*;
+    match code {
+        RequestMalformed | RequestBodyIncomplete | GuestBadRequest => StatusCode::BAD_REQUEST,
+        ApiMalformed | NameInvalid | ManifestInvalid | UploadIncomplete => StatusCode::BAD_REQUEST,
+        AuthRequired => StatusCode::UNAUTHORIZED,
+        FunctionNotFound | ApiNotFound => StatusCode::NOT_FOUND,
+        LimitRequestBody | UploadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        UploadContentType | UploadContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ComponentMalformed | ComponentNotWasm | ComponentCoreModule | ComponentPrecompiled | ComponentNoHandler
+        | ComponentUnknownImport | ComponentTooLarge | ComponentCompile | ComponentProbe => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        LimitConcurrency => StatusCode::TOO_MANY_REQUESTS,
+        // Never seen by the client, for it is gone; nginx's number, known to those who read logs.
+        ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+        GuestFailed | GuestNoResponse | GuestBadResponse | LimitResponseBody | LimitMemory | Trap | TrapStackOverflow
+        | TrapNotOffered | StoreFailed | Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        MethodNotSupported => StatusCode::NOT_IMPLEMENTED,
+        FunctionUnavailable | HostBusy | HostDraining | StoreCorrupt => StatusCode::SERVICE_UNAVAILABLE,
+        LimitWall => StatusCode::GATEWAY_TIMEOUT,
+        StoreFull => StatusCode::INSUFFICIENT_STORAGE,
+    }
+}
+
+/// The status of a function that was deleted.
+pub(crate) const DELETED: StatusCode = StatusCode::NO_CONTENT;
+
+/// The status of a deploy: of a new version, or of one that was in force already.
+pub(crate) fn deployed(is_new: bool) -> StatusCode {
+    if is_new { StatusCode::CREATED } else { StatusCode::OK }
+}
+
+/// A problem as an answer: its document, and when to try again where that helps.
+pub(crate) fn answer(problem: &Problem, request_id: Option<&RequestId>) -> Response<Bytes> {
+    let status = of(problem.code);
+    let document = document(problem, status, request_id);
+    // The document is made of texts and numbers, so it cannot fail to be written.
+    let body = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    match problem.code {
+        Code::LimitConcurrency | Code::HostBusy | Code::HostDraining => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        Code::AuthRequired => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        _ => {}
+    }
+    response
+}
+
+fn document(problem: &Problem, status: StatusCode, request_id: Option<&RequestId>) -> ProblemDocument {
+    let source = match problem.code.source() {
+        Source::Client => "client",
+        Source::Guest => "guest",
+        Source::Host => "host",
+    };
+    ProblemDocument {
+        kind: format!("urn:gust:problem:{}", problem.code.as_str()),
+        title: problem.code.title().to_owned(),
+        status: status.as_u16(),
+        code: problem.code.as_str().to_owned(),
+        source: source.to_owned(),
+        detail: problem.detail.clone(),
+        request_id: request_id.map(|id| id.as_str().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_blames_whoever_the_code_blames() {
+        for code in Code::ALL {
+            let status = of(*code);
+            match code.source() {
+                Source::Client => assert!(status.is_client_error() || *code == Code::MethodNotSupported, "{code:?}"),
+                Source::Guest | Source::Host => assert!(status.is_server_error(), "{code:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_internal_is_not_told() {
+        let problem = Problem::new(Code::Trap, "its log has the cause").with_internal("/secret/path");
+        let body = answer(&problem, None).into_body();
+        assert!(!String::from_utf8(body.to_vec()).unwrap().contains("secret"));
+    }
+}

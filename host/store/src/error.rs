@@ -1,0 +1,77 @@
+//! What can go wrong in the store, by cause.
+
+use std::{io, path::PathBuf};
+
+use gust_core::{Code, Digest, Problem};
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the directory.
+    #[error("another gust host is using {0}; stop it, or give this one its own --data-dir")]
+    Locked(PathBuf),
+    /// A secret can be read by others.
+    #[error("{path} can be read by others (mode {mode:o}); run: chmod 600 {path}", path = .0.display(), mode = .1)]
+    Exposed(PathBuf, u32),
+    /// The database is of a later version of gust.
+    #[error("the data was written by a later version of gust (schema {found}, this one knows {known})")]
+    NewerSchema {
+        /// The schema found.
+        found: u32,
+        /// The newest schema that this version knows.
+        known: u32,
+    },
+    /// A component is not what was stored.
+    #[error("the stored component {0} is damaged; deploy it again")]
+    Corrupt(Digest),
+    /// An upload is larger than allowed.
+    #[error("it is larger than {0} bytes")]
+    TooLarge(u64),
+    /// The disk is full.
+    #[error("no room left while {0}")]
+    Full(String),
+    /// A file or directory cannot be used.
+    #[error("{context}: {source}")]
+    Io {
+        /// What was tried.
+        context: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The database failed.
+    #[error("the database: {0}")]
+    Database(rusqlite::Error),
+}
+
+impl StoreError {
+    /// An error of the file system, told from a full disk.
+    pub(crate) fn io(context: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let context = context.into();
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(context),
+            _ => Self::Io { context, source },
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full("writing the database".to_owned()),
+            _ => Self::Database(error),
+        }
+    }
+}
+
+/// As told to those who deploy: paths are for the log only.
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let (code, detail) = match &error {
+            StoreError::Full(_) => (Code::StoreFull, "nothing was changed; make room on the host's disk".to_owned()),
+            StoreError::Corrupt(_) => (Code::StoreCorrupt, error.to_string()),
+            StoreError::TooLarge(_) => (Code::UploadTooLarge, error.to_string()),
+            _ => (Code::StoreFailed, "nothing was changed; the host's log has the cause".to_owned()),
+        };
+        Self::new(code, detail).with_internal(error.to_string())
+    }
+}

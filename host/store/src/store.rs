@@ -1,0 +1,90 @@
+//! The store as a whole: opening it, and what opening mends.
+
+use std::{
+    collections::HashSet,
+    ffi::OsString,
+    fs::{self, File, TryLockError},
+    io::Write as _,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use rusqlite::Connection;
+
+use crate::{components, error::StoreError, versions};
+
+/// The store of one host. One process at a time has it.
+pub struct Store {
+    dir: PathBuf,
+    database: Mutex<Connection>,
+    /// Locked as long as it is open.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the store in `dir`, made where it is not there. What an interrupted deploy left behind is removed.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let failed = |path: &Path| StoreError::io(format!("the data directory {} cannot be used", path.display()));
+        for path in [dir.to_owned(), dir.join(components::DIR), dir.join(components::TMP_DIR)] {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed(&path))?;
+        }
+        let lock = lock(dir)?;
+        empty(&dir.join(components::TMP_DIR))?;
+        // Made and removed, so that a read-only directory is told of now and not at the first deploy.
+        let probe = tempfile::NamedTempFile::new_in(dir).and_then(|mut file| file.write_all(b"x"));
+        probe.map_err(failed(dir))?;
+        let database = versions::open(&dir.join("gust.db"))?;
+        let store = Self { dir: dir.to_owned(), database: Mutex::new(database), _lock: lock };
+        store.remove_unreferenced()?;
+        Ok(store)
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn database(&self) -> MutexGuard<'_, Connection> {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes component files that no version refers to: of an interrupted publish, or of a deleted function.
+    pub(crate) fn remove_unreferenced(&self) -> Result<(), StoreError> {
+        let referenced: HashSet<OsString> =
+            versions::digests(&self.database())?.iter().map(|digest| components::file_name(digest).into()).collect();
+        let dir = self.dir.join(components::DIR);
+        let failed = || StoreError::io(format!("{} cannot be read", dir.display()));
+        for entry in fs::read_dir(&dir).map_err(failed())? {
+            let entry = entry.map_err(failed())?;
+            if !referenced.contains(&entry.file_name()) {
+                let path = entry.path();
+                fs::remove_file(&path).map_err(StoreError::io(format!("{} cannot be removed", path.display())))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join("lock");
+    let failed = StoreError::io(format!("{} cannot be locked", path.display()));
+    let options = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = match options {
+        Ok(file) => file,
+        Err(error) => return Err(failed(error)),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+fn empty(dir: &Path) -> Result<(), StoreError> {
+    let failed = || StoreError::io(format!("{} cannot be emptied", dir.display()));
+    for entry in fs::read_dir(dir).map_err(failed())? {
+        fs::remove_file(entry.map_err(failed())?.path()).map_err(failed())?;
+    }
+    Ok(())
+}
