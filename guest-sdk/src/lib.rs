@@ -1,1 +1,64 @@
-//! placeholder
+//! Write HTTP functions as plain Rust functions; run them on gust and on every other host of `wasi:http`.
+//!
+//! ```
+//! use gust_sdk::{Error, IntoResponse, Json, Query, handler};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Deserialize)]
+//! struct Sum {
+//!     a: i64,
+//!     b: i64,
+//! }
+//!
+//! #[derive(Serialize)]
+//! struct Answer {
+//!     sum: i64,
+//! }
+//!
+//! #[handler]
+//! fn add(Query(sum): Query<Sum>) -> Result<impl IntoResponse, Error> {
+//!     let sum = sum.a.checked_add(sum.b).ok_or_else(|| Error::bad_request("the sum is too large"))?;
+//!     Ok(Json(Answer { sum }))
+//! }
+//! ```
+//!
+//! A handler's arguments are [extractors](extract), what it returns is anything that implements [`IntoResponse`]. It stays
+//! a plain function: a test calls it as it is.
+//!
+//! Built for `wasm32-wasip2`, the crate is one component with two exports: `gust:function/handler`, which is the faster on
+//! gust, and `wasi:http/incoming-handler` 0.2, which every other host calls. The handler does not know which one it was.
+
+pub mod accept;
+pub mod error;
+pub mod extract;
+mod handler;
+pub mod response;
+
+#[cfg(target_arch = "wasm32")]
+mod exports;
+
+pub use bytes::Bytes;
+pub use error::Error;
+pub use extract::{Form, FromRequest, FromRequestParts, Json, PathRest, Query};
+pub use gust_sdk_macros::handler;
+pub use http;
+pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+pub use response::{Html, IntoHeaders, IntoResponse};
+
+/// A request with its whole body.
+pub type Request = http::Request<Bytes>;
+
+/// A response with its whole body.
+pub type Response = http::Response<Bytes>;
+
+/// What the [`handler`] attribute needs. Not part of the crate's promises.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::handler::{Handler, call};
+
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::exports::{Entry, Typed, WasiHttp, typed, wasi_http};
+
+    #[cfg(target_arch = "wasm32")]
+    pub use wasip2;
+}

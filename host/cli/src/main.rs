@@ -1,15 +1,39 @@
-//! The `gust` command.
+//! The `gust` command: the host, and what developers do with it.
+
+mod args;
+mod client;
+mod commands;
+mod environment;
+mod host_link;
+mod output;
+mod project;
+mod token;
 
 use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Args, Command};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    if args.first().map(String::as_str) == Some("compile-worker") { return gust_server::compile_worker(&args[1..]); }
-    let config = gust_core::config::RawConfig::from_env(std::env::vars()).unwrap();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    gust_server::serve(config.try_into().unwrap()).unwrap();
-    ExitCode::SUCCESS
+    let args = Args::parse();
+    let outcome = match args.command {
+        Command::Serve(options) => commands::serve::run(options),
+        Command::New(options) => commands::new::run(&options),
+        Command::Build(options) => commands::build::run(&options),
+        Command::Deploy(options) => commands::deploy::run(&args.host, &options),
+        Command::Ls(options) => commands::ls::run(&args.host, options),
+        Command::Inspect(options) => commands::inspect::run(&args.host, &options),
+        Command::Invoke(options) => commands::invoke::run(&args.host, &options),
+        Command::Logs(options) => commands::logs::run(&args.host, &options),
+        Command::Rm(options) => commands::rm::run(&args.host, &options),
+        Command::CompileWorker { arguments } => return gust_server::compile_worker(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::report(&error),
+    }
 }

@@ -1,0 +1,216 @@
+//! What may be typed. Every command's help ends with an example.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// Functions over HTTP, each request in a fresh WebAssembly instance.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = "Begin with: gust serve, then in another terminal: gust new hello")]
+pub struct Args {
+    #[command(flatten)]
+    pub host: HostArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Which host a command talks to.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct HostArgs {
+    /// The admin API of the host, as a URL or an address and port [env: GUST_ADMIN]
+    #[arg(long = "admin", global = true, value_name = "URL", help_heading = "Host")]
+    pub admin: Option<String>,
+    /// The file with the admin token; else GUST_TOKEN, else it is looked for
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Host")]
+    pub token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a host until it is told to stop
+    #[command(after_help = "Example: gust serve --listen 127.0.0.1:3000 --data-dir ./gust-data\n\
+        Settings that have no flag are set in gust-host.toml or as GUST_<KEY>: docs/configuration.md lists them.")]
+    Serve(Serve),
+    /// Make a new function's project
+    #[command(after_help = "Example: gust new resize --template image && cd resize && gust deploy")]
+    New(New),
+    /// Build the function in a directory into one component
+    #[command(after_help = "Example: gust build --path functions/hello")]
+    Build(Build),
+    /// Upload a function; without a component, build it first
+    #[command(after_help = "Examples: gust deploy\n          gust deploy target/hello.wasm --name hello")]
+    Deploy(Deploy),
+    /// List the functions of a host
+    #[command(after_help = "Example: gust ls --json")]
+    Ls(Ls),
+    /// Show all about one function
+    #[command(after_help = "Example: gust inspect hello")]
+    Inspect(Inspect),
+    /// Call a function
+    #[command(after_help = "Example: gust invoke resize --path '/?w=320' --data @photo.jpg > small.jpg")]
+    Invoke(Invoke),
+    /// Show what a function and its requests say
+    #[command(after_help = "Example: gust logs -f hello")]
+    Logs(Logs),
+    /// Remove a function and all its versions
+    #[command(after_help = "Example: gust rm hello --yes")]
+    Rm(Rm),
+    /// What the host calls itself with to compile a component.
+    #[command(hide = true)]
+    CompileWorker {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Serve {
+    /// Where functions are called [env: GUST_LISTEN] [default: 127.0.0.1:3000]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Where the admin API is [env: GUST_ADMIN] [default: 127.0.0.1:3001]
+    #[arg(long = "admin", id = "serve_admin", value_name = "ADDRESS")]
+    pub admin: Option<SocketAddr>,
+    /// Where everything is kept [env: GUST_DATA_DIR] [default: gust-data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The configuration file [env: GUST_CONFIG] [default: gust-host.toml, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How the log is written
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere
+    Auto,
+    /// A line of text for each event
+    Text,
+    /// A JSON object for each event
+    Json,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct New {
+    /// The function's name, and the new directory
+    pub name: String,
+    /// What to begin with
+    #[arg(long, default_value = "hello")]
+    pub template: Template,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Template {
+    /// Greets by name
+    Hello,
+    /// Resizes pictures
+    Image,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Build {
+    /// The function's directory
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub path: PathBuf,
+    /// Print a JSON object with the component's path and size
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Deploy {
+    /// The component; built where it is not given
+    pub component: Option<PathBuf>,
+    /// The function's name; else the manifest's, else the file's or directory's
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The manifest; else gust.toml in the directory
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// The function's directory
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub path: PathBuf,
+    /// Print the function as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub struct Ls {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Inspect {
+    /// The function
+    pub name: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Invoke {
+    /// The function
+    pub name: String,
+    /// The path below the function, with its query
+    #[arg(long, default_value = "/")]
+    pub path: String,
+    /// The method; POST where there are data
+    #[arg(long, short = 'X')]
+    pub method: Option<String>,
+    /// A header, as 'name: value'; may be repeated
+    #[arg(long = "header", short = 'H', value_name = "HEADER")]
+    pub headers: Vec<String>,
+    /// The body: text, @FILE, or - for standard input
+    #[arg(long, short = 'd')]
+    pub data: Option<String>,
+    /// Show the response's head too
+    #[arg(long, short = 'i')]
+    pub include: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Logs {
+    /// The function
+    pub name: String,
+    /// Go on as lines come
+    #[arg(long, short)]
+    pub follow: bool,
+    /// How many of the newest lines
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub tail: usize,
+    /// Print a JSON object for each line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Rm {
+    /// The function
+    pub name: String,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_and_every_command_shows_an_example() {
+        let command = Args::command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+            let help = sub.get_after_help().expect(sub.get_name()).to_string();
+            assert!(help.starts_with("Example") && help.contains(&format!("gust {}", sub.get_name())), "{help}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Calls to a host, and its problems told to people.
+
+use std::{fmt, io};
+
+use anyhow::{Context as _, Result, anyhow};
+use gust_core::{
+    FunctionName,
+    api::{FunctionInfo, ProblemDocument},
+};
+use serde::de::DeserializeOwned;
+use ureq::{
+    Agent, AsSendBody, Body,
+    http::{Request, Response, Uri},
+};
+
+use crate::{args::HostArgs, environment, token};
+
+/// Where a host's admin API is where nothing else is said.
+const ADMIN_DEFAULT: &str = "http://127.0.0.1:3001";
+
+/// The longest answer that is read whole, in bytes.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
+
+/// A problem that a host answered with.
+#[derive(Debug)]
+pub struct HostProblem(pub ProblemDocument);
+
+impl fmt::Display for HostProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ProblemDocument { title, detail, code, request_id, .. } = &self.0;
+        write!(f, "{title}")?;
+        if !detail.is_empty() {
+            write!(f, ": {detail}")?;
+        }
+        write!(f, " [{code}]")?;
+        if let Some(id) = request_id {
+            write!(f, " (request {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for HostProblem {}
+
+/// A host's admin API.
+pub struct Client {
+    agent: Agent,
+    base: String,
+    token: String,
+}
+
+/// An agent to which every status is an answer.
+pub fn agent() -> Agent {
+    let config = Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true);
+    config.build().new_agent()
+}
+
+impl Client {
+    /// The host that the arguments or the environment name.
+    pub fn new(host: &HostArgs) -> Result<Self> {
+        let named = host.admin.clone().or_else(|| environment::variable("GUST_ADMIN"));
+        let base = base(&named.unwrap_or_else(|| ADMIN_DEFAULT.to_owned()))?;
+        let authority = base.trim_start_matches("http://").to_owned();
+        Ok(Self { agent: agent(), token: token::find(host, &authority)?, base })
+    }
+
+    /// The URL of a path.
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// A request that carries the token.
+    pub fn request(&self, method: &str, path: &str) -> ureq::http::request::Builder {
+        let authorization = format!("Bearer {}", self.token);
+        Request::builder().method(method).uri(self.url(path)).header("authorization", authorization)
+    }
+
+    /// Sends it. A problem is an error.
+    pub fn send(&self, request: Request<impl AsSendBody>) -> Result<Response<Body>> {
+        let response = self.agent.run(request).map_err(|error| unreachable(error, &self.base))?;
+        checked(response)
+    }
+
+    /// Sends it and reads its JSON.
+    pub fn json<T: DeserializeOwned>(&self, request: Request<impl AsSendBody>) -> Result<T> {
+        let text = text(self.send(request)?)?;
+        serde_json::from_str(&text).context("the host's answer is not of this version of the API")
+    }
+
+    /// What the host knows of a function.
+    pub fn function(&self, name: &FunctionName) -> Result<FunctionInfo> {
+        self.json(self.request("GET", &format!("/v1/functions/{name}")).body(())?)
+    }
+}
+
+/// A URL out of what people write: a URL, or an address and port.
+fn base(named: &str) -> Result<String> {
+    if named.starts_with("https://") {
+        return Err(anyhow!("{named}: this version of gust speaks to hosts over http:// only; use a tunnel"));
+    }
+    let base = if named.starts_with("http://") { named.to_owned() } else { format!("http://{named}") };
+    let base = base.trim_end_matches('/').to_owned();
+    let uri: Uri = base.parse().with_context(|| format!("{named:?} is no URL or address of a host"))?;
+    anyhow::ensure!(uri.authority().is_some(), "{named:?} is no URL or address of a host");
+    Ok(base)
+}
+
+/// A response that is no problem.
+pub fn checked(response: Response<Body>) -> Result<Response<Body>> {
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let status = response.status();
+    let text = text(response)?;
+    match serde_json::from_str(&text) {
+        Ok(problem) => Err(HostProblem(problem).into()),
+        Err(_) => Err(anyhow!("the host answered {status}: {}", text.chars().take(500).collect::<String>())),
+    }
+}
+
+fn text(mut response: Response<Body>) -> Result<String> {
+    response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string().context("the host's answer broke off")
+}
+
+/// Tells a host that is not there from other failures.
+pub fn unreachable(error: ureq::Error, base: &str) -> anyhow::Error {
+    match &error {
+        ureq::Error::Io(io) if io.kind() == io::ErrorKind::ConnectionRefused => {
+            anyhow!("no gust host answers at {base}; start one with `gust serve`, or say where it is with --admin URL")
+        }
+        _ => anyhow!(error).context(format!("calling {base}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_may_be_named_in_short() {
+        assert_eq!(base("127.0.0.1:9").unwrap(), "http://127.0.0.1:9");
+        assert_eq!(base("http://host:9/").unwrap(), "http://host:9");
+        assert!(base("https://host").is_err());
+        assert!(base("").is_err());
+    }
+
+    #[test]
+    fn problems_are_told_with_code_and_request() {
+        let document = r#"{"type":"x","title":"T","status":422,"code":"a.b","source":"client","detail":"D","request_id":"r"}"#;
+        assert_eq!(HostProblem(serde_json::from_str(document).unwrap()).to_string(), "T: D [a.b] (request r)");
+    }
+}

@@ -1,0 +1,118 @@
+//! `gust deploy`: the component and its manifest to a host.
+
+use std::{
+    fs::{self, File},
+    io::{Cursor, Read},
+    path::Path,
+};
+
+use anyhow::{Context as _, Result};
+use gust_core::{FunctionName, api::FunctionInfo};
+use ureq::SendBody;
+
+use super::name;
+use crate::{
+    args::{Deploy, HostArgs},
+    client::Client,
+    output,
+    project::{self, ManifestFile, component},
+};
+
+/// Parts the form. Components are binary and could hold anything, so it is long and random enough never to be in one.
+const BOUNDARY: &str = "gust-7d4f1be2c06a4f0f9d51a3e8b7c92e64";
+
+/// Uploads, building first where no component is named.
+pub fn run(host: &HostArgs, options: &Deploy) -> Result<()> {
+    let manifest = match &options.manifest {
+        Some(path) => Some(project::read_manifest(path)?),
+        None if options.component.is_some() => None,
+        None => project::manifest_in(&options.path)?,
+    };
+    let client = Client::new(host)?;
+    let component = match &options.component {
+        Some(path) => path.clone(),
+        None => component::build(&options.path)?,
+    };
+    let name = function_name(options, manifest.as_ref(), &component)?;
+    let info = upload(&client, &name, &component, manifest.as_ref())?;
+    if options.json {
+        return output::print(&format!("{}\n", serde_json::to_string(&info)?));
+    }
+    output::print(&told(&info))
+}
+
+/// As said, else as the manifest says, else as the file or directory is called.
+fn function_name(options: &Deploy, manifest: Option<&ManifestFile>, component: &Path) -> Result<FunctionName> {
+    if let Some(text) = &options.name {
+        return name(text);
+    }
+    if let Some(named) = manifest.and_then(|file| file.manifest.name.clone()) {
+        return Ok(named);
+    }
+    let path = if options.component.is_some() { component.to_owned() } else { fs::canonicalize(&options.path)? };
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    name(&stem.replace('_', "-")).context("the file's name is no function's name; give one with --name")
+}
+
+fn upload(
+    client: &Client,
+    name: &FunctionName,
+    component: &Path,
+    manifest: Option<&ManifestFile>,
+) -> Result<FunctionInfo> {
+    let (form, length) = form(component, manifest.map(|file| file.text.as_str()))?;
+    let bar = output::upload_bar(length);
+    let mut body = bar.wrap_read(form);
+    let request = client
+        .request("PUT", &format!("/v1/functions/{name}"))
+        .header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"))
+        .header("content-length", length)
+        .body(SendBody::from_reader(&mut body))?;
+    let info = client.json(request);
+    bar.finish_and_clear();
+    info
+}
+
+/// The form as a stream, and its length.
+fn form(component: &Path, manifest: Option<&str>) -> Result<(impl Read + use<>, u64)> {
+    let file = File::open(component).with_context(|| format!("the component {}", component.display()))?;
+    let size_bytes = file.metadata()?.len();
+    let part = |name: &str, kind: &str| {
+        let disposition = format!("Content-Disposition: form-data; name=\"{name}\"; filename=\"{name}\"");
+        format!("--{BOUNDARY}\r\n{disposition}\r\nContent-Type: {kind}\r\n\r\n")
+    };
+    let mut head = String::new();
+    if let Some(text) = manifest {
+        head = format!("{}{text}\r\n", part("manifest", "application/toml"));
+    }
+    head.push_str(&part("component", "application/wasm"));
+    let tail = format!("\r\n--{BOUNDARY}--\r\n");
+    let length = head.len() as u64 + size_bytes + tail.len() as u64;
+    Ok((Cursor::new(head).chain(file).chain(Cursor::new(tail)), length))
+}
+
+fn told(info: &FunctionInfo) -> String {
+    let digest: String = info.digest.to_string().chars().take(12).collect();
+    let url = info.urls.first().cloned().unwrap_or_default();
+    let size = output::bytes(info.size_bytes);
+    format!("{} version {} ({size}, {digest}) is live\n\n  curl {url}\n", info.name, info.version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_is_as_long_as_it_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.wasm");
+        fs::write(&path, b"\0asm").unwrap();
+        for manifest in [None, Some("name = \"a\"")] {
+            let (mut form, length) = form(&path, manifest).unwrap();
+            let mut bytes = Vec::new();
+            form.read_to_end(&mut bytes).unwrap();
+            assert_eq!(bytes.len() as u64, length);
+            assert!(bytes.ends_with(format!("\0asm\r\n--{BOUNDARY}--\r\n").as_bytes()));
+        }
+    }
+}

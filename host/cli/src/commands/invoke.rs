@@ -1,0 +1,75 @@
+//! `gust invoke`: one call of a function.
+
+use std::{
+    fs,
+    io::{self, Read as _, Write as _},
+};
+
+use anyhow::{Context as _, Result};
+use ureq::{
+    Body,
+    http::{Request, Response, header},
+};
+
+use super::name;
+use crate::{
+    args::{HostArgs, Invoke},
+    client::{self, Client},
+    output::UsageError,
+};
+
+/// Calls it; the answer's body goes to standard output. A problem is an error.
+pub fn run(host: &HostArgs, options: &Invoke) -> Result<()> {
+    let name = name(&options.name)?;
+    let info = Client::new(host)?.function(&name)?;
+    let url = info.urls.first().with_context(|| format!("{name} cannot be called from outside"))?;
+    let body = data(options.data.as_deref())?;
+    let method = options.method.clone().unwrap_or_else(|| if body.is_some() { "POST" } else { "GET" }.to_owned());
+    let path = options.path.trim_start_matches('/');
+    let separator = if path.starts_with('?') { "" } else { "/" };
+    let mut request = Request::builder().method(method.as_str()).uri(format!("{url}{separator}{path}"));
+    for header in &options.headers {
+        let malformed = || UsageError(format!("{header:?} is no header; write 'name: value'"));
+        let (name, value) = header.split_once(':').ok_or_else(malformed)?;
+        request = request.header(name.trim(), value.trim());
+    }
+    let request = request.body(body.unwrap_or_default()).map_err(|error| UsageError(error.to_string()))?;
+    let response = client::agent().run(request).map_err(|error| client::unreachable(error, url))?;
+    answer(response, options.include)
+}
+
+/// Text, a file's bytes, or standard input's.
+fn data(data: Option<&str>) -> Result<Option<Vec<u8>>> {
+    Ok(match data {
+        None => None,
+        Some("-") => {
+            let mut bytes = Vec::new();
+            io::stdin().read_to_end(&mut bytes)?;
+            Some(bytes)
+        }
+        Some(text) => match text.strip_prefix('@') {
+            Some(path) => Some(fs::read(path).with_context(|| format!("--data: {path}"))?),
+            None => Some(text.as_bytes().to_vec()),
+        },
+    })
+}
+
+fn answer(mut response: Response<Body>, include_head: bool) -> Result<()> {
+    let mut out = io::stdout().lock();
+    if include_head {
+        writeln!(out, "{:?} {}", response.version(), response.status())?;
+        for (name, value) in response.headers() {
+            writeln!(out, "{name}: {}", value.to_str().unwrap_or("(not text)"))?;
+        }
+        writeln!(out)?;
+    }
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if kind == Some("application/problem+json") {
+        return client::checked(response).map(drop);
+    }
+    let status = response.status();
+    io::copy(&mut response.body_mut().as_reader(), &mut out)?;
+    out.flush()?;
+    anyhow::ensure!(!status.is_client_error() && !status.is_server_error(), "the function answered {status}");
+    Ok(())
+}

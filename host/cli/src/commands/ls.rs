@@ -1,0 +1,39 @@
+//! `gust ls`: the functions of a host.
+
+use anyhow::Result;
+use gust_core::api::{FunctionInfo, FunctionList};
+
+use crate::{
+    args::{HostArgs, Ls},
+    client::Client,
+    output,
+};
+
+/// Lists them.
+pub fn run(host: &HostArgs, options: Ls) -> Result<()> {
+    let client = Client::new(host)?;
+    let list: FunctionList = client.json(client.request("GET", "/v1/functions").body(())?)?;
+    if options.json {
+        return output::print(&format!("{}\n", serde_json::to_string(&list)?));
+    }
+    if list.functions.is_empty() {
+        return output::print("nothing is deployed yet; `gust new hello` begins a function\n");
+    }
+    let head = ["NAME", "VERSION", "SIZE", "DEPLOYED", "URL"].map(str::to_owned).to_vec();
+    let rows: Vec<_> = std::iter::once(head).chain(list.functions.iter().map(row)).collect();
+    output::print(&output::table(&rows))
+}
+
+fn row(function: &FunctionInfo) -> Vec<String> {
+    let place = match &function.unavailable {
+        Some(why) => format!("unavailable: {why}"),
+        None => function.urls.first().cloned().unwrap_or_default(),
+    };
+    vec![
+        function.name.to_string(),
+        function.version.to_string(),
+        output::bytes(function.size_bytes),
+        output::time(function.deployed_unix_ms),
+        place,
+    ]
+}

@@ -1,0 +1,76 @@
+//! `gust serve`: configuration and log, then the host.
+
+use std::{
+    fs, io,
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Result;
+use gust_core::config::{ConfigError, HostConfig, RawConfig};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    args::{LogFormat, Serve},
+    environment, host_link,
+    output::UsageError,
+};
+
+/// Read where it is there and no other is named.
+const CONFIG_FILE: &str = "gust-host.toml";
+
+/// Log lines that may wait for a slow reader; those after are dropped, for serving never waits for its log.
+const LOG_LINES_WAITING: usize = 64 << 10;
+
+/// Runs a host until SIGTERM or SIGINT.
+pub fn run(options: Serve) -> Result<()> {
+    let log_format = options.log_format;
+    let config = configuration(options)?;
+    let _log = start_log(log_format);
+    host_link::leave(&config.admin.to_string(), &config.data_dir);
+    let data_dir = config.data_dir.clone();
+    gust_server::serve(config).map_err(|error| UsageError(error.to_string()).into()).inspect_err(|_: &anyhow::Error| {
+        tracing::debug!(data_dir = %data_dir.display(), "not started");
+    })
+}
+
+/// Flags over environment over file.
+fn configuration(options: Serve) -> Result<HostConfig> {
+    let usage = |error: ConfigError| anyhow::Error::from(UsageError(error.to_string()));
+    let named = options.config.clone().or_else(|| environment::variable("GUST_CONFIG").map(PathBuf::from));
+    let file = match named {
+        Some(path) => read(&path)?,
+        None if Path::new(CONFIG_FILE).exists() => read(Path::new(CONFIG_FILE))?,
+        None => RawConfig::default(),
+    };
+    let env = RawConfig::from_env(environment::variables()).map_err(usage)?;
+    let flags = RawConfig {
+        listen: options.listen,
+        admin: options.admin,
+        data_dir: options.data_dir,
+        ..RawConfig::default()
+    };
+    flags.or(env).or(file).try_into().map_err(usage)
+}
+
+fn read(path: &Path) -> Result<RawConfig> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).map_err(|error| UsageError(format!("{shown}: {error}")))?;
+    RawConfig::from_toml(&text).map_err(|error| UsageError(format!("{shown}: {error}")).into())
+}
+
+/// Events to standard error, by way of a thread that drops what a blocked reader does not take.
+fn start_log(format: LogFormat) -> WorkerGuard {
+    let (writer, guard) =
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LOG_LINES_WAITING).finish(io::stderr());
+    let is_terminal = io::stderr().is_terminal();
+    let filter = environment::variable("GUST_LOG").unwrap_or_else(|| "info".to_owned());
+    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(writer);
+    match format {
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Auto if !is_terminal => builder.json().flatten_event(true).init(),
+        LogFormat::Auto | LogFormat::Text => builder.with_ansi(is_terminal).init(),
+    }
+    guard
+}

@@ -1,0 +1,19 @@
+//! The one place of the command line that reads the environment.
+
+use std::{env, path::PathBuf};
+
+/// All variables, for the host's configuration.
+pub fn variables() -> impl Iterator<Item = (String, String)> {
+    env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// A variable that is set and not empty.
+pub fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Where programs keep what they know between runs (XDG Base Directory Specification).
+pub fn state_dir() -> Option<PathBuf> {
+    let home = || Some(PathBuf::from(variable("HOME")?).join(".local/state"));
+    Some(variable("XDG_STATE_HOME").map(PathBuf::from).or_else(home)?.join("gust"))
+}

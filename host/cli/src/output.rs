@@ -1,0 +1,127 @@
+//! What people see: tables, progress, errors. Colours and moving bars on a terminal, plain lines in a pipe.
+
+use std::{
+    fmt::Write as _,
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
+
+use console::{Style, style};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Wrong usage or configuration, as opposed to something that failed.
+#[derive(Debug)]
+pub struct UsageError(pub String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// Tells of an error: 2 for wrong usage, else 1. A reader that closed the pipe is no error.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    let is_broken_pipe = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(is_broken_pipe) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("{} {error:#}", style("error:").red().bold().for_stderr());
+    if error.is::<UsageError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+}
+
+/// Prints to standard output; a closed pipe is an error that [`report`] knows.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// A table with its columns aligned. The first row is its head.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
+    let mut out = String::new();
+    for (at, row) in rows.iter().enumerate() {
+        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let line = cells.join("  ");
+        let head = if at == 0 { Style::new().dim() } else { Style::new() };
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{}", head.apply_to(line.trim_end()));
+    }
+    out
+}
+
+/// Names and values, one a line, the values aligned.
+pub fn pairs(pairs: &[(&str, String)]) -> String {
+    let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let line = |(name, value): &(&str, String)| {
+        let name = format!("{name:<width$}");
+        format!("{}  {value}\n", Style::new().dim().apply_to(name))
+    };
+    pairs.iter().map(line).collect()
+}
+
+/// Bytes for people.
+pub fn bytes(count: u64) -> String {
+    indicatif::BinaryBytes(count).to_string()
+}
+
+/// A time for people: UTC, to the millisecond (RFC 3339).
+pub fn time(unix_ms: u64) -> String {
+    let (days, ms) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
+    // From days to a date of the Gregorian calendar (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+    let z = days + 719_468;
+    let (era, doe) = (z / 146_097, z % 146_097);
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
+    let year = yoe + era * 400 + u64::from(month <= 2);
+    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z", ms % 1_000)
+}
+
+/// A bar for an upload of so many bytes.
+pub fn upload_bar(total_bytes: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total_bytes);
+    // The template is a constant that is right.
+    if let Ok(look) = ProgressStyle::with_template("  uploading {bar:32} {bytes}/{total_bytes} {bytes_per_sec}") {
+        bar.set_style(look);
+    }
+    bar
+}
+
+/// Shows that something is going on. A line of its own where there is no terminal.
+pub fn spinner(what: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        eprintln!("{what}");
+        return ProgressBar::hidden();
+    }
+    let spinner = ProgressBar::new_spinner().with_message(what.to_owned());
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_aligned_and_plain_in_a_pipe() {
+        let rows = [vec!["NAME".into(), "X".into()], vec!["a".into(), "1".into()]];
+        assert_eq!(console::strip_ansi_codes(&table(&rows)), "NAME  X\na     1\n");
+    }
+
+    #[test]
+    fn times_are_known_ones() {
+        assert_eq!(time(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(time(951_782_400_000), "2000-02-29T00:00:00.000Z");
+        assert_eq!(time(1_795_499_056_366), "2026-11-24T05:44:16.366Z");
+    }
+}

@@ -1,0 +1,141 @@
+//! New projects: the templates and the SDK that go into them.
+//!
+//! A project carries its SDK along, in `vendor/gust-sdk`, so that it builds wherever Rust does. The templates are the
+//! project's own example functions, so they cannot fall behind.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result};
+use gust_core::FunctionName;
+
+use crate::args::Template;
+
+/// A file by its path in a new project.
+type File = (&'static str, &'static str);
+
+macro_rules! files {
+    ($from:literal to $to:literal: $($path:literal),* $(,)?) => {
+        &[$((concat!($to, $path), include_str!(concat!("../../../../", $from, $path))),)*]
+    };
+}
+
+/// The SDK's files; `wit` is a link in gust's own tree.
+const SDK: &[File] = files!("guest-sdk/" to "vendor/gust-sdk/":
+    "Cargo.toml", "README.md", "src/accept.rs", "src/error.rs", "src/exports.rs", "src/exports/typed.rs",
+    "src/exports/wasi_http.rs", "src/extract.rs", "src/handler.rs", "src/lib.rs", "src/response.rs",
+    "macros/Cargo.toml", "macros/src/lib.rs", "wit/function.wit",
+);
+
+const CARGO_CONFIG: &[File] = files!("functions/" to "": ".cargo/config.toml");
+
+const HELLO: &[File] = files!("functions/hello/" to "": "Cargo.toml", "gust.toml", "src/lib.rs");
+
+const IMAGE: &[File] = files!("functions/image/" to "":
+    "Cargo.toml", "gust.toml", "src/decode.rs", "src/encode.rs", "src/geometry.rs", "src/lib.rs", "src/options.rs",
+    "src/orientation.rs", "src/pixels.rs", "src/resize.rs",
+);
+
+/// Release builds that are small and fast; a workspace of its own, wherever the project stands.
+const PROFILE: &str = "
+[profile.release]
+opt-level = 3
+lto = true
+codegen-units = 1
+panic = \"abort\"
+strip = true
+
+[workspace]
+";
+
+/// Writes a new project into `dir`, which must not hold anything.
+pub fn write(dir: &Path, name: &FunctionName, template: Template) -> Result<()> {
+    let (own, original) = match template {
+        Template::Hello => (HELLO, "hello"),
+        Template::Image => (IMAGE, "image"),
+    };
+    for (path, text) in SDK.iter().chain(CARGO_CONFIG) {
+        put(dir, path, text)?;
+    }
+    for (path, text) in own {
+        let text = match *path {
+            "Cargo.toml" => cargo_toml(text, original, name),
+            "gust.toml" => text.replacen(&format!("name = {original:?}"), &format!("name = \"{name}\""), 1),
+            _ => (*text).to_owned(),
+        };
+        put(dir, path, &text)?;
+    }
+    put(dir, ".gitignore", "/target\n")?;
+    put(dir, "README.md", &readme(name))
+}
+
+fn put(dir: &Path, path: &str, text: &str) -> Result<()> {
+    let path = dir.join(path);
+    let failed = || format!("{} cannot be written", path.display());
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).with_context(failed)?;
+    }
+    fs::write(&path, text).with_context(failed)
+}
+
+/// An example's Cargo.toml as one that stands alone.
+fn cargo_toml(text: &str, original: &str, name: &FunctionName) -> String {
+    let text = text
+        .replacen(&format!("name = {original:?}"), &format!("name = \"{name}\""), 1)
+        .replace("version.workspace = true", "version = \"0.1.0\"")
+        .replace("edition.workspace = true", "edition = \"2024\"")
+        .replace("license.workspace = true\n", "")
+        .replace("publish.workspace = true", "publish = false")
+        .replace("gust-sdk.workspace = true", "gust-sdk = { path = \"vendor/gust-sdk\" }");
+    format!("{text}{PROFILE}")
+}
+
+fn readme(name: &FunctionName) -> String {
+    format!(
+        "# {name}\n\nA function for gust and every other host of `wasi:http`.\n\n\
+         ```\ncargo test        # the handler is a plain function\n\
+         gust build        # makes one component\n\
+         gust deploy       # builds and uploads it\n\
+         gust logs -f {name}\n```\n\n\
+         `gust.toml` says what it may use. `vendor/gust-sdk` is the SDK, so that this builds wherever Rust does.\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn files_below(dir: &Path, prefix: &str, out: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+            if entry.path().is_dir() {
+                files_below(&entry.path(), &format!("{name}/"), out);
+            } else {
+                out.insert(name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_whole_sdk_is_carried_along() {
+        let mut there = BTreeSet::new();
+        files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest-sdk"), "vendor/gust-sdk/", &mut there);
+        let carried: BTreeSet<String> = SDK.iter().map(|(path, _)| (*path).to_owned()).collect();
+        assert_eq!(carried, there);
+    }
+
+    #[test]
+    fn nothing_of_the_workspace_is_left() {
+        for template in [Template::Hello, Template::Image] {
+            let dir = tempfile::tempdir().unwrap();
+            write(dir.path(), &"my-fn".parse().unwrap(), template).unwrap();
+            let cargo = fs::read_to_string(dir.path().join("Cargo.toml")).unwrap();
+            assert!(!cargo.contains("workspace = true") && cargo.contains("name = \"my-fn\""), "{cargo}");
+            let manifest = fs::read_to_string(dir.path().join("gust.toml")).unwrap();
+            let manifest = gust_core::Manifest::parse(&manifest).unwrap();
+            assert_eq!(manifest.name.unwrap().as_str(), "my-fn");
+        }
+    }
+}
