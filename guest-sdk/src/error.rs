@@ -78,8 +78,7 @@ impl IntoResponse for Error {
             return response;
         }
         let title = self.status.canonical_reason().unwrap_or("Error");
-        let problem =
-            serde_json::json!({ "title": title, "status": self.status.as_u16(), "detail": self.message });
+        let problem = serde_json::json!({ "title": title, "status": self.status.as_u16(), "detail": self.message });
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         *response.body_mut() = Bytes::from(problem.to_string());

@@ -1,2 +1,55 @@
-//! placeholder
-fn main() {}
+//! `cargo xtask`: what is done with the project itself. `up` serves it, `test` proves it, `bench` measures it.
+
+mod bench;
+mod functions;
+mod project;
+mod steps;
+mod test;
+mod up;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  up [serve's flags]     build, start the host, deploy every example, print what to try; Ctrl-C stops it
+  test                   everything that proves that it works
+  functions              build every example to target/functions/<name>.wasm
+  bench [load's flags]   microbenchmarks and the side-by-side load bench; writes target/bench/
+  toolchain              find, or install, a toolchain for wasm32-wasip2
+
+example: cargo xtask up --listen 127.0.0.1:8000";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    match arguments {
+        [command, rest @ ..] => match (command.as_str(), rest) {
+            ("up", flags) => up::run(flags),
+            ("test", []) => test::run(),
+            ("functions", []) => functions::build().map(drop),
+            ("bench", flags) => bench::run(flags),
+            ("toolchain", []) => functions::toolchain().map(drop),
+            ("help" | "--help" | "-h", _) => {
+                println!("{HELP}");
+                Ok(())
+            }
+            _ => bail!("{:?} is not known\n\n{HELP}", arguments.join(" ")),
+        },
+        [] => {
+            println!("{HELP}");
+            Ok(())
+        }
+    }
+}

@@ -8,8 +8,7 @@ use std::{
 };
 
 use gust_sdk::{
-    Error, FromRequest, HeaderMap, IntoResponse, Json, Method, PathRest, Request, Response, StatusCode, handler,
-    header,
+    Error, FromRequest, HeaderMap, IntoResponse, Json, Method, PathRest, Request, Response, StatusCode, handler, header,
 };
 use serde::{Deserialize, Serialize};
 use token::{Claims, Key};
@@ -81,7 +80,8 @@ fn verify(headers: &HeaderMap, key: &Key, now_unix_s: u64) -> Response {
     match checked {
         Ok(claims) => ([(header::CACHE_CONTROL, "no-store")], Json(claims)).into_response(),
         Err(why) => {
-            let challenge = [(header::WWW_AUTHENTICATE, format!("Bearer error=\"invalid_token\", error_description=\"{why}\""))];
+            let challenge =
+                [(header::WWW_AUTHENTICATE, format!("Bearer error=\"invalid_token\", error_description=\"{why}\""))];
             (challenge, Error::new(StatusCode::UNAUTHORIZED, why)).into_response()
         }
     }

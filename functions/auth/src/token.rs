@@ -44,7 +44,8 @@ impl Key {
     /// A key of at least 32 bytes.
     pub fn new(bytes: &[u8]) -> Result<Self, Error> {
         if bytes.len() < KEY_BYTES_MIN {
-            let text = format!("AUTH_KEY has {} bytes; set one of at least {KEY_BYTES_MIN} in gust.toml's [env]", bytes.len());
+            let text =
+                format!("AUTH_KEY has {} bytes; set one of at least {KEY_BYTES_MIN} in gust.toml's [env]", bytes.len());
             return Err(Error::failed(text));
         }
         Ok(Self(Hmac::new_from_slice(bytes)?))

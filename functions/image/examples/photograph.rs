@@ -48,7 +48,11 @@ fn photograph(width: u32, height: u32) -> Result<Vec<u8>, Box<dyn Error>> {
             let hill = 0.62 + 0.08 * (u * 9.0).sin() + 0.03 * (u * 31.0).sin();
             let sun = (-((u - 0.7).powi(2) + (v - 0.25).powi(2)) * 60.0).exp();
             let leaves = ((u * 400.0).sin() * (v * 300.0).cos() * 28.0).max(-20.0);
-            let color = if v > hill { [70.0 + leaves, 110.0 + leaves, 50.0] } else { [120.0 + 90.0 * v, 160.0 + 40.0 * v, 225.0] };
+            let color = if v > hill {
+                [70.0 + leaves, 110.0 + leaves, 50.0]
+            } else {
+                [120.0 + 90.0 * v, 160.0 + 40.0 * v, 225.0]
+            };
             bytes.extend(color.map(|c: f64| (c + 130.0 * sun + noise).clamp(0.0, 255.0) as u8));
         }
     }

@@ -119,8 +119,7 @@ impl<'a> Source<'a> {
 fn jpeg(mut decoder: jpeg_decoder::Decoder<Cursor<&[u8]>>, size: Size, plan: &Plan) -> Result<Pixels, Error> {
     let scale = (plan.scale() * JPEG_MARGIN).min(1.0);
     let side = |own: u32| (f64::from(own) * scale).ceil() as u16;
-    let (width, height) =
-        decoder.scale(side(size.0), side(size.1)).map_err(|error| unreadable("JPEG", error))?;
+    let (width, height) = decoder.scale(side(size.0), side(size.1)).map_err(|error| unreadable("JPEG", error))?;
     let bytes = decoder.decode().map_err(|error| unreadable("JPEG", error))?;
     let info = decoder.info().ok_or_else(|| unreadable("JPEG", "it has no frame"))?;
     let (channels, bytes) = match info.pixel_format {

@@ -15,9 +15,9 @@ impl Orientation {
     /// The orientation that EXIF data tell of; upright where they tell of none.
     pub fn from_exif(exif: &[u8]) -> Self {
         let mut exif = Cursor::new(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif));
-        let tag = exif::Reader::new().read_from_container(&mut exif).or_else(|_| {
-            exif::Reader::new().read_raw(exif.get_ref().to_vec())
-        });
+        let tag = exif::Reader::new()
+            .read_from_container(&mut exif)
+            .or_else(|_| exif::Reader::new().read_raw(exif.get_ref().to_vec()));
         let value = tag.ok().and_then(|exif| {
             exif.get_field(exif::Tag::Orientation, exif::In::PRIMARY).and_then(|field| field.value.get_uint(0))
         });

@@ -27,9 +27,12 @@ pub fn resize(pixels: Pixels, plan: &Plan) -> Result<Pixels, Error> {
     let down = f64::from(pixels.height) / f64::from(plan.source.1);
     let source = Image::from_vec_u8(pixels.width, pixels.height, pixels.bytes, pixel_type)?;
     let mut target = Image::new(width, height, pixel_type);
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-        .crop(x * across, y * down, w * across, h * down);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3)).crop(
+        x * across,
+        y * down,
+        w * across,
+        h * down,
+    );
     Resizer::new().resize(&source, &mut target, &options)?;
     Ok(Pixels { width, height, channels, bytes: target.into_vec() })
 }

@@ -100,7 +100,9 @@ mod tests {
             let tags: Vec<&str> = html.split('<').skip(1).map(|rest| rest.split('>').next().unwrap()).collect();
             for tag in tags {
                 let tag = tag.to_ascii_lowercase();
-                for bad in ["script", "onerror", "onload", "javascript", "data:", "iframe", "form", "style", "svg", "password"] {
+                for bad in
+                    ["script", "onerror", "onload", "javascript", "data:", "iframe", "form", "style", "svg", "password"]
+                {
                     assert!(!tag.contains(bad), "{attack} became {html}");
                 }
             }

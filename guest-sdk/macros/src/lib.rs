@@ -9,10 +9,7 @@ use syn::{Error, ItemFn, spanned::Spanned as _};
 /// Its arguments are extractors and its result is a response; see the documentation of `gust_sdk`. The function stays as
 /// it is, for tests to call. There is one handler in a component.
 #[proc_macro_attribute]
-pub fn handler(
-    attribute: proc_macro::TokenStream,
-    item: proc_macro::TokenStream,
-) -> proc_macro::TokenStream {
+pub fn handler(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     expand(attribute.into(), item.into()).unwrap_or_else(Error::into_compile_error).into()
 }
 
@@ -81,17 +78,66 @@ mod tests {
 
     #[test]
     fn the_function_stays_as_it_is() {
-        let expanded = expand(quote!(), quote!(pub fn hello(name: String) -> String { name })).unwrap().to_string();
+        let expanded = expand(
+            quote!(),
+            quote!(
+                pub fn hello(name: String) -> String {
+                    name
+                }
+            ),
+        )
+        .unwrap()
+        .to_string();
         assert!(expanded.starts_with("pub fn hello (name : String) -> String { name }"), "{expanded}");
         assert!(expanded.contains("super :: hello"));
     }
 
     #[test]
     fn mistakes_are_told() {
-        assert!(error(quote!(x), quote!(fn f() {})).contains("takes no arguments"));
-        assert!(error(quote!(), quote!(struct S;)).contains("goes on a function"));
-        assert!(error(quote!(), quote!(async fn f() {})).contains("take `async` away"));
-        assert!(error(quote!(), quote!(fn f<T>(t: T) {})).contains("no generic parameters"));
-        assert!(error(quote!(), quote!(fn f(&self) {})).contains("without `self`"));
+        assert!(
+            error(
+                quote!(x),
+                quote!(
+                    fn f() {}
+                )
+            )
+            .contains("takes no arguments")
+        );
+        assert!(
+            error(
+                quote!(),
+                quote!(
+                    struct S;
+                )
+            )
+            .contains("goes on a function")
+        );
+        assert!(
+            error(
+                quote!(),
+                quote!(
+                    async fn f() {}
+                )
+            )
+            .contains("take `async` away")
+        );
+        assert!(
+            error(
+                quote!(),
+                quote!(
+                    fn f<T>(t: T) {}
+                )
+            )
+            .contains("no generic parameters")
+        );
+        assert!(
+            error(
+                quote!(),
+                quote!(
+                    fn f(&self) {}
+                )
+            )
+            .contains("without `self`")
+        );
     }
 }

@@ -15,8 +15,8 @@ mod bindings {
     });
 }
 
-pub use bindings::{export, exports};
 use bindings::exports::gust::function::handler as wit;
+pub use bindings::{export, exports};
 
 impl<E: Entry> wit::Guest for Typed<E> {
     fn handle(request: wit::Request) -> Result<wit::Response, wit::Error> {

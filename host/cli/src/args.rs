@@ -6,7 +6,11 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// Functions over HTTP, each request in a fresh WebAssembly instance.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, after_help = "Begin with: gust serve, then in another terminal: gust new hello")]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "Begin with: gust serve, then in another terminal: gust new hello"
+)]
 pub struct Args {
     #[command(flatten)]
     pub host: HostArgs,

@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn problems_are_told_with_code_and_request() {
-        let document = r#"{"type":"x","title":"T","status":422,"code":"a.b","source":"client","detail":"D","request_id":"r"}"#;
+        let document =
+            r#"{"type":"x","title":"T","status":422,"code":"a.b","source":"client","detail":"D","request_id":"r"}"#;
         assert_eq!(HostProblem(serde_json::from_str(document).unwrap()).to_string(), "T: D [a.b] (request r)");
     }
 }

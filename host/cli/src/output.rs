@@ -2,9 +2,8 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     process::ExitCode,
-    time::Duration,
 };
 
 use console::{Style, style};
@@ -95,17 +94,6 @@ pub fn upload_bar(total_bytes: u64) -> ProgressBar {
         bar.set_style(look);
     }
     bar
-}
-
-/// Shows that something is going on. A line of its own where there is no terminal.
-pub fn spinner(what: &str) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        eprintln!("{what}");
-        return ProgressBar::hidden();
-    }
-    let spinner = ProgressBar::new_spinner().with_message(what.to_owned());
-    spinner.enable_steady_tick(Duration::from_millis(100));
-    spinner
 }
 
 #[cfg(test)]

@@ -30,7 +30,9 @@ pub fn find(host: &HostArgs, authority: &str) -> Result<String> {
         return read(path);
     }
     let looked: String = places.iter().map(|path| format!("\n  {}", path.display())).collect();
-    bail!("no admin token for {authority}; it is not in GUST_TOKEN and not in{looked}\nsay where with --token-file FILE")
+    bail!(
+        "no admin token for {authority}; it is not in GUST_TOKEN and not in{looked}\nsay where with --token-file FILE"
+    )
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -85,7 +85,11 @@ impl Manifest {
         let (command, component) = (self.build.command.is_some(), self.build.component.is_some());
         if command != component {
             let message = "build.command and build.component go together";
-            return Err(ManifestError::new(format!("{message}: command {}, component {}", has(command), has(component))));
+            return Err(ManifestError::new(format!(
+                "{message}: command {}, component {}",
+                has(command),
+                has(component)
+            )));
         }
         if self.build.command.as_ref().is_some_and(Vec::is_empty) {
             return Err(ManifestError::new("build.command is empty; it is a program and its arguments"));
@@ -118,7 +122,8 @@ impl Manifest {
         if asked <= memory_mib_max {
             return Ok(());
         }
-        let message = format!("limits.memory_mib is {asked}; this host allows at most {memory_mib_max} (memory_mib_max)");
+        let message =
+            format!("limits.memory_mib is {asked}; this host allows at most {memory_mib_max} (memory_mib_max)");
         Err(ManifestError::new(message))
     }
 }
@@ -181,7 +186,11 @@ mod tests {
 
     #[test]
     fn mistakes_are_named_with_their_place() {
-        assert!(error("[limits]\nmemory = 3").starts_with("gust.toml:2:1: unknown field `memory`"), "{}", error("[limits]\nmemory = 3"));
+        assert!(
+            error("[limits]\nmemory = 3").starts_with("gust.toml:2:1: unknown field `memory`"),
+            "{}",
+            error("[limits]\nmemory = 3")
+        );
         assert!(error("nmae = \"x\"").contains("unknown field `nmae`"));
         assert!(error("name = \"No\"").contains("is not a name"));
         assert!(error("[limits]\nwall_ms = 0").contains("limits.wall_ms is 0"));

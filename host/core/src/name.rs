@@ -17,7 +17,9 @@ pub struct FunctionName(Arc<str>);
 
 /// Why a text is not a name. Its message says what a name is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{found:?} is not a name: 1 to 63 of the characters a-z, 0-9 and -, beginning and ending with a letter or digit")]
+#[error(
+    "{found:?} is not a name: 1 to 63 of the characters a-z, 0-9 and -, beginning and ending with a letter or digit"
+)]
 pub struct NameError {
     /// The text, shortened where it is long.
     found: String,

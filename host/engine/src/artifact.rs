@@ -91,7 +91,8 @@ impl ArtifactCache {
             Err(error) => return Err(self.too_large_or_foreign(engine, &path, &error)),
         };
         component.initialize_copy_on_write_image().map_err(|error| {
-            Problem::new(Code::Internal, "the component's memory image could not be made").with_internal(error.to_string())
+            Problem::new(Code::Internal, "the component's memory image could not be made")
+                .with_internal(error.to_string())
         })?;
         Function::link(engine, &component, config).map(Some)
     }

@@ -141,7 +141,8 @@ impl Streamed {
                 Ok(frame)
             }
             None => {
-                let detail = format!("it answered with more than the {} bytes that response_body_mib allows", self.bytes_max);
+                let detail =
+                    format!("it answered with more than the {} bytes that response_body_mib allows", self.bytes_max);
                 Err(Failure { problem: Problem::new(Code::LimitResponseBody, detail), usage })
             }
         }

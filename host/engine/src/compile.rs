@@ -46,7 +46,9 @@ fn must_be_component(bytes: &[u8]) -> Result<(), Problem> {
                 "this is machine code (an ELF file); upload the component that it was made from, and this host compiles it",
             ),
             [b'(', ..] => problem(Code::ComponentNotWasm, "this is the text format; upload the binary format"),
-            _ => problem(Code::ComponentNotWasm, "it does not begin with the bytes 00 61 73 6d; build with `gust build`"),
+            _ => {
+                problem(Code::ComponentNotWasm, "it does not begin with the bytes 00 61 73 6d; build with `gust build`")
+            }
         };
     };
     match rest.get(..4) {
@@ -94,8 +96,7 @@ fn no_handler(exports: &[String], typed: &wasmtime::Error, http: &wasmtime::Erro
     } else {
         format!("it exports {}", list(exports))
     };
-    let detail =
-        format!("{why}; a function exports {} or {} 0.2", World::Typed.as_str(), World::WasiHttp.as_str());
+    let detail = format!("{why}; a function exports {} or {} 0.2", World::Typed.as_str(), World::WasiHttp.as_str());
     Problem::new(Code::ComponentNoHandler, detail)
 }
 

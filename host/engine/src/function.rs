@@ -57,7 +57,6 @@ impl Function {
             env: config.env,
             log_bytes_max: config.limits.log_bytes(),
             memory_bytes_max: config.limits.memory_bytes(),
-            request_bytes_max: config.limits.request_body_bytes(),
             response_bytes_max: config.limits.response_body_bytes(),
             sink: config.sink,
         };

@@ -36,8 +36,6 @@ pub(crate) struct Terms {
     pub(crate) memory_bytes_max: u64,
     /// The body of its response, in bytes.
     pub(crate) response_bytes_max: u64,
-    /// The body of its request, in bytes.
-    pub(crate) request_bytes_max: u64,
     /// Where its lines go.
     pub(crate) sink: Arc<dyn OutputSink>,
 }

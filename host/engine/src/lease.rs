@@ -46,7 +46,6 @@ pub struct Lease {
     pub(crate) store: Store<Host>,
     pub(crate) callee: Instance,
     pub(crate) deadline: Instant,
-    pub(crate) request_bytes_max: u64,
     pub(crate) response_bytes_max: u64,
     timing: LeaseTiming,
 }
@@ -78,7 +77,6 @@ impl Lease {
             store,
             callee,
             deadline: invocation.deadline,
-            request_bytes_max: function.terms.request_bytes_max,
             response_bytes_max: function.terms.response_bytes_max,
             timing,
         })
@@ -99,9 +97,7 @@ async fn slot(function: &Function) -> Result<OwnedSemaphorePermit, Problem> {
     let wait = Duration::from_millis(function.engine.settings().queue_ms.into());
     match time::timeout(wait, Semaphore::acquire_owned(Arc::clone(slots))).await {
         Ok(Ok(slot)) => Ok(slot),
-        Ok(Err(_)) | Err(_) => {
-            Err(Problem::new(Code::HostBusy, "all instances are in use; try again in a moment"))
-        }
+        Ok(Err(_)) | Err(_) => Err(Problem::new(Code::HostBusy, "all instances are in use; try again in a moment")),
     }
 }
 

@@ -62,7 +62,9 @@ impl Reset {
         }
         match fs::read_to_string("/proc/swaps") {
             Ok(swaps) if swaps.lines().nth(1).is_none() => Self::PageScan,
-            Ok(_) => Self::Discard { why: "swap is on, and a page that was swapped out would not be reset: swapoff -a" },
+            Ok(_) => {
+                Self::Discard { why: "swap is on, and a page that was swapped out would not be reset: swapoff -a" }
+            }
             Err(_) => Self::Discard { why: "/proc/swaps cannot be read, so swap may be on" },
         }
     }

@@ -3,10 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
-use gust_core::{
-    Digest, FunctionName, Limits, Manifest,
-    api::FunctionInfo,
-};
+use gust_core::{Digest, FunctionName, Limits, Manifest, api::FunctionInfo};
 use gust_engine::Function;
 use http::HeaderValue;
 use tokio::sync::Semaphore;

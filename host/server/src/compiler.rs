@@ -66,7 +66,10 @@ impl Compiler {
             .map_err(failed)?;
         let Ok(output) = time::timeout(self.wall, child.wait_with_output()).await else {
             let ms = self.wall.as_millis();
-            return Err(Problem::new(Code::ComponentCompile, format!("compiling took longer than {ms} ms (compile_ms_max)")));
+            return Err(Problem::new(
+                Code::ComponentCompile,
+                format!("compiling took longer than {ms} ms (compile_ms_max)"),
+            ));
         };
         let output = output.map_err(failed)?;
         if output.status.success() {
@@ -96,8 +99,7 @@ pub fn worker(arguments: &[String]) -> ExitCode {
         _ => Err(Problem::new(Code::Internal, "the compiler was called with other arguments than it knows")),
     };
     let Err(problem) = outcome else { return ExitCode::SUCCESS };
-    let report =
-        Report { code: problem.code.as_str().to_owned(), detail: problem.detail, internal: problem.internal };
+    let report = Report { code: problem.code.as_str().to_owned(), detail: problem.detail, internal: problem.internal };
     // If standard output is gone, so is whoever asked.
     let _ = serde_json::to_writer(io::stdout(), &report);
     ExitCode::FAILURE

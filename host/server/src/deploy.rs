@@ -152,7 +152,8 @@ impl Deployer {
         let artifacts = self.artifacts.clone();
         let kept = blocking(move || artifacts.insert(&digest, &code)).await?;
         kept.map_err(|error| {
-            let code = if error.kind() == std::io::ErrorKind::StorageFull { Code::StoreFull } else { Code::StoreFailed };
+            let code =
+                if error.kind() == std::io::ErrorKind::StorageFull { Code::StoreFull } else { Code::StoreFailed };
             Problem::new(code, "the compiled component could not be kept").with_internal(error.to_string())
         })
     }

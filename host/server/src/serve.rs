@@ -123,7 +123,8 @@ impl Host {
     async fn run(self) -> Result<thread::JoinHandle<()>, ServeError> {
         self.deployer.restore().await?;
         let config = &self.deployer.config;
-        let (data_address, admin_address) = (local(&self.data_socket, config.listen), local(&self.admin_socket, config.admin));
+        let (data_address, admin_address) =
+            (local(&self.data_socket, config.listen), local(&self.admin_socket, config.admin));
         let draining = Arc::new(AtomicBool::new(false));
         let admin = Admin {
             deployer: self.deployer.clone(),

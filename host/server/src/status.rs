@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gust_core::{Code, Problem, RequestId, Source, api::ProblemDocument};
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 
 /// The status that tells a client of `code`.
 pub(crate) fn of(code: Code) -> StatusCode {
@@ -14,15 +14,20 @@ pub(crate) fn of(code: Code) -> StatusCode {
         FunctionNotFound | ApiNotFound => StatusCode::NOT_FOUND,
         LimitRequestBody | UploadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         UploadContentType | UploadContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        ComponentMalformed | ComponentNotWasm | ComponentCoreModule | ComponentPrecompiled | ComponentNoHandler
-        | ComponentUnknownImport | ComponentTooLarge | ComponentCompile | ComponentProbe => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        ComponentMalformed
+        | ComponentNotWasm
+        | ComponentCoreModule
+        | ComponentPrecompiled
+        | ComponentNoHandler
+        | ComponentUnknownImport
+        | ComponentTooLarge
+        | ComponentCompile
+        | ComponentProbe => StatusCode::UNPROCESSABLE_ENTITY,
         LimitConcurrency => StatusCode::TOO_MANY_REQUESTS,
         // Never seen by the client, for it is gone; nginx's number, known to those who read logs.
         ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
-        GuestFailed | GuestNoResponse | GuestBadResponse | LimitResponseBody | LimitMemory | Trap | TrapStackOverflow
-        | TrapNotOffered | StoreFailed | Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        GuestFailed | GuestNoResponse | GuestBadResponse | LimitResponseBody | LimitMemory | Trap
+        | TrapStackOverflow | TrapNotOffered | StoreFailed | Internal => StatusCode::INTERNAL_SERVER_ERROR,
         MethodNotSupported => StatusCode::NOT_IMPLEMENTED,
         FunctionUnavailable | HostBusy | HostDraining | StoreCorrupt => StatusCode::SERVICE_UNAVAILABLE,
         LimitWall => StatusCode::GATEWAY_TIMEOUT,
@@ -36,6 +41,11 @@ pub(crate) const DELETED: StatusCode = StatusCode::NO_CONTENT;
 /// The status of a deploy: of a new version, or of one that was in force already.
 pub(crate) fn deployed(is_new: bool) -> StatusCode {
     if is_new { StatusCode::CREATED } else { StatusCode::OK }
+}
+
+/// Whether a response has a head only, whatever its body would be (RFC 9110, sections 9.3.2, 15.3.5 and 15.4.5).
+pub(crate) fn is_bodiless(method: &Method, status: StatusCode) -> bool {
+    *method == Method::HEAD || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
 }
 
 /// A problem as an answer: its document, and when to try again where that helps.

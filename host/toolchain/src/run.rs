@@ -58,10 +58,9 @@ impl Error {
 pub fn output_within(command: &mut Command, within: Duration) -> Result<String, Error> {
     let shown = shown(command);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|source| Error::Start {
-        program: command.get_program().to_string_lossy().into_owned(),
-        source,
-    })?;
+    let mut child = command
+        .spawn()
+        .map_err(|source| Error::Start { program: command.get_program().to_string_lossy().into_owned(), source })?;
     let (sender, receiver) = mpsc::channel();
     let mut pipes: Vec<(bool, Box<dyn Read + Send>)> = Vec::new();
     pipes.extend(child.stdout.take().map(|pipe| (true, Box::new(pipe) as Box<dyn Read + Send>)));

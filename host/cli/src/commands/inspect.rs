@@ -18,7 +18,8 @@ pub fn run(host: &HostArgs, options: &Inspect) -> Result<()> {
     if options.json {
         return output::print(&format!("{}\n", serde_json::to_string(&info)?));
     }
-    let versions: VersionList = client.json(client.request("GET", &format!("/v1/functions/{name}/versions")).body(())?)?;
+    let versions: VersionList =
+        client.json(client.request("GET", &format!("/v1/functions/{name}/versions")).body(())?)?;
     let versions = versions.versions.iter().map(|version| {
         let serving = if version.serving { " (serving)" } else { "" };
         format!("{}{serving}, {}", version.version, output::time(version.deployed_unix_ms))

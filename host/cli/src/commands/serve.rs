@@ -45,12 +45,8 @@ fn configuration(options: Serve) -> Result<HostConfig> {
         None => RawConfig::default(),
     };
     let env = RawConfig::from_env(environment::variables()).map_err(usage)?;
-    let flags = RawConfig {
-        listen: options.listen,
-        admin: options.admin,
-        data_dir: options.data_dir,
-        ..RawConfig::default()
-    };
+    let flags =
+        RawConfig { listen: options.listen, admin: options.admin, data_dir: options.data_dir, ..RawConfig::default() };
     flags.or(env).or(file).try_into().map_err(usage)
 }
 

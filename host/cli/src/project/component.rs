@@ -26,7 +26,8 @@ pub fn build(dir: &Path) -> Result<PathBuf> {
         }
         _ => cargo(dir)?,
     };
-    let bytes = fs::read(&component).with_context(|| format!("the build left no component at {}", component.display()))?;
+    let bytes =
+        fs::read(&component).with_context(|| format!("the build left no component at {}", component.display()))?;
     ensure!(
         bytes.starts_with(COMPONENT_MAGIC),
         "{} is not a component; build for the target {TARGET}",

@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn the_connection_is_the_hosts_and_lengths_must_be_right() {
-        let mut map = headers(fields(&[("connection", "close"), ("transfer-encoding", "chunked"), ("x", "y")])).unwrap();
+        let mut map =
+            headers(fields(&[("connection", "close"), ("transfer-encoding", "chunked"), ("x", "y")])).unwrap();
         tidy(&mut map, Some(3)).unwrap();
         assert_eq!(map.len(), 1);
         for (stated, fine) in [("3", true), ("4", false), ("-3", false), ("x", false)] {

@@ -1,7 +1,7 @@
 //! `gust:function/handler`: the typed world, bound so that a request is lent to the guest and never copied on this side.
 
 mod bindings {
-    #![expect(missing_docs, clippy::indexing_slicing, reason = "generated from wit/function.wit")]
+    #![expect(missing_docs, reason = "generated from wit/function.wit")]
 
     wasmtime::component::bindgen!({
         path: "../../wit",

@@ -34,10 +34,7 @@ pub(super) async fn get(
 }
 
 /// `DELETE /v1/functions/{name}`
-pub(super) async fn delete(
-    State(admin): State<Arc<Admin>>,
-    Path(name): Path<String>,
-) -> Result<StatusCode, Refusal> {
+pub(super) async fn delete(State(admin): State<Arc<Admin>>, Path(name): Path<String>) -> Result<StatusCode, Refusal> {
     let name = reply::name(&name)?;
     if admin.deployer.remove(&name).await? { Ok(status::DELETED) } else { Err(reply::not_found(&name)) }
 }

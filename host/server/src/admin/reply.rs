@@ -4,8 +4,8 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use gust_core::{FunctionName, Problem, name::NameError};
 use gust_core::{Code, Source};
+use gust_core::{FunctionName, Problem, name::NameError};
 
 use crate::status;
 
@@ -38,5 +38,8 @@ pub(super) fn name(text: &str) -> Result<FunctionName, Refusal> {
 
 /// There is no function of that name.
 pub(super) fn not_found(name: &FunctionName) -> Refusal {
-    Refusal(Problem::new(Code::FunctionNotFound, format!("no function {name} is deployed; `gust ls` lists those that are")))
+    Refusal(Problem::new(
+        Code::FunctionNotFound,
+        format!("no function {name} is deployed; `gust ls` lists those that are"),
+    ))
 }

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use gust_core::Problem;
 use gust_engine::{Failure, GuestBody};
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response};
 use http_body::{Body, Frame, SizeHint};
 
 use super::visit::Visit;
@@ -48,7 +48,7 @@ pub(super) fn of_guest(response: Response<GuestBody>, mut visit: Visit) -> Respo
     }
     insert_request_id(&mut head.headers, &visit);
     visit.answered(head.status);
-    let bodiless = is_bodiless(visit.method(), head.status);
+    let bodiless = status::is_bodiless(visit.method(), head.status);
     Response::from_parts(head, Outgoing { source: Source::Guest(body), visit, bodiless })
 }
 
@@ -58,7 +58,7 @@ pub(super) fn of_problem(problem: &Problem, mut visit: Visit) -> Response<Outgoi
     insert_request_id(&mut head.headers, &visit);
     visit.answered(head.status);
     visit.fails(problem);
-    let bodiless = is_bodiless(visit.method(), head.status);
+    let bodiless = status::is_bodiless(visit.method(), head.status);
     Response::from_parts(head, Outgoing { source: Source::Host(Some(body)), visit, bodiless })
 }
 
@@ -66,10 +66,6 @@ fn insert_request_id(headers: &mut http::HeaderMap, visit: &Visit) {
     if let Ok(value) = HeaderValue::from_str(visit.request_id().as_str()) {
         headers.insert(REQUEST_ID, value);
     }
-}
-
-fn is_bodiless(method: &Method, status: StatusCode) -> bool {
-    *method == Method::HEAD || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
 }
 
 impl Body for Outgoing {

@@ -1,0 +1,58 @@
+//! Misbehaves on request, for the host's tests. Not an example.
+
+use std::{fs, hint::black_box, net::TcpStream, process, thread, time::Duration};
+
+use gust_sdk::{Bytes, Error, HeaderMap, IntoResponse, PathRest, Query, Response, StatusCode, handler};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct HowMuch {
+    #[serde(default)]
+    n: u64,
+}
+
+#[handler]
+fn hostile(path: PathRest, how: Query<HowMuch>, headers: HeaderMap, body: Bytes) -> Result<Response, Error> {
+    let n = how.0.n;
+    match path.0.as_str() {
+        "/trap" => panic!("asked to"),
+        "/loop" => loop {
+            black_box(n);
+        },
+        "/sleep" => thread::sleep(Duration::from_millis(n)),
+        "/fail" => return Err(Error::failed("a secret of the function's own")),
+        "/memory" => hold_forever(),
+        "/deep" => return Ok(deep(n).to_string().into_response()),
+        "/exit" => process::exit(3),
+        "/big" => return Ok(vec![b'x'; n as usize].into_response()),
+        "/status" => return Ok(StatusCode::from_u16(n as u16)?.into_response()),
+        "/framing" => return Ok(([("content-length", "3"), ("connection", "close")], "four").into_response()),
+        "/print" => (0..n).for_each(|line| println!("line {line} \x1b[31m")),
+        "/files" => return Ok(format!("{:?}", fs::read_dir("/").map(|_| ())).into_response()),
+        "/dial" => return Ok(format!("{:?}", TcpStream::connect("127.0.0.1:1").map(|_| ())).into_response()),
+        "/headers" => return Ok(format!("{headers:?}").into_response()),
+        "/count" => return Ok(body.len().to_string().into_response()),
+        "/state" => return Ok(state().to_string().into_response()),
+        other => return Err(Error::bad_request(format!("{other} is not known"))),
+    }
+    Ok("done".into_response())
+}
+
+fn hold_forever() {
+    let mut held = Vec::new();
+    loop {
+        held.push(vec![1_u8; 1 << 20]);
+        black_box(&held);
+    }
+}
+
+fn deep(n: u64) -> u64 {
+    if n == 0 { 0 } else { black_box(deep(n - 1)) + 1 }
+}
+
+/// How many calls this instance has seen.
+fn state() -> u32 {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    CALLS.fetch_add(1, Ordering::Relaxed) + 1
+}

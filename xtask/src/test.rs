@@ -1,0 +1,40 @@
+//! `cargo xtask test`: everything that proves that the project works, quick things first.
+
+use std::process::{Command, Stdio};
+
+use anyhow::Result;
+
+use crate::{functions, project, steps};
+
+/// Runs all of it; the first failure ends it.
+pub fn run() -> Result<()> {
+    let functions_dir = project::path("functions");
+    steps::command("formatting", steps::cargo().args(["fmt", "--all", "--check"]))?;
+    steps::command(
+        "formatting of the functions",
+        steps::cargo().args(["fmt", "--all", "--check"]).current_dir(&functions_dir),
+    )?;
+    functions::build()?;
+    steps::command("functions, natively", steps::cargo().args(["test", "--release"]).current_dir(&functions_dir))?;
+    let clippy = ["clippy", "--all-targets", "--", "-D", "warnings"];
+    steps::command("lints of the functions", steps::cargo().args(clippy).current_dir(&functions_dir))?;
+    steps::build_host()?;
+    steps::command("tests", steps::cargo().args(["test", "--release", "--workspace"]))?;
+    let clippy = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    steps::command("lints", steps::cargo().args(clippy))?;
+    licenses()
+}
+
+/// Licences, advisories and sources of what the project depends on, where cargo-deny is at hand.
+fn licenses() -> Result<()> {
+    let version =
+        Command::new("cargo").args(["deny", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if version.is_ok_and(|status| status.success()) {
+        return steps::command(
+            "licences and sources",
+            steps::cargo().args(["deny", "check", "bans", "licenses", "sources"]),
+        );
+    }
+    eprintln!("==> licences and sources: skipped, for cargo-deny is not here (cargo install cargo-deny)");
+    Ok(())
+}

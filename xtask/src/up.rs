@@ -1,0 +1,136 @@
+//! `cargo xtask up`: a host with every example deployed, and what to try.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::{
+    functions, project,
+    steps::{self, step},
+};
+
+/// How long the host may take to be ready: it may have to compile its functions anew.
+const READY_WAIT: Duration = Duration::from_secs(120);
+
+/// How often it is asked.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+
+struct Flags {
+    listen: String,
+    admin: String,
+    data_dir: String,
+}
+
+/// Serves until Ctrl-C.
+pub fn run(flags: &[String]) -> Result<()> {
+    let flags = parse(flags)?;
+    for (address, flag) in [(&flags.listen, "--listen"), (&flags.admin, "--admin")] {
+        let free = TcpListener::bind(address);
+        free.with_context(|| format!("{address} cannot be listened on; choose another with {flag} ADDRESS"))?;
+    }
+    functions::build()?;
+    steps::build_host()?;
+    let mut host = start(&flags)?;
+    let served = step("deploying the examples", || deploy(&flags, &mut host));
+    if let Err(error) = served {
+        stop(&mut host);
+        return Err(error);
+    }
+    println!("{}", what_to_try(&flags.listen));
+    let pid = host.id();
+    ctrlc::set_handler(move || terminate(pid))?;
+    let status = host.wait()?;
+    ensure!(status.success(), "the host ended with {status}");
+    Ok(())
+}
+
+fn parse(arguments: &[String]) -> Result<Flags> {
+    let mut flags = Flags {
+        listen: "127.0.0.1:3000".to_owned(),
+        admin: "127.0.0.1:3001".to_owned(),
+        data_dir: project::path(".gust").to_string_lossy().into_owned(),
+    };
+    let mut rest = arguments.iter();
+    while let Some(flag) = rest.next() {
+        let value = rest.next().cloned().with_context(|| format!("{flag} has no value"));
+        match flag.as_str() {
+            "--listen" => flags.listen = value?,
+            "--admin" => flags.admin = value?,
+            "--data-dir" => flags.data_dir = value?,
+            _ => bail!("{flag} is not known; there are --listen, --admin and --data-dir"),
+        }
+    }
+    Ok(flags)
+}
+
+fn start(flags: &Flags) -> Result<Child> {
+    let mut command = Command::new(project::gust());
+    command.args(["serve", "--listen", &flags.listen, "--admin", &flags.admin, "--data-dir", &flags.data_dir]);
+    command.spawn().context("target/release/gust cannot be run")
+}
+
+fn deploy(flags: &Flags, host: &mut Child) -> Result<()> {
+    let began = Instant::now();
+    while !is_ready(&flags.admin) {
+        if let Some(status) = host.try_wait()? {
+            bail!("the host ended with {status}; what it said is above");
+        }
+        ensure!(began.elapsed() < READY_WAIT, "the host is not ready after {} s", READY_WAIT.as_secs());
+        thread::sleep(ASK_EVERY);
+    }
+    for function in project::FUNCTIONS {
+        let manifest = project::path(&format!("functions/{function}/gust.toml"));
+        let token = Path::new(&flags.data_dir).join("admin.token");
+        let mut gust = Command::new(project::gust());
+        gust.args(["--admin", &flags.admin, "--token-file"]).arg(token).arg("deploy");
+        gust.arg(project::component(function)).arg("--manifest").arg(manifest).arg("--json");
+        let output = gust.output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{function} was not deployed: {said}");
+        eprintln!("    {function}");
+    }
+    Ok(())
+}
+
+fn is_ready(admin: &str) -> bool {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(admin)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// SIGTERM: requests in flight finish.
+fn terminate(pid: u32) {
+    let _ = Command::new("kill").args(["-TERM", &pid.to_string()]).status();
+}
+
+fn stop(host: &mut Child) {
+    terminate(host.id());
+    let _ = host.wait();
+}
+
+/// Every line works as it is printed, from the project's root.
+fn what_to_try(listen: &str) -> String {
+    format!(
+        "\nServing at http://{listen}. Try, from another terminal in this directory:\n\n\
+         curl 'http://{listen}/hello?name=Ada'\n\
+         curl --data-binary @functions/image/photo.jpg 'http://{listen}/image?w=320' -o small.jpg\n\
+         curl --data-binary '# Hello *you*' http://{listen}/markdown\n\
+         curl -d '{{\"sub\":\"ada\"}}' -H 'content-type: application/json' http://{listen}/auth/token\n\
+         target/release/gust ls\n\
+         target/release/gust logs -f hello\n\n\
+         Ctrl-C stops it.\n"
+    )
+}
