@@ -20,10 +20,14 @@ pub fn toolchain() -> Result<Toolchain> {
         Ok(added) => Ok(added),
         Err(error) => {
             eprintln!("    rustup cannot add the target; trying Debian's packages");
-            let made = debian::install(&prefix()?, |step| eprintln!("    {step}"));
-            made.map_err(|why| anyhow::Error::from(error).context(format!("Debian's packages do not help: {why}")))
+            debian().map_err(|why| anyhow::Error::from(error).context(format!("Debian's packages do not help: {why}")))
         }
     })
+}
+
+/// Makes the toolchain of last resort.
+pub fn debian() -> Result<Toolchain> {
+    Ok(debian::install(&prefix()?, |step| eprintln!("    {step}"))?)
 }
 
 /// Where the toolchain of last resort is kept: with what else can be made anew (XDG Base Directory Specification).

@@ -18,7 +18,7 @@ cargo xtask <command>
   test                   everything that proves that it works
   functions              build every example to target/functions/<name>.wasm
   bench [load's flags]   microbenchmarks and the side-by-side load bench; writes target/bench/
-  toolchain              find, or install, a toolchain for wasm32-wasip2
+  toolchain [debian]     find, or install, a toolchain for wasm32-wasip2; or install the one of last resort
 
 example: cargo xtask up --listen 127.0.0.1:8000";
 
@@ -40,7 +40,8 @@ fn run(arguments: &[String]) -> Result<()> {
             ("test", []) => test::run(),
             ("functions", []) => functions::build().map(drop),
             ("bench", flags) => bench::run(flags),
-            ("toolchain", []) => functions::toolchain().map(drop),
+            ("toolchain", []) => functions::toolchain().map(|found| println!("{}", found.describe())),
+            ("toolchain", [last_resort]) if last_resort == "debian" => functions::debian().map(drop),
             ("help" | "--help" | "-h", _) => {
                 println!("{HELP}");
                 Ok(())

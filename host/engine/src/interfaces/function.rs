@@ -1,8 +1,6 @@
 //! `gust:function/handler`: the typed world, bound so that a request is lent to the guest and never copied on this side.
 
 mod bindings {
-    #![expect(missing_docs, reason = "generated from wit/function.wit")]
-
     wasmtime::component::bindgen!({
         path: "../../wit",
         world: "function",

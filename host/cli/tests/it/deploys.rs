@@ -1,0 +1,258 @@
+//! Deploying: what is taken, what is refused, what survives.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    thread,
+};
+
+use ureq::http::Request;
+
+use crate::fixture::{Host, agent, component, send, until};
+
+fn names(host: &Host) -> Vec<String> {
+    let list = host.api("GET", "/v1/functions", "", b"").json();
+    let name = |function: &serde_json::Value| function["name"].as_str().unwrap().to_owned();
+    list["functions"].as_array().unwrap().iter().map(name).collect()
+}
+
+fn files_in(host: &Host, dir: &str) -> usize {
+    fs::read_dir(host.dir.join(dir)).unwrap().count()
+}
+
+#[test]
+fn a_deploy_says_what_it_made() {
+    let host = Host::start();
+    let bytes = fs::read(component("hello")).unwrap();
+    let made = host.upload("hello", &bytes);
+    assert_eq!(made.status, 201);
+    let info = made.json();
+    assert_eq!((info["name"].as_str(), info["version"].as_u64()), (Some("hello"), Some(1)));
+    assert_eq!(info["world"], "gust:function/handler");
+    assert_eq!(info["urls"][0], format!("http://{}/hello", host.data));
+    assert_eq!(host.upload("hello", &bytes).status, 200, "the same again makes no version");
+    assert_eq!(host.api("GET", "/v1/functions/hello", "", b"").json(), info);
+    let other = host.deploy_as("hello", "hello", "[limits]\nwall_ms = 5");
+    assert_eq!((other.status, other.json()["version"].as_u64()), (201, Some(2)));
+    let versions = host.api("GET", "/v1/functions/hello/versions", "", b"").json();
+    assert_eq!(versions["versions"][0]["serving"], true);
+    assert_eq!(versions["versions"][1]["version"], 1);
+    assert_eq!(host.api("DELETE", "/v1/functions/hello", "", b"").status, 204);
+    assert_eq!(host.api("DELETE", "/v1/functions/hello", "", b"").code(), "function.not_found");
+    assert_eq!(host.get("/hello").status, 404);
+    assert_eq!(files_in(&host, "components"), 0);
+}
+
+#[test]
+fn what_cannot_run_here_is_refused_and_nothing_is_kept() {
+    let host = Host::start();
+    let hello = fs::read(component("hello")).unwrap();
+    let import = wasm(r#"(component (import "acme:tools/saw@1.0.0" (instance)))"#);
+    let elf = fs::read(env!("CARGO_BIN_EXE_gust")).unwrap();
+    let cases: &[(&str, &[u8], u16, &str)] = &[
+        ("nothing", b"", 400, "upload.incomplete"),
+        ("text", b"hello", 422, "component.not_wasm"),
+        ("elf", &elf[..4096], 422, "component.precompiled"),
+        ("core", &wasm("(module)"), 422, "component.core_module"),
+        ("empty", &wasm("(component)"), 422, "component.no_handler"),
+        ("import", &import, 422, "component.unknown_import"),
+        ("cut", &hello[..hello.len() - 1], 422, "component.malformed"),
+        ("cut", &hello[..hello.len() / 2], 422, "component.malformed"),
+        ("cut", &hello[..9], 422, "component.malformed"),
+    ];
+    for (what, bytes, status, code) in cases {
+        let answer = host.upload("victim", bytes);
+        assert_eq!((answer.status, answer.code().as_str()), (*status, *code), "{what}");
+    }
+    assert!(host.upload("victim", &import).text().contains("acme:tools/saw@1.0.0"));
+    let artifact = fs::read_dir(host.dir.join("artifacts")).unwrap().next().unwrap().unwrap().path();
+    host.deploy("hello");
+    let artifact = fs::read_dir(artifact).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(host.upload("victim", &fs::read(artifact).unwrap()).code(), "component.precompiled");
+    assert_eq!(names(&host), ["hello"]);
+    assert_eq!((files_in(&host, "tmp"), files_in(&host, "components")), (0, 1));
+}
+
+fn wasm(text: &str) -> Vec<u8> {
+    wat::parse_str(text).unwrap()
+}
+
+#[test]
+fn uploads_of_the_wrong_form_are_refused() {
+    let host = Host::start_with(&[("GUST_UPLOAD_MIB_MAX", "1")]);
+    let hello = fs::read(component("hello")).unwrap();
+    for name in ["..%2fx", "A", "x_y", "-x", "%E2%84%8Cx", &"x".repeat(300)] {
+        assert_eq!(host.upload(name, &hello).code(), "name.invalid", "{name}");
+    }
+    let put = |content_type: &str, body: &[u8]| host.api("PUT", "/v1/functions/x", content_type, body).code();
+    assert_eq!(put("text/plain", &hello), "upload.content_type");
+    assert_eq!(put("application/wasm", &vec![0; 3 << 20]), "upload.too_large");
+    assert_eq!(host.deploy_as("x", "hello", "nmae = \"x\"").code(), "manifest.invalid");
+    assert_eq!(host.deploy_as("x", "hello", "name = \"y\"").code(), "manifest.invalid");
+    assert_eq!(host.deploy_as("x", "hello", "[limits]\nmemory_mib = 100000").code(), "manifest.invalid");
+    let request = Request::put(format!("http://{}/v1/functions/x", host.admin)).header("content-encoding", "gzip");
+    let request = request.header("authorization", format!("Bearer {}", host.token));
+    let request = request.header("content-type", "application/wasm").body(&hello[..]).unwrap();
+    assert_eq!(send(&agent(), request).code(), "upload.content_encoding");
+    assert!(names(&host).is_empty());
+}
+
+#[test]
+fn an_upload_that_breaks_off_leaves_nothing() {
+    let host = Host::start();
+    let mut stream = TcpStream::connect(host.admin).unwrap();
+    let head = format!(
+        "PUT /v1/functions/x HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/wasm\r\n\
+         content-length: 100000\r\n\r\n",
+        host.token
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&[0; 1000]).unwrap();
+    until("the upload has begun", || files_in(&host, "tmp") == 1);
+    drop(stream);
+    until("it is gone", || files_in(&host, "tmp") == 0);
+    assert!(names(&host).is_empty());
+}
+
+#[test]
+fn only_the_token_opens_the_api() {
+    let host = Host::start();
+    let ask = |authorization: Option<&str>| {
+        let mut request = Request::get(format!("http://{}/v1/functions", host.admin));
+        if let Some(value) = authorization {
+            request = request.header("authorization", value);
+        }
+        send(&agent(), request.body(()).unwrap())
+    };
+    let (none, wrong) = (ask(None), ask(Some("Bearer wrong")));
+    assert_eq!((none.status, none.code().as_str(), none.header("www-authenticate")), (401, "auth.required", "Bearer"));
+    assert_eq!(none.body, wrong.body);
+    for path in ["/metrics", "/v1/functions/x", "/v1/functions/x/logs", "/anything"] {
+        let request = Request::get(format!("http://{}{path}", host.admin)).body(()).unwrap();
+        assert_eq!(send(&agent(), request).status, 401, "{path}");
+    }
+    for path in ["/healthz", "/readyz"] {
+        let request = Request::get(format!("http://{}{path}", host.admin)).body(()).unwrap();
+        assert_eq!(send(&agent(), request).status, 200, "{path}");
+    }
+    assert_eq!(host.api("GET", "/v1/nothing", "", b"").code(), "api.not_found");
+}
+
+#[test]
+fn an_acknowledged_deploy_survives_being_killed() {
+    let host = Host::start();
+    host.deploy("hello");
+    host.deploy("markdown");
+    let before = host.api("GET", "/v1/functions", "", b"").json();
+    let token = host.token.clone();
+    let host = host.kill_and_restart();
+    assert_eq!(host.token, token);
+    let after = host.api("GET", "/v1/functions", "", b"").json();
+    for (old, new) in before["functions"].as_array().unwrap().iter().zip(after["functions"].as_array().unwrap()) {
+        assert_eq!((&old["digest"], &old["version"]), (&new["digest"], &new["version"]));
+    }
+    assert_eq!(host.get("/hello").text(), "Hello, world!");
+    assert_eq!(host.call("POST", "/markdown", b"*x*").text(), "<p><em>x</em></p>\n");
+}
+
+#[test]
+fn a_damaged_artifact_is_compiled_anew_and_a_damaged_component_costs_one_function() {
+    let host = Host::start();
+    host.deploy("hello");
+    host.deploy("auth");
+    let digest_of = |name: &str| host.api("GET", &format!("/v1/functions/{name}"), "", b"").json()["digest"].clone();
+    let (hello, auth) = (digest_of("hello"), digest_of("auth"));
+    let engine = fs::read_dir(host.dir.join("artifacts")).unwrap().next().unwrap().unwrap().path();
+    for (digest, at) in [(&hello, 5000), (&auth, 100)] {
+        let path = engine.join(format!("{}.cwasm", digest.as_str().unwrap()));
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[at] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+    let component = host.dir.join(format!("components/{}.wasm", auth.as_str().unwrap()));
+    let mut bytes = fs::read(&component).unwrap();
+    bytes[1000] ^= 1;
+    fs::write(&component, bytes).unwrap();
+
+    let host = host.kill_and_restart();
+    assert_eq!(host.get("/hello").text(), "Hello, world!");
+    let answer = host.get("/auth/verify");
+    assert_eq!((answer.status, answer.code().as_str()), (503, "function.unavailable"));
+    let info = host.api("GET", "/v1/functions/auth", "", b"").json();
+    assert!(info["unavailable"].as_str().unwrap().contains("store.corrupt"), "{info}");
+}
+
+#[test]
+fn a_new_upload_swaps_without_a_failed_request() {
+    let host = Arc::new(Host::start());
+    host.deploy("hello");
+    let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let (host, stop, answered) = (host.clone(), stop.clone(), answered.clone());
+            thread::spawn(move || {
+                let agent = agent();
+                while !stop.load(Ordering::Relaxed) {
+                    let request = Request::get(format!("http://{}/hello", host.data)).body(()).unwrap();
+                    let answer = send(&agent, request);
+                    assert_eq!((answer.status, answer.text()), (200, "Hello, world!"));
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    for round in 1..=30 {
+        let swapped = host.deploy_as("hello", "hello", &format!("[limits]\nwall_ms = {}", 30_000 + round));
+        assert_eq!(swapped.status, 201);
+        let before = answered.load(Ordering::Relaxed);
+        until("requests go on", || answered.load(Ordering::Relaxed) > before);
+    }
+    stop.store(true, Ordering::Relaxed);
+    clients.into_iter().for_each(|client| client.join().unwrap());
+    until("all are counted", || {
+        host.metric("gust_requests_total", &["function=\"hello\""]) as u32 == answered.load(Ordering::Relaxed)
+    });
+}
+
+#[test]
+fn identical_uploads_at_once_all_succeed() {
+    let host = Arc::new(Host::start());
+    let bytes = Arc::new(fs::read(component("hello")).unwrap());
+    let uploads: Vec<_> = (0..20)
+        .map(|_| {
+            let (host, bytes) = (host.clone(), bytes.clone());
+            thread::spawn(move || host.upload("hello", &bytes))
+        })
+        .collect();
+    let answers: Vec<_> = uploads.into_iter().map(|upload| upload.join().unwrap()).collect();
+    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+    assert!(answers.iter().all(|answer| answer.json()["version"] == 1));
+    assert_eq!(files_in(&host, "components"), 1);
+}
+
+#[test]
+fn logs_are_followed_as_they_come() {
+    let host = Host::start();
+    host.deploy("hello");
+    let mut stream = TcpStream::connect(host.admin).unwrap();
+    let path = "/v1/functions/hello/logs?follow=true&tail=0";
+    let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", host.token);
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut seen = String::new();
+    let mut buffer = [0; 4096];
+    while !seen.contains("text/event-stream") {
+        let read = stream.read(&mut buffer).unwrap();
+        seen.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+    }
+    let id = host.get("/hello").header("x-request-id").to_owned();
+    while !seen.contains(&id) {
+        let read = stream.read(&mut buffer).unwrap();
+        assert!(read > 0);
+        seen.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+    }
+}

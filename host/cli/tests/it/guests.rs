@@ -1,0 +1,138 @@
+//! Guests that misbehave: each failure has its own code, and nobody else feels it.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
+
+use crate::fixture::{Host, until};
+
+const MANIFEST: &str = "[limits]\nwall_ms = 1000\nmemory_mib = 32\nlog_kib = 1";
+
+#[test]
+fn failures_have_their_own_codes_and_neighbours_serve() {
+    let mut host = Host::start();
+    host.deploy("hello");
+    host.deploy_as("hostile", "hostile", MANIFEST);
+    let pid = host.child.id();
+    for (path, status, code) in [
+        ("/trap", 500, "trap"),
+        ("/loop", 504, "limit.wall_ms"),
+        ("/sleep?n=60000", 504, "limit.wall_ms"),
+        ("/fail", 500, "guest.failed"),
+        ("/memory", 500, "limit.memory"),
+        ("/deep?n=100000000", 500, "trap.stack_overflow"),
+        ("/exit", 500, "guest.no_response"),
+        ("/status?n=600", 500, "guest.bad_response"),
+        ("/status?n=100", 500, "guest.bad_response"),
+        ("/framing", 500, "guest.bad_response"),
+    ] {
+        let answer = host.get(&format!("/hostile{path}"));
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{path}");
+        assert!(!answer.text().contains("secret"), "{path} tells what only the log may know");
+        assert_eq!(host.get("/hello").text(), "Hello, world!", "after {path}");
+        let logged = host.logged(|line| line["target"] == "gust::request" && line["function"] == "hostile");
+        assert_eq!(logged["code"], code);
+        assert_eq!(logged["request_id"], answer.json()["request_id"]);
+    }
+    assert_eq!(host.child.id(), pid);
+    assert!(host.child.try_wait().unwrap().is_none(), "the host lives");
+}
+
+#[test]
+fn an_instance_serves_one_request() {
+    let host = Host::start();
+    host.deploy_as("hostile", "hostile", "");
+    for _ in 0..200 {
+        assert_eq!(host.get("/hostile/state").text(), "1");
+    }
+}
+
+#[test]
+fn nothing_outside_is_reached() {
+    let host = Host::start();
+    host.deploy_as("hostile", "hostile", "");
+    host.deploy_as("raw", "raw", "");
+    assert!(host.get("/hostile/files").text().starts_with("Err"));
+    assert!(host.get("/hostile/dial").text().starts_with("Err"));
+    let dialled = host.get("/raw/dial");
+    assert!(dialled.text().contains("HttpRequestDenied"), "{}", dialled.text());
+}
+
+#[test]
+fn what_a_guest_prints_is_kept_under_its_request() {
+    let host = Host::start();
+    host.deploy_as("hostile", "hostile", MANIFEST);
+    let answer = host.get("/hostile/print?n=1000");
+    let id = answer.header("x-request-id").to_owned();
+    let lines = || {
+        let logs = host.api("GET", "/v1/functions/hostile/logs?tail=1000", "", b"").json();
+        logs["lines"].as_array().unwrap().clone()
+    };
+    until("the request's own line is there", || lines().iter().any(|line| line["stream"] == "request"));
+    let printed: Vec<_> = lines().into_iter().filter(|line| line["stream"] != "request").collect();
+    assert!(printed.iter().all(|line| line["request_id"] == id.as_str()));
+    assert_eq!(printed[0]["text"], "line 0 \\u{1b}[31m");
+    let last = printed.last().unwrap()["text"].as_str().unwrap();
+    assert!(last.contains("bytes were printed and dropped"), "{last}");
+    assert!(printed.len() < 100, "the cap holds: {}", printed.len());
+}
+
+#[test]
+fn components_of_other_hosts_run() {
+    let host = Host::start();
+    let answer = host.deploy_as("raw", "raw", "[limits]\nwall_ms = 5000\nresponse_body_mib = 64");
+    assert_eq!(answer.json()["world"], "wasi:http/incoming-handler");
+    assert_eq!(host.get("/raw").text(), "Hello from wasi:http");
+    assert_eq!(host.get("/raw/stream?n=2000").body.len(), 2000 * 4096);
+    let large: Vec<u8> = (0..3_000_000_u32).map(|n| n as u8).collect();
+    assert_eq!(host.call("POST", "/raw/echo", &large).body, large);
+    for (path, code) in [("/raw/nothing", "guest.no_response"), ("/raw/trap", "trap")] {
+        assert_eq!(host.get(path).code(), code);
+    }
+}
+
+#[test]
+fn an_answer_that_breaks_off_does_not_look_whole() {
+    let host = Host::start();
+    host.deploy_as("raw", "raw", "");
+    let answer = host.raw(b"GET /raw/trap-late HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(!answer.ends_with("0\r\n\r\n"), "the body looks whole: {answer}");
+    let logged = host.logged(|line| line["target"] == "gust::request");
+    assert_eq!(logged["code"], "trap");
+}
+
+#[test]
+fn a_function_at_its_concurrency_refuses_and_others_serve() {
+    let host = Host::start();
+    host.deploy("hello");
+    host.deploy_as("hostile", "hostile", "[limits]\nconcurrency = 2\nwall_ms = 60000");
+    let hold = || {
+        let mut stream = TcpStream::connect(host.data).unwrap();
+        stream.write_all(b"GET /hostile/sleep?n=60000 HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        stream
+    };
+    let held = [hold(), hold()];
+    until("both places are taken", || host.get("/hostile/state").status == 429);
+    let refused = host.get("/hostile/state");
+    assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("limit.concurrency", "1"));
+    assert_eq!(host.get("/hello").status, 200);
+    drop(held);
+    until("the places are free", || host.get("/hostile/state").status == 200);
+}
+
+#[test]
+fn a_full_pool_queues_briefly_and_then_says_so() {
+    let host = Host::start_with(&[("GUST_INSTANCES_MAX", "1"), ("GUST_QUEUE_MS", "100")]);
+    host.deploy_as("hostile", "hostile", "");
+    let mut holder = TcpStream::connect(host.data).unwrap();
+    holder.write_all(b"GET /hostile/sleep?n=3000 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    until("the pool is full", || host.metric("gust_instances_free", &[]) == 0.0);
+    let refused = host.get("/hostile/state");
+    assert_eq!((refused.status, refused.code().as_str()), (503, "host.busy"));
+    let mut answer = String::new();
+    holder.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("done"), "{answer}");
+    assert_eq!(host.get("/hostile/state").status, 200);
+}

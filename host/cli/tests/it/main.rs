@@ -1,0 +1,16 @@
+//! The host from outside: the real binary, real sockets, real components, real files.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod calls;
+mod deploys;
+mod developer;
+mod examples;
+mod fixture;
+mod guests;
+mod operator;
