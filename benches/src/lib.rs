@@ -1,1 +1,43 @@
-//! placeholder
+//! What the benches share: the sides that are compared, and how runs are interleaved.
+//!
+//! A claim about speed is a ratio of two sides that ran in turns in one run: a machine that speeds up or slows down
+//! meanwhile does so for both.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench ends by panicking")]
+
+pub mod bare;
+pub mod hosted;
+pub mod load;
+pub mod process;
+pub mod report;
+
+use std::path::{Path, PathBuf};
+
+/// A path from the project's root.
+pub fn project(relative: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(relative)
+}
+
+/// The component that `cargo xtask functions` built.
+pub fn component(name: &str) -> PathBuf {
+    project(&format!("target/functions/{name}.wasm"))
+}
+
+/// One of the things that are compared.
+pub trait Side {
+    /// What it is called in the table.
+    fn name(&self) -> &str;
+
+    /// Answers this many requests, one after the other, each in an instance of its own.
+    fn answer(&mut self, requests: u64);
+}
+
+/// The middle one of some numbers; the upper middle one of an even count.
+pub fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+/// The runtime that sides await in: one thread, as one core of a server has.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+}

@@ -4,7 +4,7 @@ use wasip2::{
     exports::http::incoming_handler::Guest,
     http::{
         outgoing_handler,
-        types::{Fields, IncomingRequest, OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam},
+        types::{Fields, IncomingRequest, OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam, Scheme},
     },
     io::streams::OutputStream,
 };
@@ -23,7 +23,7 @@ impl Guest for Raw {
             "/trap" => panic!("before the head"),
             "/stream" => respond(out, |stream| (0..n).for_each(|_| write(stream, &[b'x'; 4096]))),
             "/trap-late" => respond(out, |stream| {
-                write(stream, b"half");
+                (0..n).for_each(|_| write(stream, &[b'x'; 4096]));
                 panic!("after the head")
             }),
             "/echo" => echo(&request, out),
@@ -62,7 +62,9 @@ fn echo(request: &IncomingRequest, out: ResponseOutparam) {
 
 fn dial() -> String {
     let request = OutgoingRequest::new(Fields::new());
+    request.set_scheme(Some(&Scheme::Http)).unwrap();
     request.set_authority(Some("127.0.0.1:1")).unwrap();
+    request.set_path_with_query(Some("/")).unwrap();
     match outgoing_handler::handle(request, None) {
         Err(error) => format!("{error:?}"),
         Ok(response) => {

@@ -98,10 +98,10 @@ fn base(named: &str) -> Result<String> {
     if named.starts_with("https://") {
         return Err(anyhow!("{named}: this version of gust speaks to hosts over http:// only; use a tunnel"));
     }
-    let base = if named.starts_with("http://") { named.to_owned() } else { format!("http://{named}") };
-    let base = base.trim_end_matches('/').to_owned();
+    let address = named.strip_prefix("http://").unwrap_or(named).trim_end_matches('/');
+    let base = format!("http://{address}");
     let uri: Uri = base.parse().with_context(|| format!("{named:?} is no URL or address of a host"))?;
-    anyhow::ensure!(uri.authority().is_some(), "{named:?} is no URL or address of a host");
+    anyhow::ensure!(uri.host().is_some_and(|host| !host.is_empty()), "{named:?} is no URL or address of a host");
     Ok(base)
 }
 
@@ -141,7 +141,9 @@ mod tests {
         assert_eq!(base("127.0.0.1:9").unwrap(), "http://127.0.0.1:9");
         assert_eq!(base("http://host:9/").unwrap(), "http://host:9");
         assert!(base("https://host").is_err());
-        assert!(base("").is_err());
+        for nothing in ["", "/", "http://", "http:///"] {
+            assert!(base(nothing).is_err(), "{nothing:?}");
+        }
     }
 
     #[test]

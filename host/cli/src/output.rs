@@ -71,21 +71,6 @@ pub fn bytes(count: u64) -> String {
     indicatif::BinaryBytes(count).to_string()
 }
 
-/// A time for people: UTC, to the millisecond (RFC 3339).
-pub fn time(unix_ms: u64) -> String {
-    let (days, ms) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
-    // From days to a date of the Gregorian calendar (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-    let z = days + 719_468;
-    let (era, doe) = (z / 146_097, z % 146_097);
-    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
-    let year = yoe + era * 400 + u64::from(month <= 2);
-    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z", ms % 1_000)
-}
-
 /// A bar for an upload of so many bytes.
 pub fn upload_bar(total_bytes: u64) -> ProgressBar {
     let bar = ProgressBar::new(total_bytes);
@@ -104,12 +89,5 @@ mod tests {
     fn tables_are_aligned_and_plain_in_a_pipe() {
         let rows = [vec!["NAME".into(), "X".into()], vec!["a".into(), "1".into()]];
         assert_eq!(console::strip_ansi_codes(&table(&rows)), "NAME  X\na     1\n");
-    }
-
-    #[test]
-    fn times_are_known_ones() {
-        assert_eq!(time(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(time(951_782_400_000), "2000-02-29T00:00:00.000Z");
-        assert_eq!(time(1_795_499_056_366), "2026-11-24T05:44:16.366Z");
     }
 }

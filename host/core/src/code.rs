@@ -86,8 +86,6 @@ codes! {
     Trap = "trap", Guest, "The function crashed";
     /// The guest recursed too deeply.
     TrapStackOverflow = "trap.stack_overflow", Guest, "The function recursed too deeply";
-    /// The guest called a part of an interface that this host does not have.
-    TrapNotOffered = "trap.not_offered", Guest, "The function asked for what this host does not offer";
 
     // The admin API.
     /// No token or a wrong one.

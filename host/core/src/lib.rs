@@ -14,6 +14,7 @@ pub mod manifest;
 pub mod name;
 pub mod receipt;
 pub mod request_id;
+pub mod timestamp;
 
 pub use code::{Code, Problem, Source};
 pub use digest::Digest;
@@ -22,3 +23,4 @@ pub use manifest::Manifest;
 pub use name::FunctionName;
 pub use receipt::Receipt;
 pub use request_id::RequestId;
+pub use timestamp::Timestamp;

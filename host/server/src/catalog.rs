@@ -8,7 +8,7 @@ use gust_engine::Function;
 use http::HeaderValue;
 use tokio::sync::Semaphore;
 
-use crate::logbook::FunctionLog;
+use crate::{logbook::FunctionLog, metrics::FunctionMetrics};
 
 /// One version of a function, ready to serve, or known not to be.
 pub(crate) struct Deployment {
@@ -32,6 +32,8 @@ pub(crate) struct Deployment {
     pub(crate) prefix: HeaderValue,
     /// What it and the host say of its requests.
     pub(crate) log: Arc<FunctionLog>,
+    /// What is counted of its requests.
+    pub(crate) metrics: FunctionMetrics,
 }
 
 impl Deployment {

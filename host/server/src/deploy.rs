@@ -10,7 +10,7 @@ use gust_engine::{ArtifactCache, Engine, Function, FunctionConfig};
 use gust_store::{Published, Staged, Staging, Store, StoreError, StoredVersion};
 use http::HeaderValue;
 use tokio::{
-    sync::Semaphore,
+    sync::{Mutex, Semaphore},
     task,
     time::{Duration, Instant},
 };
@@ -32,6 +32,8 @@ pub(crate) struct Deployer {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) logbook: Logbook,
     pub(crate) metrics: Arc<Metrics>,
+    /// Held while the store and the catalog change, so that they change in the same order.
+    pub(crate) changing: Mutex<()>,
 }
 
 /// What a deploy came to.
@@ -57,7 +59,7 @@ impl Deployer {
 
     /// Makes an upload the version in force.
     pub(crate) async fn deploy(
-        self: &Arc<Self>,
+        &self,
         name: FunctionName,
         staging: Staging,
         manifest: Manifest,
@@ -74,9 +76,11 @@ impl Deployer {
         let loaded = self.load(&name, staged.digest, staged.path().to_owned(), &manifest).await?;
         let wall = Duration::from_millis(manifest.limits.wall_ms.into());
         loaded.function.probe(Instant::now() + wall).await?;
+        let turn = self.changing.lock().await;
         let published = self.store(name, staged, manifest).await?;
         let deployment = self.deployment(published.version, Ok(loaded));
         let deployment = self.catalog.publish(deployment);
+        drop(turn);
         self.count_functions();
         let (function, version, digest) = (&deployment.name, deployment.version, deployment.digest);
         tracing::info!(%function, version, %digest, is_new = published.is_new, "deployed");
@@ -91,9 +95,11 @@ impl Deployer {
     /// Removes a function. Says whether there was one.
     pub(crate) async fn remove(&self, name: &FunctionName) -> Result<bool, Problem> {
         let (store, owned) = (self.store.clone(), name.clone());
+        let turn = self.changing.lock().await;
         let existed = blocking(move || store.delete(&owned)).await??;
         self.catalog.remove(name);
         self.logbook.forget(name);
+        drop(turn);
         self.count_functions();
         Ok(existed)
     }
@@ -172,6 +178,7 @@ impl Deployer {
             places: Arc::new(Semaphore::new(stored.manifest.limits.concurrency as usize)),
             // A name is letters, digits and hyphens, so it is always a header's value.
             prefix: prefix.unwrap_or_else(|_| HeaderValue::from_static("/")),
+            metrics: self.metrics.of(&stored.name),
             name: stored.name,
             version: stored.version,
             digest: stored.digest,
@@ -190,7 +197,16 @@ impl Deployer {
 
 /// Runs what blocks where it may.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-    task::spawn_blocking(work)
-        .await
-        .map_err(|error| Problem::new(Code::Internal, "the host failed at this").with_internal(error.to_string()))
+    task::spawn_blocking(work).await.map_err(panicked)
+}
+
+/// Runs a change to its end, even if whoever asked for it goes away: the store and the catalog must not part.
+pub(crate) async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::spawn(change).await.map_err(panicked)?
+}
+
+fn panicked(error: task::JoinError) -> Problem {
+    Problem::new(Code::Internal, "the host failed at this").with_internal(error.to_string())
 }

@@ -5,6 +5,7 @@
 //! Where the queue is full (the thread is starved) a receipt is dropped and counted: serving never waits for accounting.
 
 use std::{
+    iter,
     sync::{
         Arc,
         mpsc::{Receiver, SyncSender, sync_channel},
@@ -13,12 +14,9 @@ use std::{
     time::Duration,
 };
 
-use gust_core::{
-    Receipt, Source,
-    api::{LogLine, LogStream},
-};
+use gust_core::Receipt;
 
-use crate::{logbook::FunctionLog, metrics::Metrics};
+use crate::{catalog::Deployment, logbook::Record, metrics::Metrics, request_log::RequestLog};
 
 /// Receipts that may wait.
 const QUEUE: usize = 64 << 10;
@@ -30,8 +28,8 @@ const GATHER: Duration = Duration::from_millis(5);
 pub(crate) struct Entry {
     /// The receipt.
     pub(crate) receipt: Receipt,
-    /// The function's log.
-    pub(crate) log: Option<Arc<FunctionLog>>,
+    /// What served the request.
+    pub(crate) deployment: Option<Arc<Deployment>>,
     /// When the request ended.
     pub(crate) unix_ms: u64,
 }
@@ -45,12 +43,14 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Starts the thread, which ends when the last clone is gone and all receipts are worked off.
-    pub(crate) fn start(metrics: Arc<Metrics>, log_requests: bool) -> std::io::Result<(Self, thread::JoinHandle<()>)> {
+    pub(crate) fn start(
+        metrics: Arc<Metrics>,
+        log: Option<RequestLog>,
+    ) -> std::io::Result<(Self, thread::JoinHandle<()>)> {
         let (queue, receiver) = sync_channel(QUEUE);
         let counted = metrics.clone();
-        let thread = thread::Builder::new()
-            .name("gust-ledger".to_owned())
-            .spawn(move || work(&receiver, &counted, log_requests))?;
+        let thread =
+            thread::Builder::new().name("gust-ledger".to_owned()).spawn(move || work(&receiver, &counted, log))?;
         Ok((Self { queue, metrics }, thread))
     }
 
@@ -62,62 +62,28 @@ impl Ledger {
     }
 }
 
-fn work(receiver: &Receiver<Entry>, metrics: &Metrics, log_requests: bool) {
+fn work(receiver: &Receiver<Entry>, metrics: &Metrics, mut log: Option<RequestLog>) {
     while let Ok(first) = receiver.recv() {
         thread::sleep(GATHER);
-        for entry in std::iter::once(first).chain(receiver.try_iter()) {
-            metrics.count(&entry.receipt);
-            if log_requests {
-                host_line(&entry.receipt);
+        for entry in iter::once(first).chain(receiver.try_iter()) {
+            if let Some(log) = &mut log {
+                log.push(&entry.receipt, entry.unix_ms);
             }
-            if let Some(log) = &entry.log {
-                log.push(function_line(&entry));
-            }
+            account(entry, metrics);
+        }
+        if let Some(log) = &mut log {
+            log.flush();
         }
     }
 }
 
-/// One structured line of the host's log.
-fn host_line(receipt: &Receipt) {
-    let request_id = receipt.request_id;
-    let (function, version) = receipt.function.as_ref().map_or(("", 0), |(name, version)| (name.as_str(), *version));
-    let (method, status) = (receipt.method.as_str(), receipt.status);
-    let code = receipt.ending.code().map_or("", gust_core::Code::as_str);
-    let timing = receipt.timing;
-    let internal = receipt.internal.as_deref().unwrap_or_default();
-    macro_rules! line {
-        ($level:ident) => {
-            tracing::$level!(
-                target: "gust::request", %request_id, function, version, method, status, code,
-                queue_us = timing.queue_us, init_us = timing.init_us, run_us = timing.run_us,
-                total_us = timing.total_us, request_bytes = receipt.request_bytes,
-                response_bytes = receipt.response_bytes, memory_bytes_peak = receipt.memory_bytes_peak, internal,
-            )
-        };
-    }
-    match receipt.ending.code().map(gust_core::Code::source) {
-        None | Some(Source::Client) => line!(info),
-        Some(Source::Guest) => line!(warn),
-        Some(Source::Host) => line!(error),
-    }
-}
-
-/// The same for those who watch the function.
-fn function_line(entry: &Entry) -> LogLine {
-    let receipt = &entry.receipt;
-    let total_ms = receipt.timing.total_us as f64 / 1000.0;
-    let mut text = format!("{} {} in {total_ms:.3} ms", receipt.method, receipt.status);
-    if let Some(code) = receipt.ending.code() {
-        text = format!("{text}: {}", code.as_str());
-        if let Some(internal) = &receipt.internal {
-            text = format!("{text}: {}", internal.escape_debug());
+fn account(entry: Entry, metrics: &Metrics) {
+    let Entry { receipt, deployment, unix_ms } = entry;
+    match deployment {
+        Some(deployment) => {
+            deployment.metrics.count(&receipt);
+            deployment.log.push(Record::Request { receipt, unix_ms });
         }
-    }
-    LogLine {
-        unix_ms: entry.unix_ms,
-        request_id: receipt.request_id.as_str().to_owned(),
-        version: receipt.function.as_ref().map_or(0, |(_, version)| *version),
-        stream: LogStream::Request,
-        text,
+        None => metrics.count_unrouted(&receipt),
     }
 }

@@ -9,11 +9,14 @@ mod compiler;
 mod data;
 mod deploy;
 mod ledger;
+mod lingering;
 mod listener;
 mod logbook;
 mod metrics;
+mod request_log;
 mod serve;
 mod status;
 
 pub use compiler::worker as compile_worker;
+pub use request_log::{RequestLog, RequestLogFormat};
 pub use serve::{ServeError, serve};

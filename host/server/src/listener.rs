@@ -13,9 +13,11 @@ use hyper_util::{
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time,
 };
+
+use crate::lingering::Lingering;
 
 /// How long accepting pauses when the process has no file descriptor left.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
@@ -36,7 +38,7 @@ impl Listener {
     pub(crate) fn new(socket: TcpListener, config: &HostConfig, open: Gauge) -> Self {
         let head = Duration::from_millis(config.header_ms.into());
         let mut protocol = auto::Builder::new(TokioExecutor::new());
-        protocol.http1().timer(TokioTimer::new()).header_read_timeout(head).pipeline_flush(true);
+        protocol.http1().timer(TokioTimer::new()).header_read_timeout(head);
         protocol.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
         let places = Arc::new(Semaphore::new(config.connections_max as usize));
         Self { socket, protocol, places, open }
@@ -53,16 +55,13 @@ impl Listener {
             // Closed only with the listener.
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
             let stream = self.accept().await;
+            let stream = Lingering::new(stream, Counted::new(place, self.open.clone()));
             let connection = self.protocol.serve_connection(TokioIo::new(stream), service.clone()).into_owned();
             let connection = connections.watch(connection);
-            let open = self.open.clone();
-            open.inc();
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(%error, "a connection ended early");
                 }
-                open.dec();
-                drop(place);
             });
         }
     }
@@ -83,6 +82,25 @@ impl Listener {
                 }
             }
         }
+    }
+}
+
+/// A connection's place, counted for as long as it is held.
+struct Counted {
+    open: Gauge,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Counted {
+    fn new(place: OwnedSemaphorePermit, open: Gauge) -> Self {
+        open.inc();
+        Self { open, _place: place }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.open.dec();
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use gust_core::{
-    FunctionName, RequestId,
+    FunctionName, Receipt, RequestId,
     api::{LogLine, LogStream},
 };
 use gust_engine::{OutputSink, OutputStream};
@@ -26,10 +26,50 @@ pub(crate) fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
+/// A line as it is kept: most are never read, so they become text only when they are.
+pub(crate) enum Record {
+    /// A request that is over.
+    Request {
+        /// What is left of it.
+        receipt: Receipt,
+        /// When it ended.
+        unix_ms: u64,
+    },
+    /// What a guest printed.
+    Printed(LogLine),
+}
+
+impl Record {
+    fn line(&self) -> LogLine {
+        match self {
+            Self::Request { receipt, unix_ms } => line_of_request(receipt, *unix_ms),
+            Self::Printed(line) => line.clone(),
+        }
+    }
+}
+
+fn line_of_request(receipt: &Receipt, unix_ms: u64) -> LogLine {
+    let total_ms = receipt.timing.total_us as f64 / 1000.0;
+    let mut text = format!("{} {} in {total_ms:.3} ms", receipt.method, receipt.status);
+    if let Some(code) = receipt.ending.code() {
+        text = format!("{text}: {}", code.as_str());
+        if let Some(internal) = &receipt.internal {
+            text = format!("{text}: {}", internal.escape_debug());
+        }
+    }
+    LogLine {
+        unix_ms,
+        request_id: receipt.request_id.as_str().to_owned(),
+        version: receipt.function.as_ref().map_or(0, |(_, version)| *version),
+        stream: LogStream::Request,
+        text,
+    }
+}
+
 /// The lines of one function, over all its versions.
 pub(crate) struct FunctionLog {
     name: FunctionName,
-    lines: Mutex<VecDeque<LogLine>>,
+    lines: Mutex<VecDeque<Record>>,
     followers: broadcast::Sender<LogLine>,
 }
 
@@ -39,22 +79,22 @@ impl FunctionLog {
     }
 
     /// Keeps a line and tells those who follow.
-    pub(crate) fn push(&self, line: LogLine) {
+    pub(crate) fn push(&self, record: Record) {
         if self.followers.receiver_count() > 0 {
             // Fails only when the last follower left this moment.
-            let _ = self.followers.send(line.clone());
+            let _ = self.followers.send(record.line());
         }
         let mut lines = self.lock();
         if lines.len() == LINES_KEPT {
             lines.pop_front();
         }
-        lines.push_back(line);
+        lines.push_back(record);
     }
 
     /// The newest `count` lines, oldest first.
     pub(crate) fn tail(&self, count: usize) -> Vec<LogLine> {
         let lines = self.lock();
-        lines.iter().skip(lines.len().saturating_sub(count)).cloned().collect()
+        lines.iter().skip(lines.len().saturating_sub(count)).map(Record::line).collect()
     }
 
     /// The newest `count` lines, and every line from then on.
@@ -64,7 +104,7 @@ impl FunctionLog {
         (self.tail(count), receiver)
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<LogLine>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Record>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -86,7 +126,7 @@ impl OutputSink for GuestOutput {
         let (function, version) = (&self.log.name, self.version.get().copied().unwrap_or_default());
         tracing::info!(target: "gust::guest", %request_id, %function, version, ?stream, "{text}");
         let request_id = request_id.as_str().to_owned();
-        self.log.push(LogLine { unix_ms: unix_ms(), request_id, version, stream, text });
+        self.log.push(Record::Printed(LogLine { unix_ms: unix_ms(), request_id, version, stream, text }));
     }
 }
 

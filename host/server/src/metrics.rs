@@ -1,8 +1,11 @@
 //! The metrics, as Prometheus reads them. All are made from receipts, off the requests' way.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
 
-use gust_core::Receipt;
+use gust_core::{Code, FunctionName, Receipt};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{
@@ -93,26 +96,27 @@ impl Metrics {
         r.register("connections", "Connections of the data listener", self.connections.clone());
     }
 
-    /// Counts one request.
-    pub(crate) fn count(&self, receipt: &Receipt) {
-        let function = receipt.function.as_ref().map(|(name, _)| name.to_string()).unwrap_or_default();
-        let code = receipt.ending.code().map_or("", gust_core::Code::as_str);
-        self.requests.get_or_create(&Outcome { function: function.clone(), status: receipt.status, code }).inc();
-        if receipt.function.is_none() {
-            return;
+    /// The metrics of one function, resolved once so that counting looks nothing up.
+    pub(crate) fn of(&self, function: &FunctionName) -> FunctionMetrics {
+        let which = Which { function: function.to_string() };
+        FunctionMetrics {
+            requests: self.requests.clone(),
+            outcomes: Mutex::default(),
+            duration: self.duration.get_or_create(&which).clone(),
+            init: self.init.get_or_create(&which).clone(),
+            run: self.run.get_or_create(&which).clone(),
+            request_bytes: self.request_bytes.get_or_create(&which).clone(),
+            response_bytes: self.response_bytes.get_or_create(&which).clone(),
+            memory_peak: self.memory_peak.get_or_create(&which).clone(),
+            function: which.function,
         }
-        let which = Which { function };
-        let timing = receipt.timing;
-        let seconds = |us: u64| us as f64 / 1e6;
-        self.duration.get_or_create(&which).observe(seconds(timing.total_us));
-        self.init.get_or_create(&which).observe(seconds(timing.init_us.into()));
-        self.run.get_or_create(&which).observe(seconds(timing.run_us.into()));
-        self.request_bytes.get_or_create(&which).inc_by(receipt.request_bytes);
-        self.response_bytes.get_or_create(&which).inc_by(receipt.response_bytes);
-        let peak = self.memory_peak.get_or_create(&which);
-        if receipt.memory_bytes_peak > peak.get() {
-            peak.set(receipt.memory_bytes_peak);
-        }
+    }
+
+    /// Counts a request that no function served.
+    pub(crate) fn count_unrouted(&self, receipt: &Receipt) {
+        let code = receipt.ending.code().map_or("", Code::as_str);
+        let outcome = Outcome { function: String::new(), status: receipt.status, code };
+        self.requests.get_or_create(&outcome).inc();
     }
 
     /// All of them in the text format.
@@ -121,5 +125,46 @@ impl Metrics {
         // Writing to a String cannot fail.
         let _ = text::encode(&mut out, &self.registry);
         out
+    }
+}
+
+/// The metrics of one function.
+pub(crate) struct FunctionMetrics {
+    function: String,
+    requests: Family<Outcome, Counter>,
+    /// Those of `requests` that this function has had. Few, so they are searched and not hashed.
+    outcomes: Mutex<Vec<(u16, Option<Code>, Counter)>>,
+    duration: Histogram,
+    init: Histogram,
+    run: Histogram,
+    request_bytes: Counter,
+    response_bytes: Counter,
+    memory_peak: Gauge<u64, AtomicU64>,
+}
+
+impl FunctionMetrics {
+    /// Counts one request.
+    pub(crate) fn count(&self, receipt: &Receipt) {
+        self.count_outcome(receipt.status, receipt.ending.code());
+        let seconds = |us: u64| us as f64 / 1e6;
+        self.duration.observe(seconds(receipt.timing.total_us));
+        self.init.observe(seconds(receipt.timing.init_us.into()));
+        self.run.observe(seconds(receipt.timing.run_us.into()));
+        self.request_bytes.inc_by(receipt.request_bytes);
+        self.response_bytes.inc_by(receipt.response_bytes);
+        self.memory_peak.inner().fetch_max(receipt.memory_bytes_peak, Ordering::Relaxed);
+    }
+
+    fn count_outcome(&self, status: u16, code: Option<Code>) {
+        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((.., counter)) = outcomes.iter().find(|outcome| (outcome.0, outcome.1) == (status, code)) {
+            counter.inc();
+            return;
+        }
+        let text = code.map_or("", Code::as_str);
+        let outcome = Outcome { function: self.function.clone(), status, code: text };
+        let counter = self.requests.get_or_create(&outcome).clone();
+        counter.inc();
+        outcomes.push((status, code, counter));
     }
 }

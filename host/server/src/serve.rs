@@ -22,6 +22,7 @@ use tokio::{
     net::TcpListener,
     runtime,
     signal::unix::{SignalKind, signal},
+    sync::Mutex,
     time,
 };
 
@@ -35,6 +36,7 @@ use crate::{
     listener::Listener,
     logbook::Logbook,
     metrics::Metrics,
+    request_log::RequestLog,
 };
 
 /// Why a host does not start.
@@ -70,14 +72,15 @@ fn system(context: &'static str) -> impl FnOnce(io::Error) -> ServeError {
     move |source| ServeError::System { context, source }
 }
 
-/// Runs a host until SIGTERM or SIGINT, then lets requests in flight finish.
-pub fn serve(config: HostConfig) -> Result<(), ServeError> {
+/// Runs a host until SIGTERM or SIGINT, then lets requests in flight finish. `log` takes a line for each request, unless the
+/// configuration wants none.
+pub fn serve(config: HostConfig, log: RequestLog) -> Result<(), ServeError> {
     let mut builder = runtime::Builder::new_multi_thread();
     if config.worker_threads > 0 {
         builder.worker_threads(config.worker_threads as usize);
     }
     let runtime = builder.enable_all().thread_name("gust").build().map_err(system("starting threads"))?;
-    let host = runtime.block_on(Host::open(config))?;
+    let host = runtime.block_on(Host::open(config, log))?;
     let ledger_thread = runtime.block_on(host.run())?;
     // Ends what did not drain in time, so that the last receipts are written.
     drop(runtime);
@@ -95,7 +98,7 @@ struct Host {
 }
 
 impl Host {
-    async fn open(config: HostConfig) -> Result<Self, ServeError> {
+    async fn open(config: HostConfig, log: RequestLog) -> Result<Self, ServeError> {
         let store = Store::open(&config.data_dir)?;
         let (token, key) = (store.admin_token()?, store.key("artifact")?);
         let data_socket = bind(config.listen, "listen").await?;
@@ -104,8 +107,8 @@ impl Host {
         let artifacts = ArtifactCache::open(&engine, &config.data_dir.join("artifacts"), &key)
             .map_err(system("opening the compiled components"))?;
         let metrics = Arc::new(Metrics::new());
-        let (ledger, ledger_thread) =
-            Ledger::start(metrics.clone(), config.log_requests).map_err(system("starting the ledger"))?;
+        let (ledger, ledger_thread) = Ledger::start(metrics.clone(), config.log_requests.then_some(log))
+            .map_err(system("starting the ledger"))?;
         let deployer = Deployer {
             compiler: Compiler::new(&config),
             config,
@@ -115,6 +118,7 @@ impl Host {
             catalog: Arc::new(Catalog::default()),
             logbook: Logbook::default(),
             metrics,
+            changing: Mutex::default(),
         };
         Ok(Self { deployer: Arc::new(deployer), ledger, ledger_thread, token, data_socket, admin_socket })
     }

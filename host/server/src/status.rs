@@ -27,7 +27,7 @@ pub(crate) fn of(code: Code) -> StatusCode {
         // Never seen by the client, for it is gone; nginx's number, known to those who read logs.
         ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
         GuestFailed | GuestNoResponse | GuestBadResponse | LimitResponseBody | LimitMemory | Trap
-        | TrapStackOverflow | TrapNotOffered | StoreFailed | Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        | TrapStackOverflow | StoreFailed | Internal => StatusCode::INTERNAL_SERVER_ERROR,
         MethodNotSupported => StatusCode::NOT_IMPLEMENTED,
         FunctionUnavailable | HostBusy | HostDraining | StoreCorrupt => StatusCode::SERVICE_UNAVAILABLE,
         LimitWall => StatusCode::GATEWAY_TIMEOUT,
@@ -100,6 +100,19 @@ mod tests {
                 Source::Guest | Source::Host => assert!(status.is_server_error(), "{code:?}"),
             }
         }
+    }
+
+    #[test]
+    fn the_documentation_lists_every_code_with_its_status() {
+        let page = include_str!("../../../docs/api.md");
+        for code in Code::ALL {
+            let row = format!("| `{}` | {} | {} |", code.as_str(), of(*code).as_u16(), code.title());
+            assert!(page.contains(&row), "docs/api.md has no row {row}");
+        }
+        assert_eq!(
+            page.lines().filter(|line| line.starts_with("| `") && line.contains("` | ")).count(),
+            Code::ALL.len()
+        );
     }
 
     #[test]

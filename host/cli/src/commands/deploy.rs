@@ -67,6 +67,8 @@ fn upload(
         .request("PUT", &format!("/v1/functions/{name}"))
         .header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"))
         .header("content-length", length)
+        // A host that would refuse it says so before all of it is sent.
+        .header("expect", "100-continue")
         .body(SendBody::from_reader(&mut body))?;
     let info = client.json(request);
     bar.finish_and_clear();

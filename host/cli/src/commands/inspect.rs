@@ -1,7 +1,10 @@
 //! `gust inspect`: all about one function.
 
 use anyhow::Result;
-use gust_core::api::{FunctionInfo, VersionList};
+use gust_core::{
+    Timestamp,
+    api::{FunctionInfo, VersionList},
+};
 
 use super::name;
 use crate::{
@@ -22,7 +25,7 @@ pub fn run(host: &HostArgs, options: &Inspect) -> Result<()> {
         client.json(client.request("GET", &format!("/v1/functions/{name}/versions")).body(())?)?;
     let versions = versions.versions.iter().map(|version| {
         let serving = if version.serving { " (serving)" } else { "" };
-        format!("{}{serving}, {}", version.version, output::time(version.deployed_unix_ms))
+        format!("{}{serving}, {}", version.version, Timestamp(version.deployed_unix_ms))
     });
     let mut pairs = about(&info);
     pairs.extend(listed("versions", versions));
@@ -38,7 +41,7 @@ fn about(info: &FunctionInfo) -> Vec<(&'static str, String)> {
         ("version", info.version.to_string()),
         ("digest", info.digest.to_string()),
         ("size", output::bytes(info.size_bytes)),
-        ("deployed", output::time(info.deployed_unix_ms)),
+        ("deployed", Timestamp(info.deployed_unix_ms).to_string()),
     ];
     pairs.extend(info.world.map(|world| ("called through", world.as_str().to_owned())));
     pairs.extend(info.unavailable.clone().map(|why| ("unavailable", why)));

@@ -4,7 +4,10 @@ use std::io::{BufRead as _, BufReader};
 
 use anyhow::Result;
 use console::Style;
-use gust_core::api::{LogLine, LogList, LogStream};
+use gust_core::{
+    Timestamp,
+    api::{LogLine, LogList, LogStream},
+};
 
 use super::name;
 use crate::{
@@ -46,7 +49,7 @@ fn print(line: &LogLine, as_json: bool) -> Result<()> {
     }
     let (dim, stream) = (Style::new().dim(), stream(line.stream));
     let id: String = line.request_id.chars().take(ID_SHOWN).collect();
-    let time = output::time(line.unix_ms);
+    let time = Timestamp(line.unix_ms);
     output::print(&format!("{} {} {stream} {}\n", dim.apply_to(time), dim.apply_to(id), line.text))
 }
 

@@ -1,7 +1,10 @@
 //! `gust ls`: the functions of a host.
 
 use anyhow::Result;
-use gust_core::api::{FunctionInfo, FunctionList};
+use gust_core::{
+    Timestamp,
+    api::{FunctionInfo, FunctionList},
+};
 
 use crate::{
     args::{HostArgs, Ls},
@@ -33,7 +36,7 @@ fn row(function: &FunctionInfo) -> Vec<String> {
         function.name.to_string(),
         function.version.to_string(),
         output::bytes(function.size_bytes),
-        output::time(function.deployed_unix_ms),
+        Timestamp(function.deployed_unix_ms).to_string(),
         place,
     ]
 }

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Result;
 use gust_core::config::{ConfigError, HostConfig, RawConfig};
+use gust_server::{RequestLog, RequestLogFormat};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -20,19 +21,22 @@ use crate::{
 /// Read where it is there and no other is named.
 const CONFIG_FILE: &str = "gust-host.toml";
 
-/// Log lines that may wait for a slow reader; those after are dropped, for serving never waits for its log.
-const LOG_LINES_WAITING: usize = 64 << 10;
+/// Writes that may wait for a slow reader, each a line or a batch of them; those after are dropped, for serving never waits
+/// for its log.
+const LOG_WRITES_WAITING: usize = 4 << 10;
 
 /// Runs a host until SIGTERM or SIGINT.
 pub fn run(options: Serve) -> Result<()> {
     let log_format = options.log_format;
     let config = configuration(options)?;
-    let _log = start_log(log_format);
+    let (request_log, _log) = start_log(log_format);
     host_link::leave(&config.admin.to_string(), &config.data_dir);
     let data_dir = config.data_dir.clone();
-    gust_server::serve(config).map_err(|error| UsageError(error.to_string()).into()).inspect_err(|_: &anyhow::Error| {
-        tracing::debug!(data_dir = %data_dir.display(), "not started");
-    })
+    gust_server::serve(config, request_log).map_err(|error| UsageError(error.to_string()).into()).inspect_err(
+        |_: &anyhow::Error| {
+            tracing::debug!(data_dir = %data_dir.display(), "not started");
+        },
+    )
 }
 
 /// Flags over environment over file.
@@ -56,17 +60,22 @@ fn read(path: &Path) -> Result<RawConfig> {
     RawConfig::from_toml(&text).map_err(|error| UsageError(format!("{shown}: {error}")).into())
 }
 
-/// Events to standard error, by way of a thread that drops what a blocked reader does not take.
-fn start_log(format: LogFormat) -> WorkerGuard {
+/// Events to standard error, by way of a thread that drops what a blocked reader does not take. Requests' lines go the
+/// same way.
+fn start_log(format: LogFormat) -> (RequestLog, WorkerGuard) {
     let (writer, guard) =
-        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LOG_LINES_WAITING).finish(io::stderr());
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LOG_WRITES_WAITING).finish(io::stderr());
     let is_terminal = io::stderr().is_terminal();
     let filter = environment::variable("GUST_LOG").unwrap_or_else(|| "info".to_owned());
-    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(writer);
+    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(writer.clone());
+    let format = match format {
+        LogFormat::Auto if is_terminal => RequestLogFormat::Text,
+        LogFormat::Text => RequestLogFormat::Text,
+        LogFormat::Auto | LogFormat::Json => RequestLogFormat::Json,
+    };
     match format {
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-        LogFormat::Auto if !is_terminal => builder.json().flatten_event(true).init(),
-        LogFormat::Auto | LogFormat::Text => builder.with_ansi(is_terminal).init(),
+        RequestLogFormat::Json => builder.json().flatten_event(true).init(),
+        RequestLogFormat::Text => builder.with_ansi(is_terminal).init(),
     }
-    guard
+    (RequestLog::new(writer, format), guard)
 }

@@ -13,7 +13,10 @@ use super::{
     Admin,
     reply::{self, Refusal},
 };
-use crate::{deploy::blocking, status};
+use crate::{
+    deploy::{blocking, to_its_end},
+    status,
+};
 
 /// `GET /v1/functions`
 pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Json<FunctionList> {
@@ -36,7 +39,9 @@ pub(super) async fn get(
 /// `DELETE /v1/functions/{name}`
 pub(super) async fn delete(State(admin): State<Arc<Admin>>, Path(name): Path<String>) -> Result<StatusCode, Refusal> {
     let name = reply::name(&name)?;
-    if admin.deployer.remove(&name).await? { Ok(status::DELETED) } else { Err(reply::not_found(&name)) }
+    let (deployer, owned) = (admin.deployer.clone(), name.clone());
+    let existed = to_its_end(async move { deployer.remove(&owned).await }).await?;
+    if existed { Ok(status::DELETED) } else { Err(reply::not_found(&name)) }
 }
 
 /// `GET /v1/functions/{name}/versions`

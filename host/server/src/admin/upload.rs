@@ -17,7 +17,7 @@ use super::{
     Admin,
     reply::{self, Refusal},
 };
-use crate::status;
+use crate::{deploy::to_its_end, status};
 
 /// Deploys. 201 for a new version, 200 where the same component with the same manifest is in force already.
 pub(super) async fn put(
@@ -33,7 +33,8 @@ pub(super) async fn put(
         Kind::Component => (receive(request.into_body(), staging).await?, Manifest::default()),
         Kind::Form => receive_form(request, staging).await?,
     };
-    let deployed = admin.deployer.deploy(name, staging, manifest).await?;
+    let deployer = admin.deployer.clone();
+    let deployed = to_its_end(async move { deployer.deploy(name, staging, manifest).await }).await?;
     let info = deployed.deployment.info(&admin.base_url);
     Ok((status::deployed(deployed.is_new), Json(info)).into_response())
 }

@@ -140,8 +140,7 @@ impl Drop for Visit {
         if let Some(read) = &self.request_bytes {
             receipt.request_bytes = read.load(Ordering::Relaxed);
         }
-        let log = self.deployment.as_ref().map(|deployment| deployment.log.clone());
-        self.ledger.settle(Entry { receipt, log, unix_ms: unix_ms() });
+        self.ledger.settle(Entry { receipt, deployment: self.deployment.take(), unix_ms: unix_ms() });
     }
 }
 

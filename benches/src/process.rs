@@ -1,0 +1,52 @@
+//! What the kernel counts about a process (proc(5)).
+
+use std::fs;
+
+/// Counters of a process and what it has now.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    /// CPU time of all its threads, in seconds. The kernel counts it in ticks of 10 ms.
+    pub cpu_seconds: f64,
+    /// Page faults that needed no reading from a disk.
+    pub minor_faults: u64,
+    /// Context switches of all its threads that are alive.
+    pub switches: u64,
+    /// Memory in use, in MiB.
+    pub resident_mib: f64,
+}
+
+/// What `pid` has used so far; all zero if there is no such process.
+pub fn usage(pid: u32) -> Usage {
+    let mut usage = stat(&format!("/proc/{pid}/stat"));
+    usage.resident_mib = field(&format!("/proc/{pid}/status"), "VmRSS:") as f64 / 1024.0;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        let status = task.path().join("status").to_string_lossy().into_owned();
+        usage.switches += field(&status, "voluntary_ctxt_switches:") + field(&status, "nonvoluntary_ctxt_switches:");
+    }
+    usage
+}
+
+/// Minor faults of the calling thread so far.
+pub fn thread_faults() -> u64 {
+    stat("/proc/thread-self/stat").minor_faults
+}
+
+fn stat(path: &str) -> Usage {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    // The second field is the program's name in parentheses, and may hold spaces.
+    let fields: Vec<u64> = text
+        .rsplit_once(')')
+        .map_or("", |(_, rest)| rest)
+        .split_whitespace()
+        .map(|field| field.parse().unwrap_or_default())
+        .collect();
+    let at = |number: usize| fields.get(number - 3).copied().unwrap_or_default();
+    let ticks_per_second = rustix::param::clock_ticks_per_second() as f64;
+    Usage { cpu_seconds: (at(14) + at(15)) as f64 / ticks_per_second, minor_faults: at(10), ..Usage::default() }
+}
+
+fn field(path: &str, name: &str) -> u64 {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|rest| rest.split_whitespace().next()).and_then(|number| number.parse().ok()).unwrap_or_default()
+}

@@ -1,0 +1,205 @@
+//! One structured line for each request, in the host's log.
+//!
+//! Lines are written straight into a buffer and leave in batches: going through the log's general machinery would cost as
+//! much as the request itself. They look like its lines all the same.
+
+use std::{fmt::Write as _, io};
+
+use gust_core::{Receipt, RequestId, Source, Timestamp};
+use serde::{Serialize, Serializer};
+
+/// Lines that are longer than this together leave at once.
+const BATCH_BYTES: usize = 32 << 10;
+
+/// What a line looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestLogFormat {
+    /// An object of JSON, for programs.
+    Json,
+    /// Words, for people.
+    Text,
+}
+
+/// Where the lines go.
+pub struct RequestLog {
+    writer: Box<dyn io::Write + Send>,
+    format: RequestLogFormat,
+    batch: Vec<u8>,
+}
+
+/// A line as JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    timestamp: Timestamp,
+    level: &'static str,
+    #[serde(serialize_with = "as_text")]
+    request_id: &'a RequestId,
+    function: &'a str,
+    version: u64,
+    method: &'a str,
+    status: u16,
+    code: &'static str,
+    queue_us: u32,
+    init_us: u32,
+    run_us: u32,
+    total_us: u64,
+    request_bytes: u64,
+    response_bytes: u64,
+    memory_bytes_peak: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    internal: &'a str,
+    target: &'static str,
+}
+
+fn as_text<S: Serializer>(id: &RequestId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(id.as_str())
+}
+
+impl<'a> Line<'a> {
+    fn new(receipt: &'a Receipt, unix_ms: u64, level: &'static str) -> Self {
+        let (function, version) =
+            receipt.function.as_ref().map_or(("", 0), |(name, version)| (name.as_str(), *version));
+        Self {
+            timestamp: Timestamp(unix_ms),
+            level,
+            request_id: &receipt.request_id,
+            function,
+            version,
+            method: receipt.method.as_str(),
+            status: receipt.status,
+            code: receipt.ending.code().map_or("", gust_core::Code::as_str),
+            queue_us: receipt.timing.queue_us,
+            init_us: receipt.timing.init_us,
+            run_us: receipt.timing.run_us,
+            total_us: receipt.timing.total_us,
+            request_bytes: receipt.request_bytes,
+            response_bytes: receipt.response_bytes,
+            memory_bytes_peak: receipt.memory_bytes_peak,
+            internal: receipt.internal.as_deref().unwrap_or_default(),
+            target: "gust::request",
+        }
+    }
+}
+
+impl RequestLog {
+    /// Lines of this form. A write to `writer` is some whole lines; what it refuses is lost.
+    pub fn new(writer: impl io::Write + Send + 'static, format: RequestLogFormat) -> Self {
+        Self { writer: Box::new(writer), format, batch: Vec::with_capacity(2 * BATCH_BYTES) }
+    }
+
+    /// Adds the line of one request.
+    pub(crate) fn push(&mut self, receipt: &Receipt, unix_ms: u64) {
+        let Some(level) = level(receipt) else { return };
+        let line = Line::new(receipt, unix_ms, level);
+        match self.format {
+            // Neither can fail: the one writes numbers and texts into memory, the other formats into it.
+            RequestLogFormat::Json => drop(serde_json::to_writer(&mut self.batch, &line)),
+            RequestLogFormat::Text => self.batch.extend_from_slice(in_words(&line).as_bytes()),
+        }
+        self.batch.push(b'\n');
+        if self.batch.len() >= BATCH_BYTES {
+            self.flush();
+        }
+    }
+
+    /// Sends what was added.
+    pub(crate) fn flush(&mut self) {
+        if !self.batch.is_empty() {
+            // Serving goes on without its log.
+            let _ = self.writer.write_all(&self.batch);
+            self.batch.clear();
+        }
+    }
+}
+
+/// The level that a line has, if lines of that level are wanted.
+fn level(receipt: &Receipt) -> Option<&'static str> {
+    use tracing::Level;
+    let source = receipt.ending.code().map(gust_core::Code::source);
+    let (level, is_wanted) = match source {
+        None | Some(Source::Client) => ("INFO", tracing::enabled!(target: "gust::request", Level::INFO)),
+        Some(Source::Guest) => ("WARN", tracing::enabled!(target: "gust::request", Level::WARN)),
+        Some(Source::Host) => ("ERROR", tracing::enabled!(target: "gust::request", Level::ERROR)),
+    };
+    is_wanted.then_some(level)
+}
+
+fn in_words(line: &Line<'_>) -> String {
+    let Line { timestamp, level, request_id, function, version, method, status, total_us, .. } = line;
+    let total_ms = *total_us as f64 / 1e3;
+    let mut text = format!("{timestamp} {level:>5} {method} {function}@{version} {status} in {total_ms:.3} ms");
+    // Writing to a String cannot fail.
+    if !line.code.is_empty() {
+        let _ = write!(text, " {}", line.code);
+    }
+    if !line.internal.is_empty() {
+        let _ = write!(text, ": {}", line.internal.escape_debug());
+    }
+    let _ = write!(text, " ({request_id})");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use gust_core::{
+        Code,
+        receipt::{Ending, Timing},
+    };
+    use tracing::subscriber::NoSubscriber;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn receipt() -> Receipt {
+        Receipt {
+            request_id: RequestId::from_client(b"id-1").unwrap(),
+            function: Some(("hello".parse().unwrap(), 3)),
+            method: http::Method::GET,
+            status: 500,
+            ending: Ending::Failed(Code::Trap),
+            timing: Timing { total_us: 1500, ..Timing::default() },
+            request_bytes: 0,
+            response_bytes: 0,
+            memory_bytes_peak: 0,
+            internal: Some("wasm `unreachable`\nat 0x1".into()),
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_line_whatever_a_guest_says() {
+        let words = in_words(&Line::new(&receipt(), 0, "WARN"));
+        assert_eq!(
+            words,
+            "1970-01-01T00:00:00.000Z  WARN GET hello@3 500 in 1.500 ms trap: wasm `unreachable`\\nat 0x1 (id-1)"
+        );
+        let json = serde_json::to_string(&Line::new(&receipt(), 0, "WARN")).unwrap();
+        assert!(
+            !json.contains('\n') && json.contains(r#""request_id":"id-1","function":"hello","version":3"#),
+            "{json}"
+        );
+    }
+
+    #[test]
+    fn levels_that_are_not_wanted_are_left_out() {
+        let kept = Kept::default();
+        let mut log = RequestLog::new(kept.clone(), RequestLogFormat::Json);
+        tracing::subscriber::with_default(NoSubscriber::new(), || log.push(&receipt(), 0));
+        log.flush();
+        assert!(kept.0.lock().unwrap().is_empty());
+    }
+}
