@@ -5,10 +5,12 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench ends by panicking")]
 
 pub mod bare;
+pub mod figures;
 pub mod hosted;
 pub mod load;
 pub mod process;
 pub mod report;
+pub mod server;
 
 use std::path::{Path, PathBuf};
 

@@ -3,14 +3,14 @@
 //! Every server has one core to itself, the load generator has another, and the servers take turns.
 
 mod bare_hyper;
-mod server;
+mod sides;
 mod wrk;
 
 use std::{path::PathBuf, thread, time::Duration};
 
 use anyhow::{Context as _, Result};
 pub use bare_hyper::{Canned, serve};
-use server::Server;
+use sides::Side;
 
 use crate::{
     median,
@@ -46,7 +46,7 @@ struct Turn {
 /// Runs it and writes the table to `target/bench/load.md`.
 pub fn run(plan: &Plan) -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let servers = server::all(plan, dir.path())?;
+    let servers = sides::all(plan, dir.path())?;
     let mut turns: Vec<Vec<Turn>> = servers.iter().map(|_| Vec::new()).collect();
     for server in &servers {
         // To a steady state: pools filled, pages touched.
@@ -61,7 +61,7 @@ pub fn run(plan: &Plan) -> Result<()> {
     publish(plan, &servers, &turns)
 }
 
-fn turn(server: &Server, plan: &Plan) -> Result<Turn> {
+fn turn(server: &Side, plan: &Plan) -> Result<Turn> {
     let before = process::usage(server.pid());
     let loaded = wrk::run(&server.url, plan.connections, plan.seconds)?;
     // What a server puts off is part of what a request costs it.
@@ -82,7 +82,7 @@ fn turn(server: &Server, plan: &Plan) -> Result<Turn> {
     })
 }
 
-fn publish(plan: &Plan, servers: &[Server], turns: &[Vec<Turn>]) -> Result<()> {
+fn publish(plan: &Plan, servers: &[Side], turns: &[Vec<Turn>]) -> Result<()> {
     let columns = [
         "server",
         "requests/s",

@@ -26,6 +26,16 @@ pub fn usage(pid: u32) -> Usage {
     usage
 }
 
+/// CPU time of the threads of `pid` that are alive, in milliseconds, as the scheduler counts it.
+pub fn cpu_ms(pid: u32) -> f64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let nanoseconds = tasks.map(|task| {
+        let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        text.split_whitespace().next().and_then(|first| first.parse::<f64>().ok()).unwrap_or_default()
+    });
+    nanoseconds.sum::<f64>() / 1e6
+}
+
 /// Minor faults of the calling thread so far.
 pub fn thread_faults() -> u64 {
     stat("/proc/thread-self/stat").minor_faults

@@ -1,19 +1,34 @@
-//! `cargo xtask bench`: the microbenchmarks, then the side-by-side load bench.
+//! `cargo xtask bench`: the microbenchmarks, then the measurements against other servers.
 
 use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{functions, project, steps};
+use crate::{
+    functions, project,
+    steps::{self, cargo},
+};
 
-/// Builds and measures. `flags` are the load bench's; `--load-only` leaves the microbenchmarks out.
+/// Builds and measures. `flags` are the load bench's; `--load-only` leaves the rest out.
 pub fn run(flags: &[String]) -> Result<()> {
+    let (load_only, flags): (Vec<&String>, Vec<&String>) = flags.iter().partition(|flag| *flag == "--load-only");
     functions::build()?;
-    steps::build_host()?;
-    let (only, flags): (Vec<&String>, Vec<&String>) = flags.iter().partition(|flag| *flag == "--load-only");
-    if only.is_empty() {
-        steps::command("microbenchmarks", steps::cargo().args(["bench", "--workspace", "--bench", "instance"]))?;
+    let build = ["build", "--release", "-p", "gust", "-p", "gust-benches"];
+    steps::command("building gust and the benches", cargo().args(build))?;
+    steps::command("load bench", measure().arg("load").args(flags))?;
+    if !load_only.is_empty() {
+        return Ok(());
     }
-    let mut load = Command::new(project::path("target/release/load"));
-    steps::command("load bench", load.args(flags).current_dir(project::path("")))
+    let example = ["build", "--release", "-p", "image", "--example", "photograph"];
+    let photograph = &mut cargo();
+    steps::command(
+        "building the native picture code",
+        photograph.args(example).current_dir(project::path("functions")),
+    )?;
+    steps::command("other figures", measure().arg("figures"))?;
+    steps::command("microbenchmarks", cargo().args(["bench", "-p", "gust-benches", "--bench", "instance"]))
+}
+
+fn measure() -> Command {
+    Command::new(project::path("target/release/measure"))
 }

@@ -37,6 +37,7 @@ fn run(arguments: &[String]) -> Result<()> {
     match arguments {
         [command, rest @ ..] => match (command.as_str(), rest) {
             ("up", flags) => up::run(flags),
+            (up::DEPLOY, [host, flags @ ..]) => up::deploy_examples(host, flags),
             ("test", []) => test::run(),
             ("functions", []) => functions::build().map(drop),
             ("bench", flags) => bench::run(flags),

@@ -35,7 +35,10 @@ pub fn cargo() -> Command {
     cargo
 }
 
-/// Builds everything of the host. Always the whole workspace, so that one set of compiled dependencies serves all.
-pub fn build_host() -> Result<()> {
-    command("building the host", cargo().args(["build", "--release", "--workspace"]))
+/// Builds the command as it is shipped.
+pub fn build_gust() -> Result<()> {
+    command(
+        "building gust (the first time takes about ten minutes)",
+        cargo().args(["build", "--release", "-p", "gust"]),
+    )
 }

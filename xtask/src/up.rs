@@ -1,10 +1,12 @@
 //! `cargo xtask up`: a host with every example deployed, and what to try.
 
 use std::{
+    env,
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    os::unix::process::CommandExt as _,
     path::Path,
-    process::{Child, Command},
+    process::{self, Command},
     thread,
     time::{Duration, Instant},
 };
@@ -28,27 +30,34 @@ struct Flags {
     data_dir: String,
 }
 
-/// Serves until Ctrl-C.
+/// The hidden command that deploys the examples to the host that this process has become meanwhile.
+pub const DEPLOY: &str = "deploy-examples";
+
+/// Serves until Ctrl-C: this process becomes the host, so that signals reach it, and a child deploys the examples.
 pub fn run(flags: &[String]) -> Result<()> {
-    let flags = parse(flags)?;
-    for (address, flag) in [(&flags.listen, "--listen"), (&flags.admin, "--admin")] {
+    let parsed = parse(flags)?;
+    for (address, flag) in [(&parsed.listen, "--listen"), (&parsed.admin, "--admin")] {
         let free = TcpListener::bind(address);
         free.with_context(|| format!("{address} cannot be listened on; choose another with {flag} ADDRESS"))?;
     }
     functions::build()?;
-    steps::build_host()?;
-    let mut host = start(&flags)?;
-    let served = step("deploying the examples", || deploy(&flags, &mut host));
-    if let Err(error) = served {
-        stop(&mut host);
-        return Err(error);
+    steps::build_gust()?;
+    let mut deploying = Command::new(env::current_exe()?);
+    deploying.arg(DEPLOY).arg(process::id().to_string()).args(flags).spawn()?;
+    let mut host = Command::new(project::gust());
+    host.args(["serve", "--listen", &parsed.listen, "--admin", &parsed.admin, "--data-dir", &parsed.data_dir]);
+    Err(host.exec()).context("target/release/gust cannot be run")
+}
+
+/// Deploys the examples to the host of process `pid`, which is ended if that fails.
+pub fn deploy_examples(pid: &str, flags: &[String]) -> Result<()> {
+    let flags = parse(flags)?;
+    let deployed = step("deploying the examples", || deploy(&flags, pid));
+    match &deployed {
+        Ok(()) => println!("{}", what_to_try(&flags)),
+        Err(_) => drop(Command::new("kill").args(["-TERM", pid]).status()),
     }
-    println!("{}", what_to_try(&flags.listen));
-    let pid = host.id();
-    ctrlc::set_handler(move || terminate(pid))?;
-    let status = host.wait()?;
-    ensure!(status.success(), "the host ended with {status}");
-    Ok(())
+    deployed
 }
 
 fn parse(arguments: &[String]) -> Result<Flags> {
@@ -70,18 +79,10 @@ fn parse(arguments: &[String]) -> Result<Flags> {
     Ok(flags)
 }
 
-fn start(flags: &Flags) -> Result<Child> {
-    let mut command = Command::new(project::gust());
-    command.args(["serve", "--listen", &flags.listen, "--admin", &flags.admin, "--data-dir", &flags.data_dir]);
-    command.spawn().context("target/release/gust cannot be run")
-}
-
-fn deploy(flags: &Flags, host: &mut Child) -> Result<()> {
+fn deploy(flags: &Flags, host: &str) -> Result<()> {
     let began = Instant::now();
     while !is_ready(&flags.admin) {
-        if let Some(status) = host.try_wait()? {
-            bail!("the host ended with {status}; what it said is above");
-        }
+        ensure!(Path::new("/proc").join(host).exists(), "the host has ended; what it said is above");
         ensure!(began.elapsed() < READY_WAIT, "the host is not ready after {} s", READY_WAIT.as_secs());
         thread::sleep(ASK_EVERY);
     }
@@ -111,18 +112,9 @@ fn is_ready(admin: &str) -> bool {
     ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }
 
-/// SIGTERM: requests in flight finish.
-fn terminate(pid: u32) {
-    let _ = Command::new("kill").args(["-TERM", &pid.to_string()]).status();
-}
-
-fn stop(host: &mut Child) {
-    terminate(host.id());
-    let _ = host.wait();
-}
-
 /// Every line works as it is printed, from the project's root.
-fn what_to_try(listen: &str) -> String {
+fn what_to_try(flags: &Flags) -> String {
+    let listen = &flags.listen;
     format!(
         "\nServing at http://{listen}. Try, from another terminal in this directory:\n\n\
          curl 'http://{listen}/hello?name=Ada'\n\

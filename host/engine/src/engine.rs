@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use gust_core::{Code, Problem};
-use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 
 use crate::{
     host::Host,
     interfaces,
+    places::Places,
     settings::{self, Reset, Settings},
     ticker::Ticker,
 };
@@ -22,8 +22,8 @@ pub struct Engine {
 struct Shared {
     wasmtime: wasmtime::Engine,
     linker: Linker<Host>,
-    /// One permit for each slot of the pool.
-    slots: Arc<Semaphore>,
+    /// The slots of the pool.
+    slots: Arc<Places>,
     settings: Settings,
     reset: Reset,
     _ticker: Ticker,
@@ -40,7 +40,7 @@ impl Engine {
         let wasmtime = wasmtime::Engine::new(&settings::serving(&settings, &reset)).map_err(failed)?;
         let linker = interfaces::linker(&wasmtime).map_err(failed)?;
         let ticker = Ticker::start(wasmtime.weak()).map_err(|error| failed(error.into()))?;
-        let slots = Arc::new(Semaphore::new(settings.instances_max as usize));
+        let slots = Places::new(settings.instances_max as usize);
         let shared = Shared { wasmtime, linker, slots, settings, reset, _ticker: ticker };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -57,7 +57,7 @@ impl Engine {
 
     /// Slots that are free now.
     pub fn slots_free(&self) -> usize {
-        self.shared.slots.available_permits()
+        self.shared.slots.free()
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -68,7 +68,7 @@ impl Engine {
         &self.shared.linker
     }
 
-    pub(crate) fn slots(&self) -> &Arc<Semaphore> {
+    pub(crate) fn slots(&self) -> &Arc<Places> {
         &self.shared.slots
     }
 }

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use gust_core::RequestId;
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -15,6 +14,7 @@ use crate::{
     interfaces::http::Hooks,
     memory::MemoryBudget,
     output::{Output, OutputSink, OutputStream},
+    places::Place,
 };
 
 /// The most handles that a guest may hold.
@@ -50,7 +50,7 @@ pub(crate) struct Host {
     wasi: Option<Box<Wasi>>,
     pub(crate) memory: MemoryBudget,
     /// Given back with the store, so never before the instance is gone.
-    _slot: OwnedSemaphorePermit,
+    _slot: Place,
 }
 
 struct Wasi {
@@ -59,7 +59,7 @@ struct Wasi {
 }
 
 impl Host {
-    pub(crate) fn new(terms: &Arc<Terms>, request_id: RequestId, slot: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(terms: &Arc<Terms>, request_id: RequestId, slot: Place) -> Self {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(FIELDS_BYTES_MAX);
         let mut table = ResourceTable::new();

@@ -3,13 +3,8 @@
 //! It is the engine's one promise to everything above it. How the instance came to be is decided here and nowhere else; a
 //! caller takes a lease, [calls](Lease::call) it once, and the instance is gone when the answer's last byte is.
 
-use std::sync::Arc;
-
 use gust_core::{Code, Problem, RequestId};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{self, Duration, Instant},
-};
+use tokio::time::{self, Duration, Instant};
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi_http::p2::bindings::Proxy;
 
@@ -18,6 +13,7 @@ use crate::{
     function::{Callee, Function},
     host::Host,
     interfaces::function::Typed,
+    places::Place,
 };
 
 /// Ticks of the epoch that a guest runs before it yields.
@@ -89,19 +85,17 @@ impl Lease {
 }
 
 /// A place in the pool. Where one is free this is a single atomic operation.
-async fn slot(function: &Function) -> Result<OwnedSemaphorePermit, Problem> {
+async fn slot(function: &Function) -> Result<Place, Problem> {
     let slots = function.engine.slots();
-    if let Ok(slot) = Arc::clone(slots).try_acquire_owned() {
+    if let Some(slot) = slots.try_take() {
         return Ok(slot);
     }
     let wait = Duration::from_millis(function.engine.settings().queue_ms.into());
-    match time::timeout(wait, Semaphore::acquire_owned(Arc::clone(slots))).await {
-        Ok(Ok(slot)) => Ok(slot),
-        Ok(Err(_)) | Err(_) => Err(Problem::new(Code::HostBusy, "all instances are in use; try again in a moment")),
-    }
+    let busy = |_| Problem::new(Code::HostBusy, "all instances are in use; try again in a moment");
+    time::timeout(wait, slots.take()).await.map_err(busy)
 }
 
-fn store(function: &Function, request_id: RequestId, slot: OwnedSemaphorePermit) -> Store<Host> {
+fn store(function: &Function, request_id: RequestId, slot: Place) -> Store<Host> {
     let host = Host::new(&function.terms, request_id, slot);
     let mut store = Store::new(function.engine.wasmtime(), host);
     store.limiter(|host| &mut host.memory);

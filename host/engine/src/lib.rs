@@ -16,6 +16,7 @@ mod interfaces;
 mod lease;
 mod memory;
 mod output;
+mod places;
 mod settings;
 mod ticker;
 
@@ -28,4 +29,5 @@ pub use failure::{Failure, Usage};
 pub use function::{Function, FunctionConfig};
 pub use lease::{Invocation, Lease, LeaseTiming};
 pub use output::{OutputSink, OutputStream};
+pub use places::{Place, Places};
 pub use settings::{Reset, Settings};

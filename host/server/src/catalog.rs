@@ -4,9 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
 use gust_core::{Digest, FunctionName, Limits, Manifest, api::FunctionInfo};
-use gust_engine::Function;
+use gust_engine::{Function, Places};
 use http::HeaderValue;
-use tokio::sync::Semaphore;
 
 use crate::{logbook::FunctionLog, metrics::FunctionMetrics};
 
@@ -26,8 +25,8 @@ pub(crate) struct Deployment {
     pub(crate) deployed_unix_ms: u64,
     /// The loaded component, or why there is none.
     pub(crate) function: Result<Function, String>,
-    /// One permit for each request that may run at the same time.
-    pub(crate) places: Arc<Semaphore>,
+    /// Places for requests that run at the same time.
+    pub(crate) places: Arc<Places>,
     /// `/{name}`: where it is mounted, as a header for the guest.
     pub(crate) prefix: HeaderValue,
     /// What it and the host say of its requests.

@@ -6,11 +6,11 @@
 use std::sync::{Arc, OnceLock};
 
 use gust_core::{Code, Digest, FunctionName, Manifest, Problem, config::HostConfig};
-use gust_engine::{ArtifactCache, Engine, Function, FunctionConfig};
+use gust_engine::{ArtifactCache, Engine, Function, FunctionConfig, Places};
 use gust_store::{Published, Staged, Staging, Store, StoreError, StoredVersion};
 use http::HeaderValue;
 use tokio::{
-    sync::{Mutex, Semaphore},
+    sync::Mutex,
     task,
     time::{Duration, Instant},
 };
@@ -175,7 +175,7 @@ impl Deployer {
         };
         let prefix = HeaderValue::from_str(&format!("/{}", stored.name));
         Deployment {
-            places: Arc::new(Semaphore::new(stored.manifest.limits.concurrency as usize)),
+            places: Places::new(stored.manifest.limits.concurrency as usize),
             // A name is letters, digits and hyphens, so it is always a header's value.
             prefix: prefix.unwrap_or_else(|_| HeaderValue::from_static("/")),
             metrics: self.metrics.of(&stored.name),

@@ -10,6 +10,7 @@
 mod calls;
 mod deploys;
 mod developer;
+mod documents;
 mod examples;
 mod fixture;
 mod guests;

@@ -26,7 +26,8 @@ pub(super) fn status(code: u16) -> Result<StatusCode, Problem> {
 
 /// The fields in order, checked.
 pub(super) fn headers(fields: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, Problem> {
-    let mut headers = HeaderMap::with_capacity(fields.len());
+    // The host adds two of its own.
+    let mut headers = HeaderMap::with_capacity(fields.len() + 2);
     for (name, value) in fields {
         let name = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| bad(format!("its header {:?} has a name that HTTP does not allow", shortened(&name))))?;

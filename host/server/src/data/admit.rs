@@ -1,10 +1,8 @@
 //! Whether a request may begin: its own form, its function's places, its stated size.
 
-use std::sync::Arc;
-
 use gust_core::{Code, Problem};
+use gust_engine::Place;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::catalog::Deployment;
 
@@ -23,8 +21,8 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// A place for one more request of the function.
-pub(super) fn place(deployment: &Deployment) -> Result<OwnedSemaphorePermit, Problem> {
-    Arc::clone(&deployment.places).try_acquire_owned().map_err(|_| {
+pub(super) fn place(deployment: &Deployment) -> Result<Place, Problem> {
+    deployment.places.try_take().ok_or_else(|| {
         let concurrency = deployment.limits().concurrency;
         let detail = format!("{concurrency} requests of {} are running, its limit concurrency", deployment.name);
         Problem::new(Code::LimitConcurrency, detail)

@@ -16,9 +16,8 @@ use gust_core::{
     Problem, Receipt, RequestId,
     receipt::{Ending, Timing},
 };
-use gust_engine::{LeaseTiming, Usage};
+use gust_engine::{LeaseTiming, Place, Usage};
 use http::Method;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     catalog::Deployment,
@@ -33,7 +32,7 @@ pub(super) struct Visit {
     receipt: Receipt,
     deployment: Option<Arc<Deployment>>,
     request_bytes: Option<Arc<AtomicU64>>,
-    _place: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
 }
 
 impl Visit {
@@ -81,7 +80,7 @@ impl Visit {
     }
 
     /// Keeps the function's place until the end.
-    pub(super) fn holds(&mut self, place: OwnedSemaphorePermit) {
+    pub(super) fn holds(&mut self, place: Place) {
         self._place = Some(place);
     }
 

@@ -1,0 +1,32 @@
+//! What the documentation says is so.
+
+use std::fs;
+
+use gust_core::config::SETTINGS;
+
+use crate::fixture::project;
+
+#[test]
+fn every_setting_is_documented_with_its_default() {
+    let page = fs::read_to_string(project("docs/configuration.md")).unwrap();
+    for setting in SETTINGS {
+        let row = format!("| `{}` | `{}` |", setting.key, setting.default);
+        assert!(page.contains(&row), "docs/configuration.md has no row {row}");
+    }
+    assert_eq!(page.lines().filter(|line| line.starts_with("| `") && line.contains("` | `")).count(), SETTINGS.len());
+}
+
+#[test]
+fn pages_lead_to_pages_that_are_there() {
+    let mut pages = vec!["README.md".to_owned(), "ARCHITECTURE.md".to_owned()];
+    for entry in fs::read_dir(project("docs")).unwrap() {
+        pages.push(format!("docs/{}", entry.unwrap().file_name().to_str().unwrap()));
+    }
+    for page in pages {
+        let text = fs::read_to_string(project(&page)).unwrap();
+        let dir = project(&page).parent().unwrap().to_owned();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            assert!(link.starts_with("http") || dir.join(link).exists(), "{page} leads to {link}, which is not there");
+        }
+    }
+}

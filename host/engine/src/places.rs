@@ -1,0 +1,137 @@
+//! A bounded number of things at the same time, without a lock.
+//!
+//! Taking a place and giving it back is one atomic operation each while nobody waits. (tokio's semaphore takes a mutex
+//! whenever a permit comes back, and this one is shared by all requests.) Who waits is woken one by one; a newcomer may be
+//! quicker, so the order is not kept.
+
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
+
+use tokio::sync::Notify;
+
+/// Some places.
+#[derive(Debug)]
+pub struct Places {
+    free: AtomicUsize,
+    waiting: AtomicUsize,
+    freed: Notify,
+}
+
+/// One of them, given back when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    of: Arc<Places>,
+}
+
+impl Places {
+    /// This many.
+    pub fn new(count: usize) -> Arc<Self> {
+        Arc::new(Self { free: AtomicUsize::new(count), waiting: AtomicUsize::new(0), freed: Notify::new() })
+    }
+
+    /// Those that are free now.
+    pub fn free(&self) -> usize {
+        self.free.load(SeqCst)
+    }
+
+    /// Takes one if one is free.
+    pub fn try_take(self: &Arc<Self>) -> Option<Place> {
+        let taken = self.free.fetch_update(SeqCst, SeqCst, |free| free.checked_sub(1));
+        taken.is_ok().then(|| Place { of: self.clone() })
+    }
+
+    /// Takes one as soon as one is free.
+    pub async fn take(self: &Arc<Self>) -> Place {
+        let _waiting = Waiting::begin(&self.waiting);
+        loop {
+            let mut freed = pin!(self.freed.notified());
+            // Listening begins before looking, and a place is free before it is told of: one of the two sees the other.
+            freed.as_mut().enable();
+            if let Some(place) = self.try_take() {
+                return place;
+            }
+            freed.await;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.of.free.fetch_add(1, SeqCst);
+        if self.of.waiting.load(SeqCst) > 0 {
+            self.of.freed.notify_one();
+        }
+    }
+}
+
+/// One that waits, until it no longer does for whatever reason.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, SeqCst);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{runtime, task::JoinSet, time};
+
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_as_said() {
+        let places = Places::new(2);
+        let (first, second) = (places.try_take().unwrap(), places.try_take().unwrap());
+        assert!(places.try_take().is_none());
+        drop(first);
+        assert_eq!(places.free(), 1);
+        drop(second);
+        assert_eq!(places.free(), 2);
+    }
+
+    #[test]
+    fn nobody_waits_for_ever_and_nobody_is_one_too_many() {
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(4).enable_time().build().unwrap();
+        let (places, busy) = (Places::new(3), Arc::new(AtomicUsize::new(0)));
+        runtime.block_on(async {
+            let mut tasks = JoinSet::new();
+            for task in 0..16_u32 {
+                let (places, busy) = (places.clone(), busy.clone());
+                tasks.spawn(async move {
+                    for turn in 0..2_000_u32 {
+                        // Some give up while they wait, as requests do.
+                        let patience = Duration::from_micros(u64::from((task + turn) % 7) * 20 + 1);
+                        let taken = match (task + turn) % 3 {
+                            0 => time::timeout(patience, places.take()).await.ok(),
+                            1 => places.try_take(),
+                            _ => Some(places.take().await),
+                        };
+                        if taken.is_some() {
+                            assert!(busy.fetch_add(1, SeqCst) < 3);
+                            tokio::task::yield_now().await;
+                            busy.fetch_sub(1, SeqCst);
+                        }
+                    }
+                });
+            }
+            let all = time::timeout(Duration::from_secs(60), tasks.join_all()).await;
+            assert!(all.is_ok(), "somebody waits for ever");
+        });
+        assert_eq!((places.free(), places.waiting.load(SeqCst)), (3, 0));
+    }
+}
