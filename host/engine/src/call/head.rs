@@ -44,8 +44,11 @@ pub(super) fn tidy(headers: &mut HeaderMap, body_bytes: Option<u64>) -> Result<(
     if headers.is_empty() {
         return Ok(());
     }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
+    // Few responses have any, and to look costs less than to remove what is not there.
+    if headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        for name in &HOP_BY_HOP {
+            headers.remove(name);
+        }
     }
     let Some(body_bytes) = body_bytes else { return Ok(()) };
     let Some(stated) = headers.remove(header::CONTENT_LENGTH) else { return Ok(()) };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gust_core::Problem;
+use gust_core::{Problem, receipt::Timing};
 use gust_engine::{Failure, GuestBody};
 use http::{HeaderName, HeaderValue, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -37,19 +37,24 @@ enum Source {
 /// The guest's response.
 pub(super) fn of_guest(response: Response<GuestBody>, mut visit: Visit) -> Response<Outgoing> {
     let (mut head, body) = response.into_parts();
-    let timing = visit.timing();
-    let ms = |us: u32| f64::from(us) / 1000.0;
-    let mut text = String::with_capacity(64);
-    let (queue, init, run) = (ms(timing.queue_us), ms(timing.init_us), ms(timing.run_us));
-    // Writing to a String cannot fail.
-    let _ = write!(text, "queue;dur={queue}, init;dur={init}, run;dur={run}");
-    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(text)) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(server_timing(visit.timing())) {
         head.headers.append(SERVER_TIMING, value);
     }
     insert_request_id(&mut head.headers, &visit);
     visit.answered(head.status);
     let bodiless = status::is_bodiless(visit.method(), head.status);
     Response::from_parts(head, Outgoing { source: Source::Guest(body), visit, bodiless })
+}
+
+/// Milliseconds to the microsecond (Server Timing, W3C). Whole numbers are formatted, for that costs less than floats.
+fn server_timing(timing: Timing) -> Bytes {
+    let Timing { queue_us, init_us, run_us, .. } = timing;
+    let mut text = String::with_capacity(64);
+    for (name, us) in [("queue;dur=", queue_us), (", init;dur=", init_us), (", run;dur=", run_us)] {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{name}{}.{:03}", us / 1000, us % 1000);
+    }
+    text.into()
 }
 
 /// The host's own answer to a request that went wrong.
