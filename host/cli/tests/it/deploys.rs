@@ -49,6 +49,20 @@ fn a_deploy_says_what_it_made() {
 }
 
 #[test]
+fn large_components_are_taken_in_both_forms() {
+    let host = Host::start();
+    let mut large = fs::read(component("hello")).unwrap();
+    // A custom section of 5 MiB: its id, its size and its name's, both in LEB128, and its name.
+    let padding = vec![0_u8; 5 << 20];
+    let size = (padding.len() + 2) as u32;
+    let leb128 = [0, 7, 14, 21].map(|shift| (size >> shift) as u8 & 0x7f | if shift == 21 { 0 } else { 0x80 });
+    large.extend([&[0_u8][..], &leb128, &[1, b'x'], &padding].concat());
+    assert_eq!(host.upload("alone", &large).status, 201);
+    assert_eq!(host.deploy_bytes("form", &large, "").status, 201);
+    assert_eq!(host.get("/alone?name=Ada").text(), host.get("/form?name=Ada").text());
+}
+
+#[test]
 fn what_cannot_run_here_is_refused_and_nothing_is_kept() {
     let host = Host::start();
     let hello = fs::read(component("hello")).unwrap();

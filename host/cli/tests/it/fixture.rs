@@ -162,9 +162,13 @@ impl Host {
 
     /// Deploys a built component under a name, with a manifest.
     pub fn deploy_as(&self, name: &str, function: &str, manifest: &str) -> Answer {
-        let bytes = std::fs::read(component(function)).unwrap();
+        self.deploy_bytes(name, &std::fs::read(component(function)).unwrap(), manifest)
+    }
+
+    /// Deploys a component as a form, with a manifest.
+    pub fn deploy_bytes(&self, name: &str, bytes: &[u8], manifest: &str) -> Answer {
         let (boundary, mut form) = ("b0undary-of-the-test", Vec::new());
-        let parts = [("manifest", manifest.as_bytes()), ("component", bytes.as_slice())];
+        let parts = [("manifest", manifest.as_bytes()), ("component", bytes)];
         for (part, content) in parts {
             let head = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{part}\"\r\n\r\n");
             form.extend_from_slice(&[head.as_bytes(), content, b"\r\n"].concat());

@@ -7,7 +7,7 @@ use gust_core::{Code, Problem};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 /// Headers that speak of a connection and not of a message (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 6] = [
+static HOP_BY_HOP: [HeaderName; 6] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),

@@ -10,7 +10,9 @@ mod upload;
 use std::sync::{Arc, atomic::AtomicBool};
 
 use axum::{
-    Router, middleware,
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
     routing::{get, put},
 };
 use gust_core::{Code, Problem};
@@ -42,6 +44,8 @@ pub(crate) fn router(admin: Admin) -> Router {
         .method_not_allowed_fallback(async || {
             reply::Refusal(Problem::new(Code::ApiNotFound, "this path has no such method; see docs/api.md"))
         })
+        // The store's own cap holds while a component streams in.
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(admin.clone(), auth::require_token));
     let open = Router::new().route("/healthz", get(health::live)).route("/readyz", get(health::ready));
     open.merge(guarded).with_state(admin)
