@@ -2,7 +2,7 @@
 //! wasmtime with the same settings and with pooling defaults.
 //!
 //! After criterion's own figures comes a table of the sides in turns, which is where ratios are taken from.
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, missing_docs, reason = "a bench ends by panicking")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a bench ends by panicking")]
 
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,7 @@
 //!
 //! A claim about speed is a ratio of two sides that ran in turns in one run: a machine that speeds up or slows down
 //! meanwhile does so for both.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench ends by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a bench ends by panicking")]
 
 pub mod bare;
 pub mod figures;

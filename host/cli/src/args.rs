@@ -213,7 +213,7 @@ mod tests {
         let command = Args::command();
         command.clone().debug_assert();
         for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
-            let help = sub.get_after_help().expect(sub.get_name()).to_string();
+            let help = sub.get_after_help().unwrap_or_else(|| panic!("{}", sub.get_name())).to_string();
             assert!(help.starts_with("Example") && help.contains(&format!("gust {}", sub.get_name())), "{help}");
         }
     }

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     fn code_of(bytes: &[u8]) -> Code {
-        compile(bytes).err().expect("must be refused").code
+        compile(bytes).expect_err("must be refused").code
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! No lock-in: a component of the SDK also answers under plain wasmtime with nothing but `wasi:http` 0.2, as it does under
 //! `wasmtime serve`, Spin or wasmCloud.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{path::Path, time::Duration};
 

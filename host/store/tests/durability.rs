@@ -1,5 +1,5 @@
 //! What the store promises, seen from outside: what was acknowledged is there, what was not leaves nothing.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     env, fs,
