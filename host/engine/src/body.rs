@@ -13,10 +13,12 @@ use wasmtime::Store;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use crate::{
-    call::Running,
     failure::{Failure, Usage},
     host::Host,
 };
+
+/// A guest at work: ready when it has returned, with what it used.
+pub(crate) type Running = Pin<Box<dyn Future<Output = Result<Usage, Failure>> + Send>>;
 
 /// A response's body. When it has ended or is dropped, the instance is gone.
 pub struct GuestBody {

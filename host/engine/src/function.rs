@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use gust_core::{Code, Limits, Problem, RequestId, api::World};
-use tokio::time::Instant;
+use gust_core::{Code, Limits, Problem, api::World};
 use wasmtime::component::Component;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
@@ -11,7 +10,6 @@ use crate::{
     Engine,
     host::{Host, Terms},
     interfaces::function::TypedPre,
-    lease::{Invocation, Lease, LeaseTiming},
     output::OutputSink,
 };
 
@@ -76,18 +74,5 @@ impl Function {
     /// What the component imports, as `wasi:io/streams@0.2.6`.
     pub fn imports(&self) -> &[String] {
         &self.imports
-    }
-
-    /// Makes a pristine instance and drops it again: a component whose start code fails is found at its deploy.
-    pub async fn probe(&self, deadline: Instant) -> Result<LeaseTiming, Problem> {
-        let invocation = Invocation { request_id: RequestId::from_random(0), deadline };
-        match Lease::take(self, invocation).await {
-            Ok(lease) => Ok(lease.timing()),
-            Err(failure) => {
-                let Problem { code, detail, internal } = failure.problem;
-                let detail = format!("making an instance failed ({}): {detail}", code.as_str());
-                Err(Problem { code: Code::ComponentProbe, detail, internal })
-            }
-        }
     }
 }

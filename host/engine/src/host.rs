@@ -11,8 +11,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::{
-    interfaces::http::Hooks,
     memory::MemoryBudget,
+    outgoing::Hooks,
     output::{Output, OutputSink, OutputStream},
     places::Place,
 };

@@ -78,6 +78,19 @@ impl Lease {
         })
     }
 
+    /// Makes a pristine instance and drops it again: a component whose start code fails is found at its deploy.
+    pub async fn probe(function: &Function, deadline: Instant) -> Result<LeaseTiming, Problem> {
+        let invocation = Invocation { request_id: RequestId::from_random(0), deadline };
+        match Self::take(function, invocation).await {
+            Ok(lease) => Ok(lease.timing()),
+            Err(failure) => {
+                let Problem { code, detail, internal } = failure.problem;
+                let detail = format!("making an instance failed ({}): {detail}", code.as_str());
+                Err(Problem { code: Code::ComponentProbe, detail, internal })
+            }
+        }
+    }
+
     /// How long it took.
     pub fn timing(&self) -> LeaseTiming {
         self.timing

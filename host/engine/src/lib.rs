@@ -15,6 +15,7 @@ mod host;
 mod interfaces;
 mod lease;
 mod memory;
+mod outgoing;
 mod output;
 mod places;
 mod settings;

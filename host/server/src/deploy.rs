@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use gust_core::{Code, Digest, FunctionName, Manifest, Problem, config::HostConfig};
-use gust_engine::{ArtifactCache, Engine, Function, FunctionConfig, Places};
+use gust_engine::{ArtifactCache, Engine, Function, FunctionConfig, Lease, Places};
 use gust_store::{Published, Staged, Staging, Store, StoreError, StoredVersion};
 use http::HeaderValue;
 use tokio::{
@@ -75,7 +75,7 @@ impl Deployer {
         }
         let loaded = self.load(&name, staged.digest, staged.path().to_owned(), &manifest).await?;
         let wall = Duration::from_millis(manifest.limits.wall_ms.into());
-        loaded.function.probe(Instant::now() + wall).await?;
+        Lease::probe(&loaded.function, Instant::now() + wall).await?;
         let turn = self.changing.lock().await;
         let published = self.store(name, staged, manifest).await?;
         let deployment = self.deployment(published.version, Ok(loaded));

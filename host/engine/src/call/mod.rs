@@ -4,8 +4,6 @@ mod head;
 mod typed;
 mod wasi_http;
 
-pub(crate) use wasi_http::Running;
-
 use bytes::Bytes;
 use gust_core::Problem;
 use http_body::Body;

@@ -32,14 +32,11 @@ use wasmtime_wasi_http::{
 
 use super::{Scheme, head};
 use crate::{
-    body::GuestBody,
+    body::{GuestBody, Running},
     failure::{self, Failure, Usage},
     host::Host,
     lease::{Instance, Lease},
 };
-
-/// A guest at work: ready when it has returned, with what it used.
-pub(crate) type Running = Pin<Box<dyn Future<Output = Result<Usage, Failure>> + Send>>;
 
 /// What a guest gives to `response-outparam.set`.
 type Answer = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
