@@ -26,7 +26,10 @@ pub fn run(flags: &[String]) -> Result<()> {
         photograph.args(example).current_dir(project::path("functions")),
     )?;
     steps::command("other figures", measure().arg("figures"))?;
-    steps::command("microbenchmarks", cargo().args(["bench", "-p", "gust", "-p", "gust-benches", "--bench", "instance"]))
+    steps::command(
+        "microbenchmarks",
+        cargo().args(["bench", "-p", "gust", "-p", "gust-benches", "--bench", "instance"]),
+    )
 }
 
 fn measure() -> Command {
