@@ -143,6 +143,7 @@ fn requests_that_could_be_read_in_two_ways_are_refused() {
         "POST /hello HTTP/1.1\r\nhost: x\r\ncontent-length: +5\r\n\r\n",
         "POST /hello HTTP/1.1\r\nhost: x\r\ntransfer-encoding: xchunked\r\n\r\n",
         "GET /hello HTTP/1.1\r\n\r\n",
+        "GET /hello HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n",
         "GET /hello HTTP/1.1\r\nhost : x\r\n\r\n",
     ] {
         let answer = host.raw_until_head(head.as_bytes());

@@ -41,6 +41,10 @@ pub(super) fn stated_length(headers: &HeaderMap, deployment: &Deployment) -> Res
 
 /// Makes a request's head what the guest shall see: its own path, one authority, no word of the connection.
 pub(super) fn prepare(head: &mut Parts, target: Uri, deployment: &Deployment) -> Result<(), Problem> {
+    // RFC 9112, section 3.2: two hosts could be two functions' to two readers.
+    if head.headers.get_all(header::HOST).iter().nth(1).is_some() {
+        return Err(Problem::new(Code::RequestMalformed, "the request has more than one Host header"));
+    }
     // The target's authority wins over Host (RFC 9112, section 3.2.2); HTTP/2 has it there only.
     if let Some(authority) = head.uri.authority() {
         let malformed = |_| Problem::new(Code::RequestMalformed, "the target's authority is not valid");
