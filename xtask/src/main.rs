@@ -35,6 +35,10 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<()> {
     match arguments {
+        [_, flag] if flag == "--help" || flag == "-h" => {
+            println!("{HELP}");
+            Ok(())
+        }
         [command, rest @ ..] => match (command.as_str(), rest) {
             ("up", flags) => up::run(flags),
             (up::DEPLOY, [host, flags @ ..]) => up::deploy_examples(host, flags),

@@ -16,7 +16,7 @@ use ureq::{
 use crate::{args::HostArgs, environment, token};
 
 /// Where a host's admin API is where nothing else is said.
-const ADMIN_DEFAULT: &str = "http://127.0.0.1:3001";
+pub const ADMIN_DEFAULT: &str = "127.0.0.1:3001";
 
 /// The longest answer that is read whole, in bytes.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
@@ -35,6 +35,12 @@ impl fmt::Display for HostProblem {
         write!(f, " [{code}]")?;
         if let Some(id) = request_id {
             write!(f, " (request {id})")?;
+        }
+        if code == "auth.required" {
+            write!(
+                f,
+                "\nthe token that was sent is not this host's: give its own with --token-file FILE or GUST_TOKEN"
+            )?;
         }
         Ok(())
     }
@@ -118,7 +124,8 @@ pub fn checked(response: Response<Body>) -> Result<Response<Body>> {
     }
 }
 
-fn text(mut response: Response<Body>) -> Result<String> {
+/// A body as text.
+pub fn text(mut response: Response<Body>) -> Result<String> {
     response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string().context("the host's answer broke off")
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{args::HostArgs, environment, host_link};
+use crate::{args::HostArgs, client::ADMIN_DEFAULT, environment, host_link};
 
 /// The file's name in a data directory.
 const FILE: &str = "admin.token";
@@ -23,15 +23,18 @@ pub fn find(host: &HostArgs, authority: &str) -> Result<String> {
         return Ok(token);
     }
     let named = environment::variable("GUST_DATA_DIR").map(PathBuf::from);
-    let usual = ["gust-data", ".gust"].map(|dir| Some(PathBuf::from(dir)));
-    let dirs = [named, host_link::data_dir(authority)].into_iter().chain(usual).flatten();
+    // A token found by chance goes to the usual address only, and to no other that somebody names.
+    let usual = ["gust-data", ".gust"].iter().filter(|_| authority == ADMIN_DEFAULT).map(PathBuf::from);
+    let dirs = named.into_iter().chain(host_link::data_dir(authority)).chain(usual);
     let places: Vec<PathBuf> = dirs.map(|dir| dir.join(FILE)).collect();
     if let Some(path) = places.iter().find(|path| path.exists()) {
         return read(path);
     }
     let looked: String = places.iter().map(|path| format!("\n  {}", path.display())).collect();
+    let not_in = if looked.is_empty() { String::new() } else { format!(" and not in{looked}\n") };
     bail!(
-        "no admin token for {authority}; it is not in GUST_TOKEN and not in{looked}\nsay where with --token-file FILE"
+        "no admin token for {authority}: it is not in GUST_TOKEN{not_in}; start a host with `gust serve`, or say where its \
+         token is with --token-file FILE"
     )
 }
 

@@ -6,6 +6,9 @@ use wasmtime_wasi::I32Exit;
 
 use crate::memory::MemoryBudget;
 
+/// Frames of a backtrace that go to the log.
+const FRAMES_MAX: usize = 4;
+
 /// What an instance used, known when it is gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -55,7 +58,20 @@ pub(crate) fn of_guest(error: &wasmtime::Error, memory: &MemoryBudget) -> Proble
     } else {
         (Code::Trap, "its log has the cause".to_owned())
     };
-    Problem::new(code, detail).with_internal(format!("{error:?}"))
+    Problem::new(code, detail).with_internal(told(error))
+}
+
+/// An error for the log: its cause, then where it was, the innermost frames first.
+fn told(error: &wasmtime::Error) -> String {
+    let whole = format!("{error:?}");
+    let frames =
+        whole.lines().map(str::trim).filter(|line| line.contains("0x") && line.contains(": ")).take(FRAMES_MAX);
+    let mut text = error.root_cause().to_string();
+    for frame in frames {
+        text.push_str("; ");
+        text.push_str(frame);
+    }
+    text
 }
 
 fn of_trap(trap: Trap, memory: &MemoryBudget) -> (Code, String) {

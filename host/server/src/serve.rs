@@ -73,15 +73,19 @@ fn system(context: &'static str) -> impl FnOnce(io::Error) -> ServeError {
 }
 
 /// Runs a host until SIGTERM or SIGINT, then lets requests in flight finish. `log` takes a line for each request, unless the
-/// configuration wants none.
-pub fn serve(config: HostConfig, log: RequestLog) -> Result<(), ServeError> {
+/// configuration wants none. `ready` is told the address of the admin listener when both listeners serve.
+pub fn serve(
+    config: HostConfig,
+    log: RequestLog,
+    ready: impl FnOnce(SocketAddr) + Send + 'static,
+) -> Result<(), ServeError> {
     let mut builder = runtime::Builder::new_multi_thread();
     if config.worker_threads > 0 {
         builder.worker_threads(config.worker_threads as usize);
     }
     let runtime = builder.enable_all().thread_name("gust").build().map_err(system("starting threads"))?;
     let host = runtime.block_on(Host::open(config, log))?;
-    let ledger_thread = runtime.block_on(host.run())?;
+    let ledger_thread = runtime.block_on(host.run(ready))?;
     // Ends what did not drain in time, so that the last receipts are written.
     drop(runtime);
     let _ = ledger_thread.join();
@@ -99,10 +103,11 @@ struct Host {
 
 impl Host {
     async fn open(config: HostConfig, log: RequestLog) -> Result<Self, ServeError> {
-        let store = Store::open(&config.data_dir)?;
-        let (token, key) = (store.admin_token()?, store.key("artifact")?);
+        // First, so that a start that cannot be leaves nothing behind.
         let data_socket = bind(config.listen, "listen").await?;
         let admin_socket = bind(config.admin, "admin").await?;
+        let store = Store::open(&config.data_dir)?;
+        let (token, key) = (store.admin_token()?, store.key("artifact")?);
         let engine = engine(&config)?;
         let artifacts = ArtifactCache::open(&engine, &config.data_dir.join("artifacts"), &key)
             .map_err(system("opening the compiled components"))?;
@@ -124,7 +129,7 @@ impl Host {
     }
 
     /// Serves until a signal comes and requests are drained. Gives back the thread that writes the last receipts.
-    async fn run(self) -> Result<thread::JoinHandle<()>, ServeError> {
+    async fn run(self, ready: impl FnOnce(SocketAddr)) -> Result<thread::JoinHandle<()>, ServeError> {
         self.deployer.restore().await?;
         let config = &self.deployer.config;
         let (data_address, admin_address) =
@@ -148,6 +153,7 @@ impl Host {
         let admin_listener =
             Listener::new(self.admin_socket, config, Gauge::default()).run(admin_service, &admin_connections);
         let (reset, functions) = (self.deployer.engine.reset(), self.deployer.catalog.load().all().len());
+        ready(admin_address);
         tracing::info!(data = %data_address, admin = %admin_address, functions, ?reset, "serving");
         tokio::select! {
             () = data_listener => {}

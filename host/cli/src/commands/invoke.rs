@@ -14,7 +14,7 @@ use ureq::{
 use super::name;
 use crate::{
     args::{HostArgs, Invoke},
-    client::{self, Client},
+    client::{self, Client, HostProblem},
     output::UsageError,
 };
 
@@ -64,10 +64,16 @@ fn answer(mut response: Response<Body>, include_head: bool) -> Result<()> {
         writeln!(out)?;
     }
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    if kind == Some("application/problem+json") {
-        return client::checked(response).map(drop);
-    }
     let status = response.status();
+    if kind == Some("application/problem+json") {
+        // A problem of the host's is told as an error; one of the function's own is its answer.
+        let text = client::text(response)?;
+        if let Ok(problem) = serde_json::from_str(&text) {
+            return Err(HostProblem(problem).into());
+        }
+        writeln!(out, "{text}")?;
+        anyhow::bail!("the function answered {status}");
+    }
     io::copy(&mut response.body_mut().as_reader(), &mut out)?;
     out.flush()?;
     anyhow::ensure!(!status.is_client_error() && !status.is_server_error(), "the function answered {status}");

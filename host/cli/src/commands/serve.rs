@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     io::IsTerminal as _,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -30,13 +31,9 @@ pub fn run(options: Serve) -> Result<()> {
     let log_format = options.log_format;
     let config = configuration(options)?;
     let (request_log, _log) = start_log(log_format);
-    host_link::leave(&config.admin.to_string(), &config.data_dir);
     let data_dir = config.data_dir.clone();
-    gust_server::serve(config, request_log).map_err(|error| UsageError(error.to_string()).into()).inspect_err(
-        |_: &anyhow::Error| {
-            tracing::debug!(data_dir = %data_dir.display(), "not started");
-        },
-    )
+    let ready = move |admin: SocketAddr| host_link::leave(&admin.to_string(), &data_dir);
+    gust_server::serve(config, request_log, ready).map_err(|error| UsageError(error.to_string()).into())
 }
 
 /// Flags over environment over file.

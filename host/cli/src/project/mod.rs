@@ -6,7 +6,7 @@ pub mod template;
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
-use gust_core::Manifest;
+use gust_core::{Manifest, manifest::ManifestError};
 
 use crate::output::UsageError;
 
@@ -24,7 +24,9 @@ pub struct ManifestFile {
 /// Reads the manifest at `path`. Its mistakes are told with its place.
 pub fn read_manifest(path: &Path) -> Result<ManifestFile> {
     let text = fs::read_to_string(path).with_context(|| format!("the manifest {}", path.display()))?;
-    let manifest = Manifest::parse(&text).map_err(|error| UsageError(format!("{}: {error}", path.display())))?;
+    // The error names the file in short.
+    let in_full = |error: ManifestError| error.to_string().replacen(MANIFEST_FILE, &path.display().to_string(), 1);
+    let manifest = Manifest::parse(&text).map_err(|error| UsageError(in_full(error)))?;
     Ok(ManifestFile { text, manifest })
 }
 

@@ -43,6 +43,7 @@ fn a_host_that_cannot_start_says_why() {
     command.args(["serve", "--listen", &address, "--admin", "127.0.0.1:0", "--data-dir"]).arg(&data);
     let port_taken = command.env("XDG_STATE_HOME", dir.path()).output().unwrap();
     assert!(said(&port_taken).contains(&format!("cannot listen on {address} (--listen)")), "{}", said(&port_taken));
+    assert!(!data.exists() && !dir.path().join("gust").exists(), "a start that failed left something behind");
 
     for (output, expected) in [
         (port_taken, "--listen"),
@@ -55,6 +56,26 @@ fn a_host_that_cannot_start_says_why() {
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
         assert!(said(&output).contains(expected), "{expected}: {}", said(&output));
     }
+}
+
+#[test]
+fn the_command_finds_the_token_of_a_host_here_and_gives_it_to_no_other() {
+    let host = Host::start();
+    let ls = |admin: &str| {
+        let mut command = gust();
+        command.args(["--admin", admin, "ls"]).env("XDG_STATE_HOME", &host.dir).current_dir(&host.dir);
+        command.output().unwrap()
+    };
+    let found = ls(&host.admin.to_string());
+    assert!(found.status.success(), "{}", said(&found));
+    // Where a token lies about for the usual address.
+    fs::create_dir(host.dir.join("gust-data")).unwrap();
+    fs::copy(host.dir.join("admin.token"), host.dir.join("gust-data/admin.token")).unwrap();
+    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    let refused = ls(&stranger.local_addr().unwrap().to_string());
+    assert!(said(&refused).contains("no admin token for"), "{}", said(&refused));
+    stranger.set_nonblocking(true).unwrap();
+    assert!(stranger.accept().is_err(), "the command turned to a host whose token it does not know");
 }
 
 #[test]
