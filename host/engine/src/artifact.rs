@@ -11,7 +11,7 @@
 #![expect(unsafe_code, reason = "loading machine code: see the module's description")]
 
 use std::{
-    collections::hash_map::DefaultHasher,
+    collections::{HashSet, hash_map::DefaultHasher},
     fs::{self, File},
     hash::{Hash, Hasher as _},
     io::{self, Read, Write as _},
@@ -97,12 +97,17 @@ impl ArtifactCache {
         Function::link(engine, &component, config).map(Some)
     }
 
-    /// Forgets an artifact. Instances that run go on running.
-    pub fn remove(&self, digest: &Digest) -> io::Result<()> {
-        match fs::remove_file(self.path(digest)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+    /// Removes all artifacts but those of `digests`, and what interrupted inserts left. For a host that starts, before
+    /// anything is inserted.
+    pub fn retain(&self, digests: &[Digest]) -> io::Result<()> {
+        let kept: HashSet<PathBuf> = digests.iter().map(|digest| self.path(digest)).collect();
+        for entry in fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            if !kept.contains(&path) {
+                fs::remove_file(path)?;
+            }
         }
+        Ok(())
     }
 
     /// wasmtime refuses a component that no slot of the pool can hold when it is loaded.

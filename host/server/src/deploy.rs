@@ -106,7 +106,12 @@ impl Deployer {
 
     /// Loads every function that the store holds. One that cannot be loaded answers 503 and the others serve.
     pub(crate) async fn restore(&self) -> Result<(), StoreError> {
-        for version in self.store.current()? {
+        let current = self.store.current()?;
+        let digests: Vec<Digest> = current.iter().map(|version| version.digest).collect();
+        if let Err(error) = self.artifacts.retain(&digests) {
+            tracing::warn!(%error, "compiled components that nobody needs could not be removed");
+        }
+        for version in current {
             let path = self.store.component_path(&version.digest);
             let loaded = match self.load(&version.name, version.digest, path, &version.manifest).await {
                 Ok(loaded) => Ok(loaded),

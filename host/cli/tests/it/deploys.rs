@@ -175,6 +175,18 @@ fn an_acknowledged_deploy_survives_being_killed() {
 }
 
 #[test]
+fn artifacts_that_nobody_needs_are_gone_after_the_next_start() {
+    let host = Host::start();
+    host.deploy("hello");
+    host.deploy("auth");
+    assert_eq!(host.api("DELETE", "/v1/functions/auth", "", b"").status, 204);
+    let host = host.kill_and_restart();
+    let engine = fs::read_dir(host.dir.join("artifacts")).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(fs::read_dir(engine).unwrap().count(), 1);
+    assert_eq!(host.get("/hello").text(), "Hello, world!");
+}
+
+#[test]
 fn a_damaged_artifact_is_compiled_anew_and_a_damaged_component_costs_one_function() {
     let host = Host::start();
     host.deploy("hello");
