@@ -89,8 +89,7 @@ impl Client {
 
     /// Sends it and reads its JSON.
     pub fn json<T: DeserializeOwned>(&self, request: Request<impl AsSendBody>) -> Result<T> {
-        let text = text(self.send(request)?)?;
-        serde_json::from_str(&text).context("the host's answer is not of this version of the API")
+        parsed(self.send(request)?)
     }
 
     /// What the host knows of a function.
@@ -122,6 +121,11 @@ pub fn checked(response: Response<Body>) -> Result<Response<Body>> {
         Ok(problem) => Err(HostProblem(problem).into()),
         Err(_) => Err(anyhow!("the host answered {status}: {}", text.chars().take(500).collect::<String>())),
     }
+}
+
+/// A response's JSON.
+pub fn parsed<T: DeserializeOwned>(response: Response<Body>) -> Result<T> {
+    serde_json::from_str(&text(response)?).context("the host's answer is not of this version of the API")
 }
 
 /// A body as text.

@@ -13,13 +13,16 @@ use ureq::SendBody;
 use super::name;
 use crate::{
     args::{Deploy, HostArgs},
-    client::Client,
+    client::{self, Client},
     output,
     project::{self, ManifestFile, component},
 };
 
 /// Parts the form. Components are binary and could hold anything, so it is long and random enough never to be in one.
 const BOUNDARY: &str = "gust-7d4f1be2c06a4f0f9d51a3e8b7c92e64";
+
+/// The status of a deploy that made a new version.
+const CREATED: u16 = 201;
 
 /// Uploads, building first where no component is named.
 pub fn run(host: &HostArgs, options: &Deploy) -> Result<()> {
@@ -34,11 +37,11 @@ pub fn run(host: &HostArgs, options: &Deploy) -> Result<()> {
         None => component::build(&options.path)?,
     };
     let name = function_name(options, manifest.as_ref(), &component)?;
-    let info = upload(&client, &name, &component, manifest.as_ref())?;
+    let (info, is_new) = upload(&client, &name, &component, manifest.as_ref())?;
     if options.json {
         return output::print(&format!("{}\n", serde_json::to_string(&info)?));
     }
-    output::print(&told(&info))
+    output::print(&told(&info, is_new))
 }
 
 /// As said, else as the manifest says, else as the file or directory is called.
@@ -54,12 +57,13 @@ fn function_name(options: &Deploy, manifest: Option<&ManifestFile>, component: &
     name(&stem.replace('_', "-")).context("the file's name is no function's name; give one with --name")
 }
 
+/// The function, and whether this made a new version of it.
 fn upload(
     client: &Client,
     name: &FunctionName,
     component: &Path,
     manifest: Option<&ManifestFile>,
-) -> Result<FunctionInfo> {
+) -> Result<(FunctionInfo, bool)> {
     let (form, length) = form(component, manifest.map(|file| file.text.as_str()))?;
     let bar = output::upload_bar(length);
     let mut body = bar.wrap_read(form);
@@ -70,9 +74,11 @@ fn upload(
         // A host that would refuse it says so before all of it is sent.
         .header("expect", "100-continue")
         .body(SendBody::from_reader(&mut body))?;
-    let info = client.json(request);
+    let response = client.send(request);
     bar.finish_and_clear();
-    info
+    let response = response?;
+    let is_new = response.status().as_u16() == CREATED;
+    Ok((client::parsed(response)?, is_new))
 }
 
 /// The form as a stream, and its length.
@@ -93,11 +99,12 @@ fn form(component: &Path, manifest: Option<&str>) -> Result<(impl Read + use<>, 
     Ok((Cursor::new(head).chain(file).chain(Cursor::new(tail)), length))
 }
 
-fn told(info: &FunctionInfo) -> String {
+fn told(info: &FunctionInfo, is_new: bool) -> String {
     let digest: String = info.digest.to_string().chars().take(12).collect();
     let url = info.urls.first().cloned().unwrap_or_default();
     let size = output::bytes(info.size_bytes);
-    format!("{} version {} ({size}, {digest}) is live\n\n  curl {url}\n", info.name, info.version)
+    let state = if is_new { "is live" } else { "serves already: nothing was changed" };
+    format!("{} version {} ({size}, {digest}) {state}\n\n  curl {url}\n", info.name, info.version)
 }
 
 #[cfg(test)]

@@ -30,8 +30,9 @@ pub fn run(host: &HostArgs, options: &Logs) -> Result<()> {
         return list.lines.iter().try_for_each(|line| print(line, options.json));
     }
     let mut response = client.send(request)?;
-    for line in BufReader::new(response.body_mut().as_reader()).lines() {
-        if let Some(line) = event(&line?) {
+    // However the stream breaks off, what is to be said of it is the same.
+    for line in BufReader::new(response.body_mut().as_reader()).lines().map_while(Result::ok) {
+        if let Some(line) = event(&line) {
             print(&line, options.json)?;
         }
     }

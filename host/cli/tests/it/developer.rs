@@ -97,6 +97,10 @@ fn a_new_project_is_built_deployed_and_called() {
     assert!(Path::new(built["component"].as_str().unwrap()).exists());
     let deployed: serde_json::Value = serde_json::from_str(&out(&run(&["deploy", "--json"], &project))).unwrap();
     assert_eq!(deployed["name"], "greet");
+    assert!(
+        out(&run(&["deploy"], &project)).contains("version 1 ")
+            && out(&run(&["deploy"], &project)).contains("nothing was changed")
+    );
     assert_eq!(host.get("/greet?name=Ada").text(), "Welcome, Ada!");
     let natively = Command::new("cargo").args(["check", "--offline"]).current_dir(&project).output().unwrap();
     out(&natively);
