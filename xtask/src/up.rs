@@ -21,6 +21,9 @@ use crate::{
 /// How long the host may take to be ready: it may have to compile its functions anew.
 const READY_WAIT: Duration = Duration::from_secs(120);
 
+/// Where the admin API is unless said otherwise.
+const ADMIN: &str = "127.0.0.1:3001";
+
 /// How often it is asked.
 const ASK_EVERY: Duration = Duration::from_millis(50);
 
@@ -63,7 +66,7 @@ pub fn deploy_examples(pid: &str, flags: &[String]) -> Result<()> {
 fn parse(arguments: &[String]) -> Result<Flags> {
     let mut flags = Flags {
         listen: "127.0.0.1:3000".to_owned(),
-        admin: "127.0.0.1:3001".to_owned(),
+        admin: ADMIN.to_owned(),
         data_dir: project::path(".gust").to_string_lossy().into_owned(),
     };
     let mut rest = arguments.iter();
@@ -115,14 +118,15 @@ fn is_ready(admin: &str) -> bool {
 /// Every line works as it is printed, from the project's root.
 fn what_to_try(flags: &Flags) -> String {
     let listen = &flags.listen;
+    let admin = if flags.admin == ADMIN { String::new() } else { format!(" --admin {}", flags.admin) };
     format!(
         "\nServing at http://{listen}. Try, from another terminal in this directory:\n\n\
          curl 'http://{listen}/hello?name=Ada'\n\
          curl --data-binary @functions/image/photo.jpg 'http://{listen}/image?w=320' -o small.jpg\n\
          curl --data-binary '# Hello *you*' http://{listen}/markdown\n\
          curl -d '{{\"sub\":\"ada\"}}' -H 'content-type: application/json' http://{listen}/auth/token\n\
-         target/release/gust ls\n\
-         target/release/gust logs -f hello\n\n\
+         target/release/gust{admin} ls\n\
+         target/release/gust{admin} logs -f hello\n\n\
          Ctrl-C stops it.\n"
     )
 }
