@@ -3,7 +3,7 @@
 use std::{
     mem,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -17,8 +17,8 @@ use crate::{
     host::Host,
 };
 
-/// A guest at work: ready when it has returned, with what it used.
-pub(crate) type Running = Pin<Box<dyn Future<Output = Result<Usage, Failure>> + Send>>;
+/// A guest at work: ready when it has returned, with what it used. Dropping it ends the guest.
+pub type Running = Pin<Box<dyn Future<Output = Result<Usage, Failure>> + Send>>;
 
 /// A response's body. When it has ended or is dropped, the instance is gone.
 pub struct GuestBody {
@@ -31,15 +31,17 @@ enum Source {
     Whole { bytes: Bytes, instance: Option<Store<Host>> },
     /// The guest is still writing it.
     Streamed(Box<Streamed>),
-    /// There is nothing more.
-    Ended,
+    /// There is nothing more, but the guest may have something left to do.
+    Ended(Option<Running>),
 }
 
 struct Streamed {
     body: HyperOutgoingBody,
     running: Option<Running>,
-    bytes_left: u64,
+    bytes: u64,
     bytes_max: u64,
+    /// What the head says.
+    bytes_stated: Option<u64>,
 }
 
 impl GuestBody {
@@ -48,9 +50,24 @@ impl GuestBody {
         Self { source: Source::Whole { bytes, instance: Some(instance) }, usage }
     }
 
-    pub(crate) fn streamed(body: HyperOutgoingBody, running: Option<Running>, bytes_max: u64, usage: Usage) -> Self {
-        let streamed = Streamed { body, running, bytes_left: bytes_max, bytes_max };
+    pub(crate) fn streamed(
+        body: HyperOutgoingBody,
+        running: Option<Running>,
+        bytes_max: u64,
+        bytes_stated: Option<u64>,
+        usage: Usage,
+    ) -> Self {
+        let streamed = Streamed { body, running, bytes: 0, bytes_max, bytes_stated };
         Self { source: Source::Streamed(Box::new(streamed)), usage }
+    }
+
+    /// What the guest still does after its answer's last byte, up to its deadline. It is the caller's to see through, with
+    /// whatever the request holds.
+    pub fn rest(&mut self) -> Option<Running> {
+        match &mut self.source {
+            Source::Ended(rest) => rest.take(),
+            _ => None,
+        }
     }
 
     /// What the instance used, as far as it is known: whole when the body has ended.
@@ -66,17 +83,19 @@ impl Body for GuestBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let this = &mut *self;
         match &mut this.source {
-            Source::Ended => Poll::Ready(None),
+            Source::Ended(_) => Poll::Ready(None),
             Source::Whole { bytes, instance } => {
                 drop(instance.take());
                 let bytes = mem::take(bytes);
-                this.source = Source::Ended;
+                this.source = Source::Ended(None);
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
             Source::Streamed(streamed) => {
                 let polled = streamed.poll(cx, &mut this.usage);
-                if let Poll::Ready(None | Some(Err(_))) = polled {
-                    this.source = Source::Ended;
+                match polled {
+                    Poll::Ready(None) => this.source = Source::Ended(streamed.running.take()),
+                    Poll::Ready(Some(Err(_))) => this.source = Source::Ended(None),
+                    _ => {}
                 }
                 polled
             }
@@ -85,7 +104,7 @@ impl Body for GuestBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Ended => true,
+            Source::Ended(_) => true,
             Source::Whole { bytes, .. } => bytes.is_empty(),
             // Only polling tells whether the guest has failed.
             Source::Streamed(_) => false,
@@ -94,7 +113,7 @@ impl Body for GuestBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Ended => SizeHint::with_exact(0),
+            Source::Ended(_) => SizeHint::with_exact(0),
             Source::Whole { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
             Source::Streamed(streamed) => streamed.body.size_hint(),
         }
@@ -117,36 +136,45 @@ impl Streamed {
                 Poll::Pending => {}
             }
         }
-        match Pin::new(&mut self.body).poll_frame(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(self.count(frame, *usage))),
-            Poll::Ready(Some(Err(error))) => {
-                let detail = format!("it broke its answer off: {error}");
-                let problem = Problem::new(Code::GuestBadResponse, detail);
-                Poll::Ready(Some(Err(Failure { problem, usage: *usage })))
+        loop {
+            let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
+                return Poll::Ready(self.ends(*usage).err().map(Err));
+            };
+            let frame = frame.map_err(|error| broken_off(error.to_string(), *usage));
+            // Nothing would bound how many empty frames HTTP/2 keeps for a client that does not read.
+            if frame.as_ref().is_ok_and(|frame| frame.data_ref().is_some_and(Bytes::is_empty)) {
+                continue;
             }
-            Poll::Ready(None) => {
-                // Work that a guest does after its last byte goes on without the connection, up to its deadline.
-                if let Some(running) = self.running.take() {
-                    tokio::spawn(running);
-                }
-                Poll::Ready(None)
-            }
+            return Poll::Ready(Some(frame.and_then(|frame| self.count(frame, *usage))));
         }
     }
 
+    /// Counts a frame that is to be sent, unless it would be one byte too many.
     fn count(&mut self, frame: Frame<Bytes>, usage: Usage) -> Result<Frame<Bytes>, Failure> {
-        let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
-        match self.bytes_left.checked_sub(bytes) {
-            Some(left) => {
-                self.bytes_left = left;
-                Ok(frame)
-            }
-            None => {
-                let detail =
-                    format!("it answered with more than the {} bytes that response_body_mib allows", self.bytes_max);
-                Err(Failure { problem: Problem::new(Code::LimitResponseBody, detail), usage })
-            }
+        self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if self.bytes > self.bytes_max {
+            let detail =
+                format!("it answered with more than the {} bytes that response_body_mib allows", self.bytes_max);
+            return Err(Failure { problem: Problem::new(Code::LimitResponseBody, detail), usage });
+        }
+        match self.bytes_stated {
+            Some(stated) if self.bytes > stated => Err(of_other_length(stated, "more", usage)),
+            _ => Ok(frame),
         }
     }
+
+    fn ends(&self, usage: Usage) -> Result<(), Failure> {
+        match self.bytes_stated {
+            Some(stated) if self.bytes < stated => Err(of_other_length(stated, "fewer", usage)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn of_other_length(stated: u64, how: &str, usage: Usage) -> Failure {
+    broken_off(format!("it stated a length of {stated} bytes and wrote {how}"), usage)
+}
+
+fn broken_off(why: String, usage: Usage) -> Failure {
+    Failure { problem: Problem::new(Code::GuestBadResponse, format!("its answer was broken off: {why}")), usage }
 }

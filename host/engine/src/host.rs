@@ -17,14 +17,19 @@ use crate::{
     places::Place,
 };
 
-/// The most handles that a guest may hold.
-const RESOURCES_MAX: usize = 10_000;
+/// The most handles that a guest may hold. With the cap on fields it bounds what the host keeps for one guest outside of the
+/// guest's own memory.
+const RESOURCES_MAX: usize = 1000;
 
 /// The most random bytes that a guest gets in one call.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
 
 /// The most bytes of one set of header fields, as they are kept in memory.
-const FIELDS_BYTES_MAX: usize = 128 << 10;
+const FIELDS_BYTES_MAX: usize = 64 << 10;
+
+/// What one call may copy out of the guest besides a response's body, in bytes: its headers, or a body that is over its
+/// limit and shall be told so.
+const LIFTED_BESIDES_BODY_BYTES: usize = 64 << 20;
 
 /// What stays the same from one request of a function to the next.
 pub(crate) struct Terms {
@@ -38,6 +43,13 @@ pub(crate) struct Terms {
     pub(crate) response_bytes_max: u64,
     /// Where its lines go.
     pub(crate) sink: Arc<dyn OutputSink>,
+}
+
+impl Terms {
+    /// The most that one call lets the host copy out of the guest, in bytes: the whole answer of a typed guest.
+    pub(crate) fn lifted_bytes_max(&self) -> usize {
+        usize::try_from(self.response_bytes_max).unwrap_or(usize::MAX).saturating_add(LIFTED_BESIDES_BODY_BYTES)
+    }
 }
 
 /// The data of one store.

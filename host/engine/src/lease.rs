@@ -111,6 +111,7 @@ async fn slot(function: &Function) -> Result<Place, Problem> {
 fn store(function: &Function, request_id: RequestId, slot: Place) -> Store<Host> {
     let host = Host::new(&function.terms, request_id, slot);
     let mut store = Store::new(function.engine.wasmtime(), host);
+    store.set_hostcall_fuel(function.terms.lifted_bytes_max());
     store.limiter(|host| &mut host.memory);
     store.set_epoch_deadline(TICKS_UNTIL_YIELD);
     store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(TICKS_UNTIL_YIELD)));

@@ -22,7 +22,7 @@ mod settings;
 mod ticker;
 
 pub use artifact::ArtifactCache;
-pub use body::GuestBody;
+pub use body::{GuestBody, Running};
 pub use call::Scheme;
 pub use compile::compile;
 pub use engine::Engine;

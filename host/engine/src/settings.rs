@@ -13,14 +13,8 @@ const MEMORY_KEEP_RESIDENT_BYTES: usize = 1 << 20;
 /// The same for a table.
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 
-/// Core instances that a slot allows for. What wit-component writes has three to five: the program, its adapters, a shim
-/// and its fix-up.
-const CORE_INSTANCES_PER_SLOT: u32 = 5;
-
-/// Tables that a slot allows for: the program's and the shim's, and one of an adapter's.
-const TABLES_PER_SLOT: u32 = 3;
-
-/// The most core instances, tables and memories that one component may have.
+/// The most core instances, tables and memories that one component may have. The pool has as many for each slot, so that no
+/// component takes what another's instances need: a core instance is a count, the rest is address space.
 const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 64;
 const TABLES_PER_COMPONENT_MAX: u32 = 32;
 const MEMORIES_PER_COMPONENT_MAX: u32 = 8;
@@ -89,16 +83,16 @@ pub(crate) fn serving(settings: &Settings, reset: &Reset) -> Config {
     let slots = settings.instances_max;
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(slots)
-        .total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_SLOT))
-        .total_memories(slots)
-        .total_tables(slots.saturating_mul(TABLES_PER_SLOT))
+        .total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_COMPONENT_MAX))
+        .total_memories(slots.saturating_mul(MEMORIES_PER_COMPONENT_MAX))
+        .total_tables(slots.saturating_mul(TABLES_PER_COMPONENT_MAX))
         .total_stacks(slots)
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT_MAX)
         .max_tables_per_component(TABLES_PER_COMPONENT_MAX)
         .max_memories_per_component(MEMORIES_PER_COMPONENT_MAX)
         .max_memory_size(usize::try_from(settings.memory_bytes_max).unwrap_or(usize::MAX))
         .table_elements(TABLE_ELEMENTS_MAX)
-        // All of them: a slot that was used is the quickest to use again.
+        // All that can be in use: a slot that was used is the quickest to use again.
         .max_unused_warm_slots(slots);
     if *reset == Reset::PageScan {
         pool.pagemap_scan(Enabled::Yes)

@@ -5,18 +5,21 @@
 
 use std::{
     fs, io,
-    path::Path,
-    process::{ExitCode, Stdio},
+    path::{Path, PathBuf},
+    process::{self, ExitCode, Stdio},
     time::Duration,
 };
 
 use gust_core::{Code, Problem, config::HostConfig};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit};
 use serde::{Deserialize, Serialize};
 use tokio::{process::Command, sync::Semaphore, time};
 
 /// This program, even after its file was replaced by a newer one.
 const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// Components that may wait to be compiled, those that are being compiled included.
+const QUEUE: usize = 256;
 
 /// The argument that makes this program compile and nothing else.
 const WORKER_COMMAND: &str = "compile-worker";
@@ -25,6 +28,10 @@ const WORKER_COMMAND: &str = "compile-worker";
 pub(crate) struct Compiler {
     /// As many as there are cores.
     places: Semaphore,
+    /// Those that may wait or work.
+    queue: Semaphore,
+    /// Where artifacts are on their way; what a host that was killed left there, the next one removes.
+    dir: PathBuf,
     wall: Duration,
     memory_mib: u32,
 }
@@ -38,10 +45,13 @@ struct Report {
 }
 
 impl Compiler {
-    pub(crate) fn new(config: &HostConfig) -> Self {
+    /// Compiles with the limits of `config`, by way of files in `dir`.
+    pub(crate) fn new(config: &HostConfig, dir: PathBuf) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             places: Semaphore::new(cores),
+            queue: Semaphore::new(QUEUE),
+            dir,
             wall: Duration::from_millis(config.compile_ms_max.into()),
             memory_mib: config.compile_memory_mib_max,
         }
@@ -52,12 +62,15 @@ impl Compiler {
         let failed = |error: io::Error| {
             Problem::new(Code::Internal, "the compiler could not be started").with_internal(error.to_string())
         };
+        let busy = |_| Problem::new(Code::HostBusy, format!("{QUEUE} components wait to be compiled; try again later"));
+        let _turn = self.queue.try_acquire().map_err(busy)?;
         let _place = self.places.acquire().await.map_err(|error| failed(io::Error::other(error)))?;
-        let artifact = tempfile::NamedTempFile::new().map_err(failed)?;
+        let artifact = tempfile::NamedTempFile::new_in(&self.dir).map_err(failed)?;
         let child = Command::new(THIS_PROGRAM)
             .arg(WORKER_COMMAND)
             .args([component, artifact.path()])
             .args([self.memory_mib.to_string(), self.wall.as_secs().saturating_add(1).to_string()])
+            .arg(process::id().to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -92,10 +105,12 @@ fn problem_of(stdout: &[u8], memory_mib: u32) -> Problem {
     }
 }
 
-/// The worker's side: `compile-worker COMPONENT ARTIFACT MEMORY_MIB CPU_S`. Says what is wrong on standard output.
+/// The worker's side: `compile-worker COMPONENT ARTIFACT MEMORY_MIB CPU_S HOST_PID`. Says what is wrong on standard output.
 pub fn worker(arguments: &[String]) -> ExitCode {
     let outcome = match arguments {
-        [component, artifact, memory_mib, cpu_s] => work(component, artifact, memory_mib, cpu_s),
+        [component, artifact, memory_mib, cpu_s, host] => {
+            end_with(host).and_then(|()| work(component, artifact, memory_mib, cpu_s))
+        }
         _ => Err(Problem::new(Code::Internal, "the compiler was called with other arguments than it knows")),
     };
     let Err(problem) = outcome else { return ExitCode::SUCCESS };
@@ -103,6 +118,15 @@ pub fn worker(arguments: &[String]) -> ExitCode {
     // If standard output is gone, so is whoever asked.
     let _ = serde_json::to_writer(io::stdout(), &report);
     ExitCode::FAILURE
+}
+
+/// Sees to it that this process ends when the host does, however that ends.
+fn end_with(host: &str) -> Result<(), Problem> {
+    let failed = |why: String| Problem::new(Code::Internal, "the compiler could not do its work").with_internal(why);
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| failed(error.to_string()))?;
+    // It may have ended before this was set.
+    let parent = getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+    if parent.to_string() == host { Ok(()) } else { Err(failed("the host is gone".to_owned())) }
 }
 
 fn work(component: &str, artifact: &str, memory_mib: &str, cpu_s: &str) -> Result<(), Problem> {

@@ -97,8 +97,9 @@ impl Deployer {
         let (store, owned) = (self.store.clone(), name.clone());
         let turn = self.changing.lock().await;
         let existed = blocking(move || store.delete(&owned)).await??;
-        self.catalog.remove(name);
-        self.logbook.forget(name);
+        if let Some(removed) = self.catalog.remove(name) {
+            self.metrics.forget(&removed.metrics);
+        }
         drop(turn);
         self.count_functions();
         Ok(existed)
@@ -112,8 +113,7 @@ impl Deployer {
             tracing::warn!(%error, "compiled components that nobody needs could not be removed");
         }
         for version in current {
-            let path = self.store.component_path(&version.digest);
-            let loaded = match self.load(&version.name, version.digest, path, &version.manifest).await {
+            let loaded = match self.load_stored(&version).await {
                 Ok(loaded) => Ok(loaded),
                 Err(problem) => {
                     tracing::error!(function = %version.name, %problem, internal = problem.internal, "not available");
@@ -125,6 +125,15 @@ impl Deployer {
         }
         self.count_functions();
         Ok(())
+    }
+
+    async fn load_stored(&self, version: &StoredVersion) -> Result<Loaded, Problem> {
+        let manifest = version.manifest.as_ref().map_err(|why| {
+            let detail = format!("its stored manifest cannot be read; deploy it again: {why}");
+            Problem::new(Code::ManifestInvalid, detail)
+        })?;
+        let path = self.store.component_path(&version.digest);
+        self.load(&version.name, version.digest, path, manifest).await
     }
 
     /// Loads a component from its artifact, compiled where there is none that can be trusted.
@@ -179,8 +188,10 @@ impl Deployer {
             Err(why) => (Err(why), self.logbook.of(&stored.name)),
         };
         let prefix = HeaderValue::from_str(&format!("/{}", stored.name));
+        // One that cannot be read serves nothing, so what stands in its place limits nothing.
+        let manifest = stored.manifest.unwrap_or_default();
         Deployment {
-            places: Places::new(stored.manifest.limits.concurrency as usize),
+            places: Places::new(manifest.limits.concurrency as usize),
             // A name is letters, digits and hyphens, so it is always a header's value.
             prefix: prefix.unwrap_or_else(|_| HeaderValue::from_static("/")),
             metrics: self.metrics.of(&stored.name),
@@ -188,7 +199,7 @@ impl Deployer {
             version: stored.version,
             digest: stored.digest,
             size_bytes: stored.size_bytes,
-            manifest: stored.manifest,
+            manifest,
             deployed_unix_ms: stored.deployed_unix_ms,
             function,
             log,

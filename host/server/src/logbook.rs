@@ -4,7 +4,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -15,7 +15,7 @@ use gust_core::{
 use gust_engine::{OutputSink, OutputStream};
 use tokio::sync::broadcast;
 
-/// Lines kept for each function.
+/// Lines of requests kept for each function, and as many that its guests printed: neither pushes the other out.
 const LINES_KEPT: usize = 1000;
 
 /// Lines that a follower may be behind before it misses some.
@@ -66,10 +66,39 @@ fn line_of_request(receipt: &Receipt, unix_ms: u64) -> LogLine {
     }
 }
 
+/// The newest lines of one function, each with its number in the order in which they came.
+#[derive(Default)]
+struct Lines {
+    requests: VecDeque<(u64, Record)>,
+    printed: VecDeque<(u64, Record)>,
+    count: u64,
+}
+
+impl Lines {
+    fn push(&mut self, record: Record) {
+        let lines = match record {
+            Record::Request { .. } => &mut self.requests,
+            Record::Printed(_) => &mut self.printed,
+        };
+        if lines.len() == LINES_KEPT {
+            lines.pop_front();
+        }
+        lines.push_back((self.count, record));
+        self.count += 1;
+    }
+
+    /// The newest `count` lines, oldest first.
+    fn tail(&self, count: usize) -> Vec<LogLine> {
+        let mut lines: Vec<_> = self.requests.iter().chain(&self.printed).collect();
+        lines.sort_unstable_by_key(|(number, _)| *number);
+        lines.iter().skip(lines.len().saturating_sub(count)).map(|(_, record)| record.line()).collect()
+    }
+}
+
 /// The lines of one function, over all its versions.
 pub(crate) struct FunctionLog {
     name: FunctionName,
-    lines: Mutex<VecDeque<Record>>,
+    lines: Mutex<Lines>,
     followers: broadcast::Sender<LogLine>,
 }
 
@@ -84,17 +113,12 @@ impl FunctionLog {
             // Fails only when the last follower left this moment.
             let _ = self.followers.send(record.line());
         }
-        let mut lines = self.lock();
-        if lines.len() == LINES_KEPT {
-            lines.pop_front();
-        }
-        lines.push_back(record);
+        self.lock().push(record);
     }
 
     /// The newest `count` lines, oldest first.
     pub(crate) fn tail(&self, count: usize) -> Vec<LogLine> {
-        let lines = self.lock();
-        lines.iter().skip(lines.len().saturating_sub(count)).map(Record::line).collect()
+        self.lock().tail(count)
     }
 
     /// The newest `count` lines, and every line from then on.
@@ -104,7 +128,7 @@ impl FunctionLog {
         (self.tail(count), receiver)
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Record>> {
+    fn lock(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -130,21 +154,83 @@ impl OutputSink for GuestOutput {
     }
 }
 
-/// The logs of all functions.
+/// The logs of all functions. Each lives as long as a deployment, or an attempt at one, holds it.
 #[derive(Default)]
 pub(crate) struct Logbook {
-    logs: Mutex<HashMap<FunctionName, Arc<FunctionLog>>>,
+    logs: Mutex<HashMap<FunctionName, Weak<FunctionLog>>>,
 }
 
 impl Logbook {
     /// The log of a function, begun where there is none.
     pub(crate) fn of(&self, name: &FunctionName) -> Arc<FunctionLog> {
         let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        logs.entry(name.clone()).or_insert_with(|| Arc::new(FunctionLog::new(name.clone()))).clone()
+        if let Some(log) = logs.get(name).and_then(Weak::upgrade) {
+            return log;
+        }
+        // Names that were only tried do not add up: a full map is rid of them before it grows.
+        if logs.len() == logs.capacity() {
+            logs.retain(|_, log| log.strong_count() > 0);
+        }
+        let log = Arc::new(FunctionLog::new(name.clone()));
+        logs.insert(name.clone(), Arc::downgrade(&log));
+        log
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(text: &str) -> Record {
+        let line = LogLine {
+            unix_ms: 0,
+            request_id: String::new(),
+            version: 1,
+            stream: LogStream::Stdout,
+            text: text.to_owned(),
+        };
+        Record::Printed(line)
     }
 
-    /// Forgets a function that is deleted.
-    pub(crate) fn forget(&self, name: &FunctionName) {
-        self.logs.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    fn request() -> Record {
+        let receipt = Receipt {
+            request_id: RequestId::from_random(1),
+            function: None,
+            method: http::Method::GET,
+            status: 200,
+            ending: gust_core::receipt::Ending::Complete,
+            timing: gust_core::receipt::Timing::default(),
+            request_bytes: 0,
+            response_bytes: 0,
+            memory_bytes_peak: 0,
+            internal: None,
+        };
+        Record::Request { receipt, unix_ms: 0 }
+    }
+
+    #[test]
+    fn what_guests_print_pushes_no_request_out() {
+        let log = FunctionLog::new("hello".parse().unwrap());
+        log.push(request());
+        for n in 0..3 * LINES_KEPT {
+            log.push(printed(&n.to_string()));
+        }
+        log.push(request());
+        let tail = log.tail(usize::MAX);
+        assert_eq!(tail.len(), LINES_KEPT + 2);
+        assert_eq!(tail.first().unwrap().stream, LogStream::Request);
+        assert_eq!(log.tail(2).iter().map(|line| line.stream).collect::<Vec<_>>(), [LogStream::Stdout, LogStream::Request]);
+    }
+
+    #[test]
+    fn names_that_were_only_tried_are_forgotten() {
+        let logbook = Logbook::default();
+        let kept = logbook.of(&"kept".parse().unwrap());
+        kept.push(request());
+        for n in 0..10_000 {
+            logbook.of(&format!("tried-{n}").parse().unwrap());
+        }
+        assert!(logbook.logs.lock().unwrap().len() < 100);
+        assert_eq!(logbook.of(&"kept".parse().unwrap()).tail(9).len(), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! The metrics, as Prometheus reads them. All are made from receipts, off the requests' way.
 
 use std::sync::{
-    Mutex, PoisonError,
+    Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -112,6 +112,21 @@ impl Metrics {
         }
     }
 
+    /// Takes a deleted function's metrics away.
+    pub(crate) fn forget(&self, function: &FunctionMetrics) {
+        let which = Which { function: function.function.clone() };
+        for histograms in [&self.duration, &self.init, &self.run] {
+            histograms.remove(&which);
+        }
+        for counters in [&self.request_bytes, &self.response_bytes] {
+            counters.remove(&which);
+        }
+        self.memory_peak.remove(&which);
+        for (status, code, _) in &*function.outcomes() {
+            self.requests.remove(&function.outcome(*status, *code));
+        }
+    }
+
     /// Counts a request that no function served.
     pub(crate) fn count_unrouted(&self, receipt: &Receipt) {
         let code = receipt.ending.code().map_or("", Code::as_str);
@@ -156,15 +171,21 @@ impl FunctionMetrics {
     }
 
     fn count_outcome(&self, status: u16, code: Option<Code>) {
-        let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outcomes = self.outcomes();
         if let Some((.., counter)) = outcomes.iter().find(|outcome| (outcome.0, outcome.1) == (status, code)) {
             counter.inc();
             return;
         }
-        let text = code.map_or("", Code::as_str);
-        let outcome = Outcome { function: self.function.clone(), status, code: text };
-        let counter = self.requests.get_or_create(&outcome).clone();
+        let counter = self.requests.get_or_create(&self.outcome(status, code)).clone();
         counter.inc();
         outcomes.push((status, code, counter));
+    }
+
+    fn outcome(&self, status: u16, code: Option<Code>) -> Outcome {
+        Outcome { function: self.function.clone(), status, code: code.map_or("", Code::as_str) }
+    }
+
+    fn outcomes(&self) -> MutexGuard<'_, Vec<(u16, Option<Code>, Counter)>> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

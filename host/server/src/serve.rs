@@ -115,7 +115,7 @@ impl Host {
         let (ledger, ledger_thread) = Ledger::start(metrics.clone(), config.log_requests.then_some(log))
             .map_err(system("starting the ledger"))?;
         let deployer = Deployer {
-            compiler: Compiler::new(&config),
+            compiler: Compiler::new(&config, store.tmp_dir()),
             config,
             store: Arc::new(store),
             engine,

@@ -67,8 +67,13 @@ impl Staged {
 impl Store {
     /// Begins an upload of at most `bytes_max` bytes.
     pub fn stage(&self, bytes_max: u64) -> Result<Staging, StoreError> {
-        let file = NamedTempFile::new_in(self.dir().join(TMP_DIR)).map_err(StoreError::io("beginning an upload"))?;
+        let file = NamedTempFile::new_in(self.tmp_dir()).map_err(StoreError::io("beginning an upload"))?;
         Ok(Staging { file, digester: Digester::default(), bytes: 0, bytes_max })
+    }
+
+    /// A directory for what is on its way and need not last: it is emptied when the store is opened.
+    pub fn tmp_dir(&self) -> PathBuf {
+        self.dir().join(TMP_DIR)
     }
 
     /// Where the component with this digest is kept.

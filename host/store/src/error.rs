@@ -21,6 +21,13 @@ pub enum StoreError {
         /// The newest schema that this version knows.
         known: u32,
     },
+    /// There are components, but no record of any function.
+    #[error(
+        "{path} holds components, but gust.db, which says whose they are, is missing or empty. Put it back, or remove \
+         {path}/components to begin anew",
+        path = .0.display()
+    )]
+    Lost(PathBuf),
     /// A component is not what was stored.
     #[error("the stored component {0} is damaged; deploy it again")]
     Corrupt(Digest),

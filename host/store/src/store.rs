@@ -34,7 +34,14 @@ impl Store {
         // Made and removed, so that a read-only directory is told of now and not at the first deploy.
         let probe = tempfile::NamedTempFile::new_in(dir).and_then(|mut file| file.write_all(b"x"));
         probe.map_err(failed(dir))?;
-        let database = versions::open(&dir.join("gust.db"))?;
+        let database_path = dir.join("gust.db");
+        let (database, is_new) = versions::open(&database_path)?;
+        if is_new && holds_files(&dir.join(components::DIR))? {
+            // Not left behind, or the next start would take it for the real one.
+            drop(database);
+            fs::remove_file(&database_path).map_err(failed(&database_path))?;
+            return Err(StoreError::Lost(dir.to_owned()));
+        }
         let store = Self { dir: dir.to_owned(), database: Mutex::new(database), _lock: lock };
         store.remove_unreferenced()?;
         Ok(store)
@@ -79,6 +86,11 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked(dir.to_owned())),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
+}
+
+fn holds_files(dir: &Path) -> Result<bool, StoreError> {
+    let mut entries = fs::read_dir(dir).map_err(StoreError::io(format!("{} cannot be read", dir.display())))?;
+    Ok(entries.next().is_some())
 }
 
 fn empty(dir: &Path) -> Result<(), StoreError> {

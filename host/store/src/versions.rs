@@ -38,8 +38,8 @@ pub struct StoredVersion {
     pub digest: Digest,
     /// The component's size.
     pub size_bytes: u64,
-    /// What its owner decided.
-    pub manifest: Manifest,
+    /// What its owner decided; or why it cannot be read, as where a later version of gust wrote it.
+    pub manifest: Result<Manifest, String>,
     /// When it was deployed: milliseconds since 1970-01-01T00:00Z.
     pub deployed_unix_ms: u64,
 }
@@ -53,8 +53,8 @@ pub struct Published {
     pub is_new: bool,
 }
 
-/// Opens the database and brings its schema up to date.
-pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
+/// Opens the database and brings its schema up to date. Says whether it was not there, or empty.
+pub(crate) fn open(path: &Path) -> Result<(Connection, bool), StoreError> {
     let mut database = Connection::open(path)?;
     database.pragma_update(None, "journal_mode", "wal")?;
     // Every commit is on the disk before it is acknowledged.
@@ -71,7 +71,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
         transaction.pragma_update(None, "user_version", step as u32 + 1)?;
         transaction.commit()?;
     }
-    Ok(database)
+    Ok((database, found == 0))
 }
 
 /// The digests of all versions.
@@ -97,8 +97,10 @@ impl Store {
         let mut database = self.database();
         if let Some(present) = current_of(&database, name)?
             && present.digest == staged.digest
-            && present.manifest == *manifest
+            && present.manifest.as_ref() == Ok(manifest)
         {
+            // Written all the same: the file that is there may be damaged or gone, and this one is whole.
+            self.keep(staged)?;
             return Ok(Published { version: present, is_new: false });
         }
         let (digest, size_bytes) = (staged.digest, staged.size_bytes);
@@ -110,16 +112,20 @@ impl Store {
             [name.as_str()],
             |row| row.get(0),
         )?;
-        let version = StoredVersion {
-            name: name.clone(),
-            version: number,
-            digest,
-            size_bytes,
-            manifest: manifest.clone(),
-            deployed_unix_ms,
-        };
-        insert(&transaction, &version)?;
+        transaction.execute(
+            "insert into versions values (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                name.as_str(),
+                number,
+                digest.to_string(),
+                size_bytes,
+                serde_json::to_string(manifest).map_err(unwritable)?,
+                deployed_unix_ms,
+            ],
+        )?;
         transaction.commit()?;
+        let (name, manifest) = (name.clone(), Ok(manifest.clone()));
+        let version = StoredVersion { name, version: number, digest, size_bytes, manifest, deployed_unix_ms };
         Ok(Published { version, is_new: true })
     }
 
@@ -162,21 +168,6 @@ fn current_of(database: &Connection, name: &FunctionName) -> Result<Option<Store
     Ok(database.query_row(&text, [name.as_str()], read).optional()?)
 }
 
-fn insert(database: &Connection, version: &StoredVersion) -> Result<(), StoreError> {
-    database.execute(
-        "insert into versions values (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![
-            version.name.as_str(),
-            version.version,
-            version.digest.to_string(),
-            version.size_bytes,
-            serde_json::to_string(&version.manifest).map_err(unwritable)?,
-            version.deployed_unix_ms,
-        ],
-    )?;
-    Ok(())
-}
-
 fn unwritable(error: serde_json::Error) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(error.into())
 }
@@ -188,7 +179,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredVersion> {
         version: row.get(1)?,
         digest: parsed(row, 2)?,
         size_bytes: row.get(3)?,
-        manifest: serde_json::from_str(&manifest).map_err(|error| conversion(4, error))?,
+        manifest: serde_json::from_str(&manifest).map_err(|error| error.to_string()),
         deployed_unix_ms: row.get(5)?,
     })
 }

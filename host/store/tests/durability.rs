@@ -60,6 +60,68 @@ fn a_component_shared_by_two_functions_outlives_one() {
 }
 
 #[test]
+fn a_component_that_was_damaged_is_whole_again_when_it_is_published_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let digest = publish(&store, "a", b"whole").version.digest;
+    for damage in [&b"damaged"[..], b""] {
+        fs::write(store.component_path(&digest), damage).unwrap();
+        assert!(matches!(store.verify(&digest), Err(StoreError::Corrupt(_))));
+        assert!(!publish(&store, "a", b"whole").is_new);
+        store.verify(&digest).unwrap();
+    }
+    fs::remove_file(store.component_path(&digest)).unwrap();
+    publish(&store, "a", b"whole");
+    store.verify(&digest).unwrap();
+}
+
+#[test]
+fn components_outlive_a_lost_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = dir.path().join("gust.db");
+    publish(&Store::open(dir.path()).unwrap(), "a", b"one");
+    let kept = fs::read(&database).unwrap();
+    for lost in [Some(&b""[..]), None] {
+        fs::remove_file(&database).unwrap();
+        if let Some(bytes) = lost {
+            fs::write(&database, bytes).unwrap();
+        }
+        let error = Store::open(dir.path()).err().unwrap().to_string();
+        assert!(error.contains("gust.db") && error.contains("Put it back"), "{error}");
+        assert_eq!(files(&dir.path().join("components")).len(), 1);
+        fs::write(&database, &kept).unwrap();
+    }
+    assert_eq!(Store::open(dir.path()).unwrap().current().unwrap().len(), 1);
+}
+
+#[test]
+fn one_manifest_that_cannot_be_read_hides_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    publish(&store, "a", b"one");
+    publish(&store, "b", b"two");
+    drop(store);
+    let database = rusqlite::Connection::open(dir.path().join("gust.db")).unwrap();
+    database.execute("update versions set manifest = '{\"later\": 1}' where name = 'a'", []).unwrap();
+    drop(database);
+    let store = Store::open(dir.path()).unwrap();
+    let current = store.current().unwrap();
+    assert!(current[0].manifest.as_ref().unwrap_err().contains("later"));
+    assert!(current[1].manifest.is_ok());
+    assert!(publish(&store, "a", b"one").is_new, "deploying again mends it");
+}
+
+#[test]
+fn an_empty_secret_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    fs::write(dir.path().join("admin.token"), "\n").unwrap();
+    fs::set_permissions(dir.path().join("admin.token"), fs::Permissions::from_mode(0o600)).unwrap();
+    let error = store.admin_token().unwrap_err().to_string();
+    assert!(error.contains("it is empty"), "{error}");
+}
+
+#[test]
 fn interrupted_uploads_leave_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();

@@ -20,6 +20,9 @@ use crate::{
     lease::{Instance, Lease},
 };
 
+/// The most that is kept of the text of a guest's error, in bytes.
+const ERROR_BYTES_MAX: usize = 4 << 10;
+
 /// Calls a typed instance.
 pub(super) async fn call<B>(
     lease: Lease,
@@ -65,13 +68,24 @@ where
     };
     match typed.gust_function_handler().call_handle(&mut *store, request).await {
         Ok(Ok(response)) => Ok(response),
-        Ok(Err(Error::BadRequest(text))) => Err(Problem::new(Code::GuestBadRequest, text)),
+        Ok(Err(Error::BadRequest(text))) => Err(Problem::new(Code::GuestBadRequest, cut(text))),
         Ok(Err(Error::Failed(text))) => {
+            let text = cut(text);
             store.data_mut().note(&text);
             Err(Problem::new(Code::GuestFailed, "its log has the cause").with_internal(text))
         }
         Err(error) => Err(failure::of_guest(&error, &store.data().memory)),
     }
+}
+
+/// A guest's text, short enough to keep.
+fn cut(mut text: String) -> String {
+    if text.len() > ERROR_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX));
+        text.push('…');
+        text.shrink_to_fit();
+    }
+    text
 }
 
 fn to_http(response: Response, bytes_max: u64) -> Result<(http::response::Parts, Bytes), Problem> {

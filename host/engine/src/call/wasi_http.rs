@@ -67,7 +67,9 @@ where
             let (mut parts, body) = response.into_parts();
             head::status(parts.status.as_u16()).map_err(failed)?;
             head::tidy(&mut parts.headers, body.size_hint().exact()).map_err(failed)?;
-            Ok(http::Response::from_parts(parts, GuestBody::streamed(body, running, response_bytes_max, usage)))
+            let stated = head::stated_length(&parts.headers).map_err(failed)?;
+            let body = GuestBody::streamed(body, running, response_bytes_max, stated, usage);
+            Ok(http::Response::from_parts(parts, body))
         }
         Err(code) => {
             let problem = Problem::new(Code::GuestFailed, format!("it answered with the error {code:?}"));

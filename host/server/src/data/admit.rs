@@ -2,7 +2,7 @@
 
 use gust_core::{Code, Problem};
 use gust_engine::Place;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts, uri::Authority};
 
 use crate::catalog::Deployment;
 
@@ -19,6 +19,30 @@ static HOP_BY_HOP: [HeaderName; 7] = [
 
 /// The header that tells a function where it is mounted.
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+
+/// The longest method, in bytes. The longest that is registered (IANA HTTP Method Registry) has 17.
+const METHOD_BYTES_MAX: usize = 32;
+
+/// Headers that speak of the message, whatever `Connection` says of them.
+static NEVER_HOP_BY_HOP: [HeaderName; 3] = [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE];
+
+/// Refuses methods that are no function's business.
+pub(super) fn method(method: &Method) -> Result<(), Problem> {
+    let refused = |what: &str| Err(Problem::new(Code::MethodNotSupported, format!("{what} is not served here")));
+    match method.as_str() {
+        "CONNECT" | "TRACE" => refused(method.as_str()),
+        long if long.len() > METHOD_BYTES_MAX => refused(&format!("a method of {} bytes", long.len())),
+        _ => Ok(()),
+    }
+}
+
+/// The method as it is logged: short, even where the request is refused for its length.
+pub(super) fn told_method(method: &Method) -> Method {
+    match method.as_str().as_bytes().get(..METHOD_BYTES_MAX) {
+        Some(begin) if begin.len() < method.as_str().len() => Method::from_bytes(begin).unwrap_or_default(),
+        _ => method.clone(),
+    }
+}
 
 /// A place for one more request of the function.
 pub(super) fn place(deployment: &Deployment) -> Result<Place, Problem> {
@@ -50,8 +74,8 @@ pub(super) fn prepare(head: &mut Parts, target: Uri, deployment: &Deployment) ->
         let malformed = |_| Problem::new(Code::RequestMalformed, "the target's authority is not valid");
         let host = HeaderValue::from_str(authority.as_str()).map_err(malformed)?;
         head.headers.insert(header::HOST, host);
-    } else if !head.headers.contains_key(header::HOST) {
-        return Err(Problem::new(Code::RequestMalformed, "the request has no Host header"));
+    } else {
+        must_be_host(head.headers.get(header::HOST))?;
     }
     head.uri = target;
     strip_hop_by_hop(&mut head.headers);
@@ -59,10 +83,22 @@ pub(super) fn prepare(head: &mut Parts, target: Uri, deployment: &Deployment) ->
     Ok(())
 }
 
+/// A host and perhaps a port, as RFC 9110, section 7.2, has it.
+fn must_be_host(value: Option<&HeaderValue>) -> Result<(), Problem> {
+    let malformed = |detail| Err(Problem::new(Code::RequestMalformed, detail));
+    let Some(value) = value else { return malformed("the request has no Host header") };
+    match Authority::try_from(value.as_bytes()) {
+        Ok(authority) if !authority.as_str().contains('@') => Ok(()),
+        _ => malformed("the Host header is not a host with an optional port"),
+    }
+}
+
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
     if let Some(named) = headers.remove(header::CONNECTION) {
-        for name in named.to_str().unwrap_or_default().split(',') {
-            headers.remove(name.trim());
+        for name in named.to_str().unwrap_or_default().split(',').map(str::trim) {
+            if !NEVER_HOP_BY_HOP.iter().any(|kept| name.eq_ignore_ascii_case(kept.as_str())) {
+                headers.remove(name);
+            }
         }
     }
     // Few requests have any, and to look costs less than to remove what is not there.
@@ -80,10 +116,37 @@ mod tests {
     #[test]
     fn what_connection_names_is_stripped_too() {
         let mut headers = HeaderMap::new();
-        for (name, value) in [("connection", "x-secret, close"), ("x-secret", "1"), ("te", "trailers"), ("x", "y")] {
+        let sent = [("connection", "x-secret, close, Host"), ("x-secret", "1"), ("te", "trailers"), ("host", "y")];
+        for (name, value) in sent {
             headers.insert(name, HeaderValue::from_static(value));
         }
         strip_hop_by_hop(&mut headers);
-        assert_eq!(headers.keys().collect::<Vec<_>>(), ["x"]);
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["host"]);
+    }
+
+    #[test]
+    fn a_host_is_a_host() {
+        for (host, fine) in [
+            ("example.com", true),
+            ("example.com:8080", true),
+            ("[::1]:80", true),
+            ("", false),
+            ("a b", false),
+            ("a/b", false),
+            ("user@example.com", false),
+            ("a,b", false),
+            ("example.com:port", false),
+        ] {
+            assert_eq!(must_be_host(Some(&HeaderValue::from_static(host))).is_ok(), fine, "{host:?}");
+        }
+        assert!(must_be_host(None).is_err());
+    }
+
+    #[test]
+    fn methods_have_an_end() {
+        assert!(method(&Method::from_bytes(&[b'A'; METHOD_BYTES_MAX]).unwrap()).is_ok());
+        for refused in [&[b'A'; METHOD_BYTES_MAX + 1][..], b"CONNECT", b"TRACE"] {
+            assert!(method(&Method::from_bytes(refused).unwrap()).is_err());
+        }
     }
 }

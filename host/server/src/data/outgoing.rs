@@ -108,8 +108,16 @@ impl Body for Outgoing {
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
-        if let Source::Guest(body) = &self.source {
+        if let Source::Guest(body) = &mut self.source {
             self.visit.used(body.usage());
+            if let Some(rest) = body.rest() {
+                let place = self.visit.yields_place();
+                tokio::spawn(async move {
+                    // It is answered, so how it ends is nobody's concern; it holds its place while it runs.
+                    let _ = rest.await;
+                    drop(place);
+                });
+            }
         }
         // A body that is known to be at its end is not polled again, and one that must not be sent is not polled at all.
         if self.bodiless || self.is_end_stream() {

@@ -7,15 +7,12 @@ use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use gust_core::{Code, Problem};
-use http::{Method, Uri, uri::PathAndQuery};
+use http::{Uri, uri::PathAndQuery};
 
 use crate::catalog::{Deployment, Snapshot};
 
 /// The deployment that `uri` names, and what of the target the function shall see.
-pub(super) fn route(snapshot: &Snapshot, method: &Method, uri: &Uri) -> Result<(Arc<Deployment>, Uri), Problem> {
-    if *method == Method::CONNECT || *method == Method::TRACE {
-        return Err(Problem::new(Code::MethodNotSupported, format!("{method} is not served here")));
-    }
+pub(super) fn route(snapshot: &Snapshot, uri: &Uri) -> Result<(Arc<Deployment>, Uri), Problem> {
     let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let (name, rest) = split(target);
     let Some(deployment) = snapshot.get(name) else {

@@ -34,7 +34,7 @@ pub(crate) struct Data {
 /// Answers one request. The response's body holds the instance, the function's place and the receipt until its end.
 pub(crate) async fn answer(data: &Data, request: Request<Incoming>, scheme: Scheme) -> Response<Outgoing> {
     let request_id = request_id(request.headers());
-    let mut visit = Visit::begin(data.ledger.clone(), request_id, request.method().clone());
+    let mut visit = Visit::begin(data.ledger.clone(), request_id, admit::told_method(request.method()));
     match serve(data, request, scheme, &mut visit).await {
         Ok(response) => outgoing::of_guest(response, visit),
         Err(problem) => outgoing::of_problem(&problem, visit),
@@ -47,7 +47,8 @@ async fn serve(
     scheme: Scheme,
     visit: &mut Visit,
 ) -> Result<Response<GuestBody>, Problem> {
-    let (deployment, target) = route::route(&data.catalog.load(), request.method(), request.uri())?;
+    admit::method(request.method())?;
+    let (deployment, target) = route::route(&data.catalog.load(), request.uri())?;
     visit.goes_to(deployment.clone());
     visit.holds(admit::place(&deployment)?);
     let request = enter(request, target, &deployment, visit)?;

@@ -32,7 +32,7 @@ pub(super) struct Visit {
     receipt: Receipt,
     deployment: Option<Arc<Deployment>>,
     request_bytes: Option<Arc<AtomicU64>>,
-    _place: Option<Place>,
+    place: Option<Place>,
 }
 
 impl Visit {
@@ -50,7 +50,7 @@ impl Visit {
             memory_bytes_peak: 0,
             internal: None,
         };
-        Self { ledger, began: Instant::now(), receipt, deployment: None, request_bytes: None, _place: None }
+        Self { ledger, began: Instant::now(), receipt, deployment: None, request_bytes: None, place: None }
     }
 
     /// The request's id.
@@ -81,7 +81,12 @@ impl Visit {
 
     /// Keeps the function's place until the end.
     pub(super) fn holds(&mut self, place: Place) {
-        self._place = Some(place);
+        self.place = Some(place);
+    }
+
+    /// Hands the function's place to work that goes on after the answer.
+    pub(super) fn yields_place(&mut self) -> Option<Place> {
+        self.place.take()
     }
 
     /// A counter of the request body's bytes.
