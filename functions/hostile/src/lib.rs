@@ -2,7 +2,7 @@
 
 use std::{fs, hint::black_box, net::TcpStream, process, thread, time::Duration};
 
-use gust_sdk::{Bytes, Error, HeaderMap, IntoResponse, PathRest, Query, Response, StatusCode, handler};
+use gust_sdk::{Bytes, Error, HeaderMap, HeaderName, IntoResponse, PathRest, Query, Response, StatusCode, handler};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -20,12 +20,13 @@ fn hostile(path: PathRest, how: Query<HowMuch>, headers: HeaderMap, body: Bytes)
             black_box(n);
         },
         "/sleep" => thread::sleep(Duration::from_millis(n)),
-        "/fail" => return Err(Error::failed("a secret of the function's own")),
+        "/fail" => return Err(Error::failed(format!("a secret of the function's own{}", "!".repeat(n as usize)))),
         "/memory" => hold_forever(),
         "/deep" => return Ok(deep(n).to_string().into_response()),
         "/exit" => process::exit(3),
         "/big" => return Ok(vec![b'x'; n as usize].into_response()),
         "/status" => return Ok(StatusCode::from_u16(n as u16)?.into_response()),
+        "/many-headers" => return Ok(many_headers(n)),
         "/framing" => return Ok(([("content-length", "3"), ("connection", "close")], "four").into_response()),
         "/print" => (0..n).for_each(|line| println!("line {line} \x1b[31m")),
         "/files" => return Ok(format!("{:?}", fs::read_dir("/").map(|_| ())).into_response()),
@@ -36,6 +37,14 @@ fn hostile(path: PathRest, how: Query<HowMuch>, headers: HeaderMap, body: Bytes)
         other => return Err(Error::bad_request(format!("{other} is not known"))),
     }
     Ok("done".into_response())
+}
+
+fn many_headers(n: u64) -> Response {
+    let mut response = "many".into_response();
+    for number in 0..n {
+        response.headers_mut().insert(HeaderName::try_from(format!("x-{number}")).unwrap(), number.into());
+    }
+    response
 }
 
 fn hold_forever() {

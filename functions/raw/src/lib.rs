@@ -1,6 +1,7 @@
 //! Written against `wasi:http` itself, without the SDK, as functions of other hosts are. For the host's tests.
 
 use wasip2::{
+    clocks::monotonic_clock,
     exports::http::incoming_handler::Guest,
     http::{
         outgoing_handler,
@@ -21,6 +22,16 @@ impl Guest for Raw {
         match path {
             "/nothing" => {}
             "/trap" => panic!("before the head"),
+            "/empty" => respond(out, |stream| (0..n).for_each(|_| write(stream, b""))),
+            "/linger" => {
+                respond(out, |stream| write(stream, b"done"));
+                sleep(n);
+            }
+            "/length" => respond_with(out, &[("content-length", n)], |stream| write(stream, b"four")),
+            "/fields" => {
+                let kept: Vec<Fields> = (0..n).map(|_| fields(&[("x", usize::MAX)])).collect();
+                respond(out, |stream| write(stream, kept.len().to_string().as_bytes()));
+            }
             "/stream" => respond(out, |stream| (0..n).for_each(|_| write(stream, &[b'x'; 4096]))),
             "/trap-late" => respond(out, |stream| {
                 (0..n).for_each(|_| write(stream, &[b'x'; 4096]));
@@ -36,14 +47,31 @@ impl Guest for Raw {
     }
 }
 
+fn sleep(ms: usize) {
+    monotonic_clock::subscribe_duration(ms as u64 * 1_000_000).block();
+}
+
+fn fields(numbers: &[(&str, usize)]) -> Fields {
+    let fields = Fields::new();
+    for (name, number) in numbers {
+        fields.append(name, number.to_string().as_bytes()).unwrap();
+    }
+    fields
+}
+
 fn respond(out: ResponseOutparam, fill: impl FnOnce(&OutputStream)) {
-    let response = OutgoingResponse::new(Fields::new());
+    respond_with(out, &[], fill);
+}
+
+fn respond_with(out: ResponseOutparam, headers: &[(&str, usize)], fill: impl FnOnce(&OutputStream)) {
+    let response = OutgoingResponse::new(fields(headers));
     let body = response.body().unwrap();
     ResponseOutparam::set(out, Ok(response));
     let stream = body.write().unwrap();
     fill(&stream);
     drop(stream);
-    OutgoingBody::finish(body, None).unwrap();
+    // Fails where the stated length was another.
+    let _ = OutgoingBody::finish(body, None);
 }
 
 fn write(stream: &OutputStream, bytes: &[u8]) {

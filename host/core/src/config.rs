@@ -93,6 +93,9 @@ settings! {
     drain_ms: u32 = "10000";
     /// The longest that a request's head may take to arrive, in milliseconds.
     header_ms: u32 = "10000";
+    /// The longest that a connection stands still, no byte moving and no function at work for it, in milliseconds; it is
+    /// ended after that and before twice that.
+    idle_ms: u32 = "60000";
     /// Connections open at the same time on the data listener.
     connections_max: u32 = "10000";
     /// The largest component that is taken, in MiB.
@@ -130,6 +133,7 @@ impl HostConfig {
             ("instances_max", self.instances_max),
             ("memory_mib_max", self.memory_mib_max),
             ("header_ms", self.header_ms),
+            ("idle_ms", self.idle_ms),
             ("connections_max", self.connections_max),
             ("upload_mib_max", self.upload_mib_max),
             ("compile_ms_max", self.compile_ms_max),

@@ -1,7 +1,6 @@
 //! The body of a guest's response, which holds the instance until its last byte.
 
 use std::{
-    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -16,6 +15,10 @@ use crate::{
     failure::{Failure, Usage},
     host::Host,
 };
+
+/// Bytes of a body that is here as a whole that the connection takes at a time: the rest stays with the request, and so
+/// within its function's concurrency, until the client has read what came before.
+const PIECE_BYTES: usize = 128 << 10;
 
 /// A guest at work: ready when it has returned, with what it used. Dropping it ends the guest.
 pub type Running = Pin<Box<dyn Future<Output = Result<Usage, Failure>> + Send>>;
@@ -66,7 +69,17 @@ impl GuestBody {
     pub fn rest(&mut self) -> Option<Running> {
         match &mut self.source {
             Source::Ended(rest) => rest.take(),
+            Source::Streamed(streamed) if streamed.is_whole() => streamed.running.take(),
             _ => None,
+        }
+    }
+
+    /// Whether all of it was taken. Who knows its length does not ask for its end.
+    pub fn is_whole(&self) -> bool {
+        match &self.source {
+            Source::Ended(_) => true,
+            Source::Whole { bytes, .. } => bytes.is_empty(),
+            Source::Streamed(streamed) => streamed.is_whole(),
         }
     }
 
@@ -86,9 +99,11 @@ impl Body for GuestBody {
             Source::Ended(_) => Poll::Ready(None),
             Source::Whole { bytes, instance } => {
                 drop(instance.take());
-                let bytes = mem::take(bytes);
-                this.source = Source::Ended(None);
-                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+                let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
+                if bytes.is_empty() {
+                    this.source = Source::Ended(None);
+                }
+                Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
             }
             Source::Streamed(streamed) => {
                 let polled = streamed.poll(cx, &mut this.usage);
@@ -147,6 +162,10 @@ impl Streamed {
             }
             return Poll::Ready(Some(frame.and_then(|frame| self.count(frame, *usage))));
         }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.bytes_stated == Some(self.bytes)
     }
 
     /// Counts a frame that is to be sent, unless it would be one byte too many.

@@ -13,6 +13,7 @@ mod lingering;
 mod listener;
 mod logbook;
 mod metrics;
+mod patience;
 mod request_log;
 mod serve;
 mod status;

@@ -17,7 +17,10 @@ use tokio::{
     time,
 };
 
-use crate::lingering::Lingering;
+use crate::{
+    lingering::Lingering,
+    patience::{Activity, Watched},
+};
 
 /// How long accepting pauses when the process has no file descriptor left.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
@@ -31,23 +34,25 @@ pub(crate) struct Listener {
     protocol: auto::Builder<TokioExecutor>,
     places: Arc<Semaphore>,
     open: Gauge,
+    patience: Duration,
 }
 
 impl Listener {
-    /// HTTP/1.1 and HTTP/2 on a bound socket. `open` counts its connections.
-    pub(crate) fn new(socket: TcpListener, config: &HostConfig, open: Gauge) -> Self {
+    /// HTTP/1.1 and HTTP/2 on a bound socket. `open` counts its connections; one that stands still for `patience` is ended.
+    pub(crate) fn new(socket: TcpListener, config: &HostConfig, open: Gauge, patience: Duration) -> Self {
         let head = Duration::from_millis(config.header_ms.into());
         let mut protocol = auto::Builder::new(TokioExecutor::new());
         protocol.http1().timer(TokioTimer::new()).header_read_timeout(head);
         protocol.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
         let places = Arc::new(Semaphore::new(config.connections_max as usize));
-        Self { socket, protocol, places, open }
+        Self { socket, protocol, places, open, patience }
     }
 
-    /// Serves every connection with `service`, until it is dropped. `connections` ends them in an orderly way.
-    pub(crate) async fn run<S, B>(self, service: S, connections: &GracefulShutdown)
+    /// Serves every connection with what `service` makes for it, until it is dropped. `connections` ends them in an orderly
+    /// way.
+    pub(crate) async fn run<S, B>(self, service: impl Fn(&Arc<Activity>) -> S, connections: &GracefulShutdown)
     where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
         S::Future: Send,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
@@ -56,11 +61,18 @@ impl Listener {
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
             let stream = self.accept().await;
             let stream = Lingering::new(stream, Counted::new(place, self.open.clone()));
-            let connection = self.protocol.serve_connection(TokioIo::new(stream), service.clone()).into_owned();
-            let connection = connections.watch(connection);
+            let activity = Activity::new();
+            let io = TokioIo::new(Watched::new(stream, activity.clone()));
+            let connection = self.protocol.serve_connection(io, service(&activity)).into_owned();
+            let (connection, patience) = (connections.watch(connection), self.patience);
             tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection ended early");
+                tokio::select! {
+                    ended = connection => {
+                        if let Err(error) = ended {
+                            tracing::debug!(%error, "a connection ended early");
+                        }
+                    }
+                    () = activity.stands_still(patience) => tracing::debug!("a connection stood still and is ended"),
                 }
             });
         }

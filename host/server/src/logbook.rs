@@ -219,7 +219,10 @@ mod tests {
         let tail = log.tail(usize::MAX);
         assert_eq!(tail.len(), LINES_KEPT + 2);
         assert_eq!(tail.first().unwrap().stream, LogStream::Request);
-        assert_eq!(log.tail(2).iter().map(|line| line.stream).collect::<Vec<_>>(), [LogStream::Stdout, LogStream::Request]);
+        assert_eq!(
+            log.tail(2).iter().map(|line| line.stream).collect::<Vec<_>>(),
+            [LogStream::Stdout, LogStream::Request]
+        );
     }
 
     #[test]

@@ -36,6 +36,7 @@ use crate::{
     listener::Listener,
     logbook::Logbook,
     metrics::Metrics,
+    patience::Activity,
     request_log::RequestLog,
 };
 
@@ -142,16 +143,22 @@ impl Host {
             draining: draining.clone(),
         };
         let data = Arc::new(Data { catalog: self.deployer.catalog.clone(), ledger: self.ledger });
-        let answer = service_fn(move |request| {
-            let data = data.clone();
-            async move { Ok::<_, Infallible>(service::answer(&data, request, Scheme::Http).await) }
-        });
+        let answer = |activity: &Arc<Activity>| {
+            let (data, activity) = (data.clone(), activity.clone());
+            service_fn(move |request| {
+                let (data, activity) = (data.clone(), activity.clone());
+                async move { Ok::<_, Infallible>(service::answer(&data, &activity, request, Scheme::Http).await) }
+            })
+        };
         let (data_connections, admin_connections) = (GracefulShutdown::new(), GracefulShutdown::new());
         let open = self.deployer.metrics.connections.clone();
-        let data_listener = Listener::new(self.data_socket, config, open).run(answer, &data_connections);
-        let admin_service = TowerToHyperService::new(admin::router(admin));
-        let admin_listener =
-            Listener::new(self.admin_socket, config, Gauge::default()).run(admin_service, &admin_connections);
+        let idle = Duration::from_millis(config.idle_ms.into());
+        // A deploy says nothing while it waits for its compilation.
+        let deploying = Duration::from_millis(config.compile_ms_max.into());
+        let admin = TowerToHyperService::new(admin::router(admin));
+        let admin_listener = Listener::new(self.admin_socket, config, Gauge::default(), idle + deploying);
+        let data_listener = Listener::new(self.data_socket, config, open, idle).run(answer, &data_connections);
+        let admin_listener = admin_listener.run(|_| admin.clone(), &admin_connections);
         let (reset, functions) = (self.deployer.engine.reset(), self.deployer.catalog.load().all().len());
         ready(admin_address);
         tracing::info!(data = %data_address, admin = %admin_address, functions, ?reset, "serving");

@@ -8,7 +8,7 @@ use std::{
 
 use ureq::http::Request;
 
-use crate::fixture::{Host, agent, send, until};
+use crate::fixture::{Host, PATIENCE, agent, send, until};
 
 #[test]
 fn a_function_answers() {
@@ -145,10 +145,67 @@ fn requests_that_could_be_read_in_two_ways_are_refused() {
         "GET /hello HTTP/1.1\r\n\r\n",
         "GET /hello HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n",
         "GET /hello HTTP/1.1\r\nhost : x\r\n\r\n",
+        "GET /hello HTTP/1.1\r\nhost: a, b\r\n\r\n",
+        "GET /hello HTTP/1.1\r\nhost: user@x\r\n\r\n",
+        "GET /hello HTTP/1.1\r\nhost: x/y\r\n\r\n",
     ] {
         let answer = host.raw_until_head(head.as_bytes());
         assert!(answer.starts_with("HTTP/1.1 400"), "{head:?}: {answer:?}");
     }
+}
+
+#[test]
+fn the_host_a_client_asked_for_stays() {
+    let host = Host::start();
+    host.deploy_as("hostile", "hostile", "");
+    let answer = host.raw(b"GET /hostile/headers HTTP/1.1\r\nhost: example.com\r\nconnection: host, close\r\n\r\n");
+    assert!(answer.contains("\"host\": \"example.com\""), "{answer}");
+}
+
+#[test]
+fn methods_of_any_length_are_not_kept() {
+    let host = Host::start();
+    host.deploy("hello");
+    let long = "A".repeat(4000);
+    let answer = host.raw_until_head(format!("{long} /hello HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 501"), "{answer}");
+    let logged = host.logged(|line| line["code"] == "request.method_not_supported");
+    assert_eq!(logged["method"].as_str().unwrap().len(), 32);
+}
+
+/// Whether the host ends the connection, in time and without a word.
+fn is_ended(mut stream: TcpStream) -> bool {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    matches!(stream.read(&mut [0; 64]), Ok(0))
+}
+
+#[test]
+fn connections_that_stand_still_are_ended() {
+    let host = Host::start_with(&[("GUST_IDLE_MS", "300"), ("GUST_CONNECTIONS_MAX", "8")]);
+    host.deploy("hello");
+    host.deploy_as("hostile", "hostile", "");
+    // More silent clients than there are places: each is ended, so that who comes after is served.
+    let silent: Vec<_> = (0..12).map(|_| TcpStream::connect(host.data).unwrap()).collect();
+    assert_eq!(host.get("/hello").status, 200);
+    assert!(silent.into_iter().all(is_ended));
+    // HTTP/2: the preface and empty settings, then nothing.
+    let mut silent = TcpStream::connect(host.data).unwrap();
+    silent.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+    silent.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert!(silent.read_to_end(&mut Vec::new()).is_ok(), "it is ended, in time");
+    // A function at work is waited for, longer than the patience.
+    assert_eq!(host.get("/hostile/sleep?n=1500").text(), "done");
+}
+
+#[test]
+fn a_client_that_does_not_read_loses_its_instance() {
+    let host = Host::start_with(&[("GUST_IDLE_MS", "300")]);
+    host.deploy_as("raw", "raw", "[limits]\nwall_ms = 500\nresponse_body_mib = 64\nconcurrency = 1");
+    let mut stream = TcpStream::connect(host.data).unwrap();
+    stream.write_all(b"GET /raw/stream?n=16000 HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    until("the guest is at work", || host.get("/raw").status == 429);
+    until("its place is free", || host.get("/raw").status == 200);
+    drop(stream);
 }
 
 #[test]

@@ -174,6 +174,44 @@ fn an_acknowledged_deploy_survives_being_killed() {
     assert_eq!(host.call("POST", "/markdown", b"*x*").text(), "<p><em>x</em></p>\n");
 }
 
+/// Processes that compile for this host, by their arguments.
+fn compilers(host: &Host) -> usize {
+    let dir = host.dir.to_str().unwrap();
+    let processes =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok());
+    let lines = processes.map(|line| String::from_utf8_lossy(&line).into_owned());
+    lines.filter(|line| line.contains("compile-worker") && line.contains(dir)).count()
+}
+
+#[test]
+fn a_host_that_is_killed_takes_its_compiler_along() {
+    let mut host = Host::start();
+    let upload = Request::put(format!("http://{}/v1/functions/image", host.admin))
+        .header("authorization", format!("Bearer {}", host.token))
+        .header("content-type", "application/wasm")
+        .body(fs::read(component("image")).unwrap())
+        .unwrap();
+    let uploading = thread::spawn(move || agent().run(upload).is_ok());
+    until("it is compiled", || compilers(&host) == 1);
+    host.child.kill().unwrap();
+    assert!(!uploading.join().unwrap(), "the host was killed before it answered");
+    until("the compiler has ended", || compilers(&host) == 0);
+    let host = host.kill_and_restart();
+    assert_eq!((files_in(&host, "tmp"), files_in(&host, "components")), (0, 0));
+}
+
+#[test]
+fn a_deleted_function_leaves_no_metrics() {
+    let host = Host::start();
+    host.deploy("hello");
+    host.get("/hello");
+    let has_metrics = || host.api("GET", "/metrics", "", b"").text().contains("function=\"hello\"");
+    until("the request is counted", || host.metric("gust_requests_total", &["function=\"hello\""]) == 1.0);
+    assert!(has_metrics());
+    host.api("DELETE", "/v1/functions/hello", "", b"");
+    assert!(!has_metrics());
+}
+
 #[test]
 fn artifacts_that_nobody_needs_are_gone_after_the_next_start() {
     let host = Host::start();

@@ -3,6 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
+    process::Command,
 };
 
 use crate::fixture::{Host, until};
@@ -37,6 +38,71 @@ fn failures_have_their_own_codes_and_neighbours_serve() {
     }
     assert_eq!(host.child.id(), pid);
     assert!(host.child.try_wait().unwrap().is_none(), "the host lives");
+}
+
+#[test]
+fn what_a_guest_says_of_its_failure_is_cut() {
+    let host = Host::start();
+    host.deploy_as("hostile", "hostile", "");
+    assert_eq!(host.get("/hostile/fail?n=10000000").code(), "guest.failed");
+    let logged = host.logged(|line| line["code"] == "guest.failed");
+    assert!(logged["internal"].as_str().unwrap().len() < 5000);
+}
+
+#[test]
+fn answers_that_are_no_http_are_the_guests_fault() {
+    let host = Host::start();
+    host.deploy_as("hostile", "hostile", "");
+    host.deploy_as("raw", "raw", "");
+    assert_eq!(host.get("/hostile/many-headers?n=90").status, 200);
+    for path in ["/hostile/many-headers?n=1001", "/hostile/many-headers?n=20000"] {
+        assert_eq!(host.get(path).code(), "guest.bad_response", "{path}");
+    }
+    // A length that is not the body's, found out when the head is gone already.
+    assert_eq!(host.get("/raw/length?n=4").text(), "four");
+    assert_eq!(host.logged(|line| line["target"] == "gust::request" && line["function"] == "raw")["code"], "");
+    for stated in [3, 5] {
+        let request = format!("GET /raw/length?n={stated} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answer = host.raw(request.as_bytes());
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        assert!(answer.contains("500 Internal") || body.len() < stated, "it looks whole: {answer}");
+        let logged =
+            host.logged(|line| line["target"] == "gust::request" && line["function"] == "raw" && line["code"] != "");
+        assert!(
+            ["guest.bad_response", "guest.no_response", "trap"].contains(&logged["code"].as_str().unwrap()),
+            "{logged}"
+        );
+    }
+}
+
+#[test]
+fn what_the_host_keeps_for_a_guest_is_bounded() {
+    let host = Host::start();
+    host.deploy_as("raw", "raw", "");
+    assert_eq!(host.get("/raw/fields?n=500").text(), "500");
+    let before = host.rss_mib();
+    assert_eq!(host.get("/raw/fields?n=1000000").code(), "trap");
+    let script = format!(
+        "const c = require('http2').connect('http://{}', {{ settings: {{ initialWindowSize: 0 }} }});
+         const r = c.request({{ ':path': '/raw/empty?n=2000000' }});
+         let bytes = 0;
+         r.on('data', (d) => bytes += d.length);
+         r.on('end', () => {{ c.close(); if (bytes !== 0) process.exit(1); }});
+         c.on('error', () => process.exit(2));",
+        host.data
+    );
+    assert!(Command::new("node").args(["-e", &script]).status().unwrap().success());
+    let after = host.rss_mib();
+    assert!(after < before + 64, "from {before} to {after} MiB");
+}
+
+#[test]
+fn work_after_the_answer_holds_its_place_and_has_an_end() {
+    let host = Host::start();
+    host.deploy_as("raw", "raw", "[limits]\nconcurrency = 1\nwall_ms = 2000");
+    assert_eq!(host.get("/raw/linger?n=60000").text(), "done");
+    assert_eq!(host.get("/raw").code(), "limit.concurrency");
+    until("its time is over", || host.get("/raw").status == 200);
 }
 
 #[test]

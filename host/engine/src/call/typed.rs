@@ -100,3 +100,15 @@ fn to_http(response: Response, bytes_max: u64) -> Result<(http::response::Parts,
     head::tidy(&mut parts.headers, Some(body_bytes))?;
     Ok((parts, Bytes::from(response.body)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guests_text_is_cut_between_characters() {
+        assert_eq!(cut("short".to_owned()), "short");
+        let long = cut("é".repeat(ERROR_BYTES_MAX));
+        assert!(long.len() <= ERROR_BYTES_MAX + '…'.len_utf8() && long.ends_with("é…"), "{}", long.len());
+    }
+}

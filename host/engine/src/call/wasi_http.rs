@@ -12,6 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use gust_core::{Code, Problem};
+use http::{Method, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::{
@@ -55,6 +56,7 @@ where
         let problem = Problem::new(Code::Internal, "an instance was called through another's export");
         return Err(Failure::new(problem, &store.data().memory));
     };
+    let is_head = request.method() == Method::HEAD;
     let (answer_sender, mut answer) = oneshot::channel();
     let request = request.map(|body| body.map_err(to_wasi));
     let running = run(store, proxy, request, scheme, answer_sender, deadline);
@@ -66,8 +68,11 @@ where
         Ok(response) => {
             let (mut parts, body) = response.into_parts();
             head::status(parts.status.as_u16()).map_err(failed)?;
-            head::tidy(&mut parts.headers, body.size_hint().exact()).map_err(failed)?;
-            let stated = head::stated_length(&parts.headers).map_err(failed)?;
+            let known = body.size_hint().exact();
+            head::tidy(&mut parts.headers, known).map_err(failed)?;
+            let stated = known.map_or_else(|| head::stated_length(&parts.headers), |bytes| Ok(Some(bytes)));
+            // Without a body the length is that of the body which another method would have brought.
+            let stated = stated.map_err(failed)?.filter(|_| !is_head && parts.status != StatusCode::NOT_MODIFIED);
             let body = GuestBody::streamed(body, running, response_bytes_max, stated, usage);
             Ok(http::Response::from_parts(parts, body))
         }

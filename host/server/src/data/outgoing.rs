@@ -120,7 +120,11 @@ impl Drop for Outgoing {
             }
         }
         // A body that is known to be at its end is not polled again, and one that must not be sent is not polled at all.
-        if self.bodiless || self.is_end_stream() {
+        let is_whole = match &self.source {
+            Source::Guest(body) => body.is_whole(),
+            Source::Host(bytes) => bytes.is_none(),
+        };
+        if self.bodiless || is_whole {
             self.visit.completes();
         }
     }

@@ -10,6 +10,7 @@ use gust_engine::{Failure, GuestBody, Invocation, Lease, Scheme};
 use http::{HeaderMap, Request, Response, Uri, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use tokio::time;
 
 use super::{
     admit,
@@ -21,6 +22,7 @@ use super::{
 use crate::{
     catalog::{Catalog, Deployment},
     ledger::Ledger,
+    patience::Activity,
 };
 
 /// What every request of the data listener needs.
@@ -32,10 +34,15 @@ pub(crate) struct Data {
 }
 
 /// Answers one request. The response's body holds the instance, the function's place and the receipt until its end.
-pub(crate) async fn answer(data: &Data, request: Request<Incoming>, scheme: Scheme) -> Response<Outgoing> {
+pub(crate) async fn answer(
+    data: &Data,
+    activity: &Activity,
+    request: Request<Incoming>,
+    scheme: Scheme,
+) -> Response<Outgoing> {
     let request_id = request_id(request.headers());
     let mut visit = Visit::begin(data.ledger.clone(), request_id, admit::told_method(request.method()));
-    match serve(data, request, scheme, &mut visit).await {
+    match serve(data, activity, request, scheme, &mut visit).await {
         Ok(response) => outgoing::of_guest(response, visit),
         Err(problem) => outgoing::of_problem(&problem, visit),
     }
@@ -43,6 +50,7 @@ pub(crate) async fn answer(data: &Data, request: Request<Incoming>, scheme: Sche
 
 async fn serve(
     data: &Data,
+    activity: &Activity,
     request: Request<Incoming>,
     scheme: Scheme,
     visit: &mut Visit,
@@ -52,7 +60,9 @@ async fn serve(
     visit.goes_to(deployment.clone());
     visit.holds(admit::place(&deployment)?);
     let request = enter(request, target, &deployment, visit)?;
-    let lease = lease(&deployment, visit).await?;
+    let deadline = (visit.began() + Duration::from_millis(deployment.limits().wall_ms.into())).into();
+    activity.busy_until(deadline);
+    let lease = lease(&deployment, deadline, visit).await?;
     let began = Instant::now();
     let called = lease.call(request, scheme).await;
     visit.ran(began.elapsed());
@@ -80,10 +90,8 @@ fn enter(
     Ok(Request::from_parts(head, Limited::new(body, deployment.limits().request_body_bytes(), counter)))
 }
 
-async fn lease(deployment: &Deployment, visit: &mut Visit) -> Result<Lease, Problem> {
+async fn lease(deployment: &Deployment, deadline: time::Instant, visit: &mut Visit) -> Result<Lease, Problem> {
     let function = deployment.function.as_ref().map_err(|why| Problem::new(Code::FunctionUnavailable, why.clone()))?;
-    let wall = Duration::from_millis(deployment.limits().wall_ms.into());
-    let deadline = (visit.began() + wall).into();
     let lease = Lease::take(function, Invocation { request_id: visit.request_id(), deadline })
         .await
         .map_err(|failure| failed(failure, visit))?;

@@ -1,0 +1,179 @@
+//! How long a connection may stand still.
+//!
+//! A client that says nothing, keeps a connection that it does not use, or does not read its answer holds a place, a
+//! descriptor and perhaps an instance for nothing. A connection is ended when for a while no byte has moved on it in either
+//! direction, unless a function is at work for it: that has a deadline of its own, which [`Activity::busy_until`] is told of.
+//!
+//! Watching costs a request two counts and no timer: one timer for each connection looks now and then whether the counts
+//! have changed, so that standing still is noticed after one to two times the patience.
+
+use std::{
+    io, mem,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{self, Duration, Instant},
+};
+
+/// What happens on one connection.
+pub(crate) struct Activity {
+    began: Instant,
+    /// How often bytes moved.
+    moves: AtomicU32,
+    /// Until when a function may be at work, in milliseconds since `began`.
+    busy_until_ms: AtomicU64,
+}
+
+impl Activity {
+    /// Of a connection that begins now.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { began: Instant::now(), moves: AtomicU32::new(0), busy_until_ms: AtomicU64::new(0) })
+    }
+
+    /// Says that a request may take until then without a byte moving.
+    pub(crate) fn busy_until(&self, deadline: Instant) {
+        let ms = deadline.saturating_duration_since(self.began).as_millis();
+        self.busy_until_ms.fetch_max(u64::try_from(ms).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Ends when the connection has stood still for `patience`.
+    pub(crate) async fn stands_still(&self, patience: Duration) {
+        let mut seen = self.moves.load(Relaxed);
+        loop {
+            time::sleep(patience).await;
+            if self.stood_still(&mut seen, Instant::now()) {
+                return;
+            }
+        }
+    }
+
+    /// Whether nothing moved since this was asked with the same `seen`, and nothing is at work.
+    fn stood_still(&self, seen: &mut u32, now: Instant) -> bool {
+        let moves = self.moves.load(Relaxed);
+        let is_still = mem::replace(seen, moves) == moves;
+        let elapsed_ms = now.saturating_duration_since(self.began).as_millis();
+        is_still && elapsed_ms >= u128::from(self.busy_until_ms.load(Relaxed))
+    }
+
+    fn moved(&self) {
+        self.moves.fetch_add(1, Relaxed);
+    }
+}
+
+/// A stream whose bytes are noticed.
+pub(crate) struct Watched<T> {
+    stream: T,
+    activity: Arc<Activity>,
+}
+
+impl<T: Unpin> Watched<T> {
+    /// Tells `activity` of the bytes of `stream`.
+    pub(crate) fn new(stream: T, activity: Arc<Activity>) -> Self {
+        Self { stream, activity }
+    }
+
+    fn stream(self: Pin<&mut Self>) -> Pin<&mut T> {
+        Pin::new(&mut self.get_mut().stream)
+    }
+
+    fn note(&self, written: &Poll<io::Result<usize>>) {
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.activity.moved();
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = self.as_mut().stream().poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.activity.moved();
+        }
+        read
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = self.as_mut().stream().poll_write(cx, bytes);
+        self.note(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.as_mut().stream().poll_write_vectored(cx, pieces);
+        self.note(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        runtime,
+    };
+
+    use super::*;
+
+    fn run(test: impl Future<Output = ()>) {
+        runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(test);
+    }
+
+    #[test]
+    fn bytes_either_way_are_noticed() {
+        run(async {
+            let activity = Activity::new();
+            let (mut client, host) = tokio::io::duplex(64);
+            let mut host = Watched::new(host, activity.clone());
+            let (mut seen, now) = (0, Instant::now());
+            assert!(activity.stood_still(&mut seen, now));
+            client.write_all(b"ask").await.unwrap();
+            assert!(activity.stood_still(&mut seen, now), "nobody has read it");
+            host.read_exact(&mut [0; 3]).await.unwrap();
+            assert!(!activity.stood_still(&mut seen, now));
+            host.write_all(b"answer").await.unwrap();
+            assert!(!activity.stood_still(&mut seen, now));
+            assert!(activity.stood_still(&mut seen, now));
+        });
+    }
+
+    #[test]
+    fn a_function_at_work_is_waited_for() {
+        let (activity, mut seen) = (Activity::new(), 0);
+        let after = |seconds| activity.began + Duration::from_secs(seconds);
+        activity.busy_until(after(200));
+        activity.busy_until(after(1));
+        assert!(!activity.stood_still(&mut seen, after(199)));
+        assert!(activity.stood_still(&mut seen, after(201)));
+    }
+
+    #[test]
+    fn silence_is_given_up() {
+        run(async { Activity::new().stands_still(Duration::from_millis(1)).await });
+    }
+}
