@@ -1,0 +1,107 @@
+//! The example functions, rewritten, do all that they did.
+
+use std::{fs, path::Path, sync::Arc};
+
+use gust_core::{Limits, RequestId};
+use wasmtime::{
+    Engine, Store,
+    component::{Component, Instance, WasmList},
+};
+
+use super::{MEMORY, RESTORE, SAVE, rewritten};
+use crate::{
+    host::{Host, Terms},
+    interfaces::{
+        self,
+        function::{Request, Typed},
+    },
+    output::{OutputSink, OutputStream},
+    places::Places,
+    settings,
+};
+
+/// The host's own interface, and that of every other host.
+const WORLDS: [&str; 2] = ["gust:function/handler", "wasi:http/incoming-handler"];
+
+struct Silent;
+
+impl OutputSink for Silent {
+    fn line(&self, _: &RequestId, _: OutputStream, _: String) {}
+}
+
+fn example(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/functions/{name}.wasm"));
+    fs::read(&path).unwrap_or_else(|_| panic!("{} is missing; build it with: cargo xtask functions", path.display()))
+}
+
+fn exports(engine: &Engine, component: &Component) -> Vec<String> {
+    component.component_type().exports(engine).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// An instance of a component, as the host makes them.
+async fn instantiate(component: &Component) -> (Store<Host>, Instance) {
+    let limits = Limits::default();
+    let terms = Terms {
+        env: Vec::new(),
+        log_bytes_max: limits.log_bytes(),
+        memory_bytes_max: limits.memory_bytes(),
+        response_bytes_max: limits.response_body_bytes(),
+        sink: Arc::new(Silent),
+    };
+    let slot = Places::new(1).try_take().unwrap();
+    let host = Host::new(&Arc::new(terms), RequestId::from_random(0), slot);
+    let mut store = Store::new(component.engine(), host);
+    store.set_epoch_deadline(1);
+    let linker = interfaces::linker(component.engine()).unwrap();
+    let instance = linker.instantiate_async(&mut store, component).await.unwrap();
+    (store, instance)
+}
+
+async fn run(store: &mut Store<Host>, instance: &Instance, name: &str) {
+    let function = instance.get_typed_func::<(), ()>(&mut *store, name).unwrap();
+    function.call_async(store, ()).await.unwrap();
+}
+
+async fn memory_base(store: &mut Store<Host>, instance: &Instance) -> *const u8 {
+    let function = instance.get_typed_func::<(), (WasmList<u8>,)>(&mut *store, MEMORY).unwrap();
+    let (bytes,) = function.call_async(&mut *store, ()).await.unwrap();
+    bytes.as_le_slice(&*store).as_ptr()
+}
+
+#[tokio::test]
+async fn every_example_is_rewritten_and_instantiates() {
+    let engine = Engine::new(&settings::compiling()).unwrap();
+    for name in ["hello", "image", "markdown", "auth", "hostile", "raw"] {
+        let before = example(name);
+        let after = rewritten(&before);
+        let added = after.len() - before.len();
+        assert!(added < 2048, "{name} grew by {added} bytes");
+        let component = Component::from_binary(&engine, &after).unwrap();
+        let offered = exports(&engine, &component);
+        let expected = if name == "raw" { &WORLDS[1..] } else { &WORLDS[..] };
+        for world in expected {
+            assert!(offered.iter().any(|export| export.starts_with(world)), "{name}: {offered:?}");
+        }
+        let (mut store, instance) = instantiate(&component).await;
+        run(&mut store, &instance, SAVE).await;
+        run(&mut store, &instance, RESTORE).await;
+        assert!(!memory_base(&mut store, &instance).await.is_null());
+    }
+}
+
+#[tokio::test]
+async fn a_rewritten_function_answers_as_before() {
+    let engine = Engine::new(&settings::compiling()).unwrap();
+    let component = Component::from_binary(&engine, &rewritten(&example("hello"))).unwrap();
+    let (mut store, instance) = instantiate(&component).await;
+    let typed = Typed::new(&mut store, &instance).unwrap();
+    run(&mut store, &instance, SAVE).await;
+    for name in ["Ada", "Grace"] {
+        let path = format!("/?name={name}");
+        let request =
+            Request { method: "GET", scheme: "http", authority: "localhost", path: &path, headers: &[], body: &[] };
+        let response = typed.gust_function_handler().call_handle(&mut store, request).await.unwrap().unwrap();
+        assert_eq!(response.body, format!("Hello, {name}!").as_bytes());
+        run(&mut store, &instance, RESTORE).await;
+    }
+}
