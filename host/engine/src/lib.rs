@@ -18,7 +18,7 @@ mod memory;
 mod outgoing;
 mod output;
 mod places;
-mod rewind;
+mod rewrite;
 mod settings;
 mod ticker;
 
@@ -32,5 +32,5 @@ pub use function::{Function, FunctionConfig};
 pub use lease::{Invocation, Lease, LeaseTiming};
 pub use output::{OutputSink, OutputStream};
 pub use places::{Place, Places};
-pub use rewind::rewrite::{Rewrite, rewrite};
+pub use rewrite::{Rewrite, rewrite};
 pub use settings::{Reset, Settings};

@@ -13,11 +13,7 @@ use wasmtime::{Engine, Instance, Module, Store, Val};
 
 use super::{COUNTER, EVERY_TYPE, Rewrite, rewrite};
 use crate::{
-    rewind::{
-        module::CoreModule,
-        module_appendix,
-        rewrite::{PREFIX, RESTORE, SAVE},
-    },
+    rewrite::{PREFIX, RESTORE, SAVE, module::CoreModule, module_appendix},
     settings,
 };
 

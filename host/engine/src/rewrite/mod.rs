@@ -1,6 +1,8 @@
-//! The rewrite of a component at its deploy: it behaves as before and can be put back.
+//! The rewrite of a component at its deploy: it behaves as before, and an instance of it can be put back to the state that
+//! instantiation left.
 //!
-//! The component gets these exports, and the host looks for them by name:
+//! A call can change an instance's memory, its mutable globals, its tables, its segments and its handles, and the host
+//! reaches none of them from outside. So the component gets these exports, and the host looks for them by name:
 //! - [`MEMORY`], `func() -> list<u8>`: a list that begins at the first byte of the component's only memory. To ask changes
 //!   eight bytes of the memory, until the call is over. A list's address is all that wasmtime gives away of a memory.
 //! - [`SAVE`], `func()`: copies every mutable global to another that nothing else knows. Called once, on an instance that
@@ -8,14 +10,28 @@
 //! - [`RESTORE`], `func()`: copies them back.
 //!
 //! A component without mutable globals has only the first.
+//!
+//! A component that could change what is left (tables, segments, objects of a heap besides the memory) is [not
+//! eligible](eligibility), and neither is one whose parts cannot all be seen.
+//!
+//! What is here reads and writes the binary format and runs nothing. An index of the component or of a module never changes
+//! its meaning, for everything new stands behind everything old: what was there is copied byte for byte.
+
+mod component_appendix;
+mod effect;
+mod eligibility;
+mod gatherer;
+mod layout;
+mod module;
+mod module_appendix;
+mod section;
+#[cfg(test)]
+mod tests;
 
 use gust_core::{Code, Problem};
 use wasmparser::{Error, Parser};
 
-use super::{
-    component_appendix, eligibility,
-    layout::{self, Layout},
-};
+use self::layout::Layout;
 
 /// What all names begin with that the rewrite exports, from components and from modules.
 pub(crate) const PREFIX: &str = "gust-rewind";

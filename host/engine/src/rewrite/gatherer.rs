@@ -6,7 +6,7 @@ use wasm_encoder::{
     TypeSection,
 };
 
-use super::rewrite::{PREFIX, RESTORE, SAVE};
+use super::{PREFIX, RESTORE, SAVE};
 
 /// The instance that the module imports all functions from.
 pub(crate) const FROM: &str = "instances";

@@ -6,9 +6,9 @@
 use wasmparser::{CanonicalFunction, CanonicalOption, MemoryType};
 
 use super::{
+    PREFIX,
     layout::Layout,
     module::{CoreModule, Titled},
-    rewrite::PREFIX,
 };
 use crate::settings::CORE_INSTANCES_PER_COMPONENT_MAX;
 

@@ -9,7 +9,7 @@ use wasmtime::{
     component::{Component, ComponentNamedList, Instance, Lift, Linker, Lower, WasmList},
 };
 
-use super::rewrite::{MEMORY, RESTORE, Rewrite, SAVE, rewrite};
+use super::{MEMORY, RESTORE, Rewrite, SAVE, rewrite};
 use crate::settings;
 
 /// An instance of a component that imports nothing.

@@ -6,7 +6,7 @@ use wasmparser::{
     Payload, Validator, WasmFeatures, types::TypesRef,
 };
 
-use super::{module::CoreModule, rewrite::PREFIX, section::Section};
+use super::{PREFIX, module::CoreModule, section::Section};
 
 /// What a component holds.
 #[derive(Debug)]

@@ -8,10 +8,9 @@ use wasm_encoder::{
 use wasmparser::Error;
 
 use super::{
-    gatherer,
+    MEMORY, RESTORE, SAVE, gatherer,
     layout::{Counts, Layout},
     module_appendix::{self, HEAP, MEMORY_DONE},
-    rewrite::{MEMORY, RESTORE, SAVE},
 };
 
 /// The component with everything that it needs to be put back. `home` is the core instance with its memory.

@@ -10,8 +10,8 @@ use wasm_encoder::{
 use wasmparser::Error;
 
 use super::{
+    MEMORY, RESTORE, SAVE,
     module::CoreModule,
-    rewrite::{MEMORY, RESTORE, SAVE},
     section::{self, Section},
 };
 

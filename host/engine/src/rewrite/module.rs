@@ -11,8 +11,8 @@ use wasmparser::{
 };
 
 use super::{
+    PREFIX,
     effect::{self, Effect},
-    rewrite::PREFIX,
     section::{self, Section},
 };
 

@@ -2,7 +2,7 @@
 
 use gust_core::Code;
 
-use crate::rewind::rewrite::{Rewrite, rewrite};
+use crate::rewrite::{Rewrite, rewrite};
 
 /// Why the component of this text is not rewritten.
 fn reason(text: &str) -> String {
