@@ -15,6 +15,7 @@ use gust_benches::{
     process::thread_faults,
     report::{Table, machine},
 };
+use gust_core::InstanceMode;
 
 const ROUNDS: usize = 41;
 const REQUESTS_PER_ROUND: u64 = 2000;
@@ -23,9 +24,11 @@ const REQUESTS_PER_ROUND: u64 = 2000;
 fn sides() -> Vec<Box<dyn Side>> {
     use Settings::{PoolingDefaults, SameAsGust};
     vec![
-        Box::new(Hosted::new("typed, gust", "hello", "/?name=Ada")),
+        Box::new(Hosted::new("typed, gust, rewound", "hello", "/?name=Ada", InstanceMode::Rewind)),
+        Box::new(Hosted::new("typed, gust, fresh", "hello", "/?name=Ada", InstanceMode::Fresh)),
         Box::new(Bare::new("typed, bare wasmtime, same settings", "hello", "/?name=Ada", World::Typed, SameAsGust)),
-        Box::new(Hosted::new("wasi:http, gust", "raw", "/")),
+        Box::new(Hosted::new("wasi:http, gust, rewound", "raw", "/", InstanceMode::Rewind)),
+        Box::new(Hosted::new("wasi:http, gust, fresh", "raw", "/", InstanceMode::Fresh)),
         Box::new(Bare::new("wasi:http, bare wasmtime, same settings", "raw", "/", World::WasiHttp, SameAsGust)),
         Box::new(Bare::new(
             "wasi:http, bare wasmtime, same settings, the typed row's component",

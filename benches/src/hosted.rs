@@ -3,7 +3,7 @@
 use std::{convert::Infallible, fs, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use gust_core::{Digest, Limits, Problem, RequestId};
+use gust_core::{Digest, InstanceMode, Limits, Problem, RequestId, RewindPolicy};
 use gust_engine::{
     ArtifactCache, Engine, Function, FunctionConfig, Invocation, Lease, OutputSink, OutputStream, Scheme, Settings,
     compile,
@@ -32,14 +32,16 @@ impl OutputSink for NoOutput {
 
 impl Hosted {
     /// Compiles and loads an example. `path` is what is asked of it.
-    pub fn new(name: &'static str, function: &str, path: &'static str) -> Self {
+    pub fn new(name: &'static str, function: &str, path: &'static str, instance: InstanceMode) -> Self {
         let bytes = fs::read(component(function)).expect("cargo xtask functions builds it");
-        let engine = Engine::new(Settings { instances_max: 100, memory_bytes_max: 512 << 20, queue_ms: 1000 }).unwrap();
+        let rewind = RewindPolicy::On;
+        let settings = Settings { instances_max: 100, memory_bytes_max: 512 << 20, queue_ms: 1000, rewind };
+        let engine = Engine::new(settings).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let artifacts = ArtifactCache::open(&engine, dir.path(), &[7; 32]).unwrap();
         let digest = Digest::of(&bytes);
         artifacts.insert(&digest, &compile(&bytes).unwrap()).unwrap();
-        let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), sink: Arc::new(NoOutput) };
+        let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), sink: Arc::new(NoOutput), instance };
         let function = artifacts.load(&engine, &digest, config).unwrap().unwrap();
         Self { name, path, runtime: runtime(), function }
     }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, FunctionName, Limits};
+use crate::{Digest, FunctionName, InstanceState, Limits};
 
 /// A function as it is deployed now. Answer of `PUT` and `GET /v1/functions/{name}`, item of `GET /v1/functions`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct FunctionInfo {
     pub size_bytes: u64,
     /// The export that requests go through; none where the component cannot be loaded.
     pub world: Option<World>,
+    /// Where each request's instance comes from; none where the component cannot be loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<InstanceState>,
     /// What the component imports, as `wasi:io/streams@0.2.6`.
     pub imports: Vec<String>,
     /// The limits in force.

@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::Deserialize;
 
-use crate::manifest::line_and_column;
+use crate::{RewindPolicy, manifest::line_and_column};
 
 /// A setting as told to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +104,8 @@ settings! {
     compile_ms_max: u32 = "60000";
     /// The most memory that compiling a component may take, in MiB of address space.
     compile_memory_mib_max: u32 = "8192";
+    /// Whether instances are put back and used again: on, off, or checked (for tests).
+    rewind: RewindPolicy = "on";
     /// Threads that serve requests; 0 is one for each core.
     worker_threads: u32 = "0";
     /// Whether each request is a line in the host's log.
@@ -141,6 +143,9 @@ impl HostConfig {
         ];
         if let Some((key, _)) = never_zero.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError(format!("{key} is 0; it is at least 1")));
+        }
+        if self.worker_threads > 1024 {
+            return Err(ConfigError(format!("worker_threads is {}; it is at most 1024", self.worker_threads)));
         }
         if self.memory_mib_max > 4096 {
             return Err(ConfigError(format!("memory_mib_max is {}; it is at most 4096", self.memory_mib_max)));

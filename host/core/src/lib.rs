@@ -9,6 +9,7 @@ pub mod api;
 pub mod code;
 pub mod config;
 pub mod digest;
+pub mod instance;
 pub mod limits;
 pub mod manifest;
 pub mod name;
@@ -18,6 +19,7 @@ pub mod timestamp;
 
 pub use code::{Code, Problem, Source};
 pub use digest::Digest;
+pub use instance::{InstanceMode, InstanceState, RewindPolicy};
 pub use limits::Limits;
 pub use manifest::Manifest;
 pub use name::FunctionName;

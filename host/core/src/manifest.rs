@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, FunctionName, Limits, Problem};
+use crate::{Code, FunctionName, InstanceMode, Limits, Problem};
 
 /// The longest manifest, in bytes.
 pub const MANIFEST_BYTES_MAX: usize = 64 << 10;
@@ -26,6 +26,8 @@ pub struct Manifest {
     pub name: Option<FunctionName>,
     /// How `gust build` makes the component.
     pub build: Build,
+    /// Where each request's instance comes from. Default: `rewind`.
+    pub instance: InstanceMode,
     /// What one invocation may use.
     pub limits: Limits,
     /// The environment that the guest sees. Default: nothing.
@@ -167,6 +169,7 @@ mod tests {
     fn every_key_is_read() {
         let text = r#"
             name = "resize"
+            instance = "fresh"
             [build]
             command = ["make", "all"]
             component = "out.wasm"
@@ -178,6 +181,7 @@ mod tests {
         "#;
         let manifest = Manifest::parse(text).unwrap();
         assert_eq!(manifest.name.as_ref().unwrap().as_str(), "resize");
+        assert_eq!(manifest.instance, InstanceMode::Fresh);
         assert_eq!(manifest.limits, Limits { memory_mib: 64, wall_ms: 5, ..Limits::default() });
         assert_eq!(manifest.env.get("GREETING").unwrap(), "hi");
         let json = serde_json::to_string(&manifest).unwrap();
@@ -192,6 +196,7 @@ mod tests {
             error("[limits]\nmemory = 3")
         );
         assert!(error("nmae = \"x\"").contains("unknown field `nmae`"));
+        assert!(error("instance = \"warm\"").starts_with("gust.toml:1:12: unknown variant `warm`"));
         assert!(error("name = \"No\"").contains("is not a name"));
         assert!(error("[limits]\nwall_ms = 0").contains("limits.wall_ms is 0"));
         assert!(error("[limits]\nwall_ms = -1").starts_with("gust.toml:2:"));

@@ -1,7 +1,7 @@
 //! Compiled components on disk: machine code that is run as it is found, so it is believed only with proof.
 //!
-//! Each artifact is one file, `<dir>/<engine>/<digest>.cwasm`: what wasmtime serialized, then 32 bytes of HMAC-SHA256
-//! (RFC 2104) under a key that only this host has, over the engine's tag, the component's digest and the machine code. A
+//! Each artifact is one file, `<dir>/<engine>/<digest>.cwasm`: what [`compile`](crate::compile()) made, then 32 bytes of
+//! HMAC-SHA256 (RFC 2104) under a key that only this host has, over the engine's tag, the component's digest and the rest. A
 //! file that was cut short, damaged, copied from another host or renamed to another component's digest fails the check,
 //! is deleted, and the component is compiled anew. What passes is mapped, not read, by wasmtime.
 //!
@@ -14,7 +14,7 @@ use std::{
     collections::{HashSet, hash_map::DefaultHasher},
     fs::{self, File},
     hash::{Hash, Hasher as _},
-    io::{self, Read, Write as _},
+    io::{self, Read, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -23,7 +23,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use wasmtime::component::Component;
 
-use crate::{Engine, Function, FunctionConfig};
+use crate::{Engine, Function, FunctionConfig, compile::Verdict};
 
 /// Bytes of the proof at the end of a file.
 const PROOF_BYTES: u64 = 32;
@@ -55,7 +55,7 @@ impl ArtifactCache {
         Ok(Self { dir: own, engine_tag, mac })
     }
 
-    /// Keeps what [`compile`](crate::compile) made of the component with this digest. Durable when it returns.
+    /// Keeps what [`compile`](crate::compile()) made of the component with this digest. Durable when it returns.
     pub fn insert(&self, digest: &Digest, artifact: &[u8]) -> io::Result<()> {
         let mut mac = self.begin(digest);
         mac.update(artifact);
@@ -94,7 +94,10 @@ impl ArtifactCache {
             Problem::new(Code::Internal, "the component's memory image could not be made")
                 .with_internal(error.to_string())
         })?;
-        Function::link(engine, &component, config).map(Some)
+        let not_rewindable = verdict(&path).map_err(|error| {
+            Problem::new(Code::Internal, "the compiled component cannot be read").with_internal(error.to_string())
+        })?;
+        Function::link(engine, &component, config, not_rewindable).map(Some)
     }
 
     /// Removes all artifacts but those of `digests`, and what interrupted inserts left. For a host that starts, before
@@ -146,6 +149,16 @@ impl ArtifactCache {
         file.read_to_end(&mut proof)?;
         Ok(mac.verify_slice(&proof).is_ok())
     }
+}
+
+/// Why the component's instances cannot be put back, from the end of a file that is proven.
+fn verdict(path: &Path) -> io::Result<Option<String>> {
+    let mut file = File::open(path)?;
+    let compiled_bytes = file.metadata()?.len().saturating_sub(PROOF_BYTES);
+    file.seek(SeekFrom::Start(compiled_bytes.saturating_sub(Verdict::TAIL_BYTES_MAX)))?;
+    let mut tail = Vec::new();
+    file.take(compiled_bytes.min(Verdict::TAIL_BYTES_MAX)).read_to_end(&mut tail)?;
+    Verdict::of(&tail).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
 /// Names everything that an artifact depends on: this crate's version and whatever wasmtime says shapes its code.

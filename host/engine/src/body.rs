@@ -1,4 +1,4 @@
-//! The body of a guest's response, which holds the instance until its last byte.
+//! The body of a guest's response, which holds the instance for as long as the guest is at work.
 
 use std::{
     pin::Pin,
@@ -8,30 +8,52 @@ use std::{
 use bytes::Bytes;
 use gust_core::{Code, Problem};
 use http_body::{Body, Frame, SizeHint};
-use wasmtime::Store;
+use tokio::task::JoinHandle;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
-use crate::{
-    failure::{Failure, Usage},
-    host::Host,
-};
+use crate::failure::{Failure, Usage};
 
 /// Bytes of a body that is here as a whole that the connection takes at a time: the rest stays with the request, and so
 /// within its function's concurrency, until the client has read what came before.
 const PIECE_BYTES: usize = 128 << 10;
 
-/// A guest at work: ready when it has returned, with what it used. Dropping it ends the guest.
-pub type Running = Pin<Box<dyn Future<Output = Result<Usage, Failure>> + Send>>;
+/// A guest that goes on while its answer is sent. It is a task of its own, so that its deadline holds even while the client
+/// takes nothing and nobody asks for the answer's next byte. Dropping it ends the guest.
+pub struct Running(JoinHandle<Result<Usage, Failure>>);
 
-/// A response's body. When it has ended or is dropped, the instance is gone.
+impl Running {
+    pub(crate) fn spawn(guest: impl Future<Output = Result<Usage, Failure>> + Send + 'static) -> Self {
+        Self(tokio::spawn(guest))
+    }
+}
+
+impl Future for Running {
+    type Output = Result<Usage, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let ended = ready!(Pin::new(&mut self.0).poll(cx));
+        Poll::Ready(ended.unwrap_or_else(|error| {
+            let problem = Problem::new(Code::Internal, "the host failed at this").with_internal(error.to_string());
+            Err(Failure { problem, usage: Usage::default() })
+        }))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A response's body. When it has ended or is dropped, its guest is no longer at work, but for its [`GuestBody::rest`].
 pub struct GuestBody {
     source: Source,
     usage: Usage,
 }
 
 enum Source {
-    /// All of it is here.
-    Whole { bytes: Bytes, instance: Option<Store<Host>> },
+    /// All of it is here, and the instance is done.
+    Whole(Bytes),
     /// The guest is still writing it.
     Streamed(Box<Streamed>),
     /// There is nothing more, but the guest may have something left to do.
@@ -48,9 +70,8 @@ struct Streamed {
 }
 
 impl GuestBody {
-    pub(crate) fn whole(bytes: Bytes, instance: Store<Host>) -> Self {
-        let usage = Usage { memory_bytes_peak: instance.data().memory.bytes_peak() };
-        Self { source: Source::Whole { bytes, instance: Some(instance) }, usage }
+    pub(crate) fn whole(bytes: Bytes, usage: Usage) -> Self {
+        Self { source: Source::Whole(bytes), usage }
     }
 
     pub(crate) fn streamed(
@@ -62,6 +83,11 @@ impl GuestBody {
     ) -> Self {
         let streamed = Streamed { body, running, bytes: 0, bytes_max, bytes_stated };
         Self { source: Source::Streamed(Box::new(streamed)), usage }
+    }
+
+    /// An answer that has no body, whatever its guest writes.
+    pub(crate) fn none(running: Option<Running>, usage: Usage) -> Self {
+        Self { source: Source::Ended(running), usage }
     }
 
     /// What the guest still does after its answer's last byte, up to its deadline. It is the caller's to see through, with
@@ -78,7 +104,7 @@ impl GuestBody {
     pub fn is_whole(&self) -> bool {
         match &self.source {
             Source::Ended(_) => true,
-            Source::Whole { bytes, .. } => bytes.is_empty(),
+            Source::Whole(bytes) => bytes.is_empty(),
             Source::Streamed(streamed) => streamed.is_whole(),
         }
     }
@@ -97,8 +123,7 @@ impl Body for GuestBody {
         let this = &mut *self;
         match &mut this.source {
             Source::Ended(_) => Poll::Ready(None),
-            Source::Whole { bytes, instance } => {
-                drop(instance.take());
+            Source::Whole(bytes) => {
                 let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
                 if bytes.is_empty() {
                     this.source = Source::Ended(None);
@@ -108,8 +133,12 @@ impl Body for GuestBody {
             Source::Streamed(streamed) => {
                 let polled = streamed.poll(cx, &mut this.usage);
                 match polled {
-                    Poll::Ready(None) => this.source = Source::Ended(streamed.running.take()),
                     Poll::Ready(Some(Err(_))) => this.source = Source::Ended(None),
+                    // Nothing comes after trailers, and nobody asks whether something does.
+                    Poll::Ready(Some(Ok(ref frame))) if frame.is_trailers() => {
+                        this.source = Source::Ended(streamed.running.take());
+                    }
+                    Poll::Ready(None) => this.source = Source::Ended(streamed.running.take()),
                     _ => {}
                 }
                 polled
@@ -120,7 +149,7 @@ impl Body for GuestBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Ended(_) => true,
-            Source::Whole { bytes, .. } => bytes.is_empty(),
+            Source::Whole(bytes) => bytes.is_empty(),
             // Only polling tells whether the guest has failed.
             Source::Streamed(_) => false,
         }
@@ -129,7 +158,7 @@ impl Body for GuestBody {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Ended(_) => SizeHint::with_exact(0),
-            Source::Whole { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
+            Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Streamed(streamed) => streamed.body.size_hint(),
         }
     }
@@ -139,7 +168,7 @@ impl Streamed {
     fn poll(&mut self, cx: &mut Context<'_>, usage: &mut Usage) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         // The guest first: what it writes now can be sent now, and what it wrote before it failed must not look whole.
         if let Some(running) = &mut self.running {
-            match running.as_mut().poll(cx) {
+            match Pin::new(running).poll(cx) {
                 Poll::Ready(Ok(used)) => {
                     self.running = None;
                     *usage = used;

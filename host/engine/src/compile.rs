@@ -3,11 +3,18 @@
 //! Uploads are hostile and compiling is the most that a host does with one, so the server calls [`compile`] in a process
 //! of its own, which it can kill.
 
+use std::borrow::Cow;
+
 use gust_core::{Code, Problem, api::World};
 use wasmtime::component::{Component, types::ComponentItem};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
-use crate::{interfaces, interfaces::function::TypedPre, settings};
+use crate::{
+    interfaces,
+    interfaces::function::TypedPre,
+    rewrite::{self, Rewrite},
+    settings,
+};
 
 /// What begins every WebAssembly binary.
 const WASM_MAGIC: &[u8] = b"\0asm";
@@ -21,18 +28,48 @@ const CORE_MODULE_LAYER: &[u8] = &[1, 0, 0, 0];
 /// The most imports or exports that an error lists.
 const LISTED_MAX: usize = 20;
 
-/// Inspects and compiles `bytes` to machine code, for an [`ArtifactCache`](crate::ArtifactCache) and nothing else. Takes as
-/// long and as much memory as the component makes it.
+/// Whether a component's instances can be put back: the end of what [`compile`] makes, after the machine code.
+pub(crate) struct Verdict;
+
+impl Verdict {
+    /// The most that it takes, in bytes.
+    pub(crate) const TAIL_BYTES_MAX: u64 = 4 << 10;
+
+    /// Appends it: why not, or nothing, and how many bytes that takes.
+    fn append(artifact: &mut Vec<u8>, reason: &str) {
+        let reason = reason.get(..reason.floor_char_boundary(2 << 10)).unwrap_or_default();
+        artifact.extend_from_slice(reason.as_bytes());
+        artifact.extend_from_slice(&(reason.len() as u32).to_le_bytes());
+    }
+
+    /// Reads the reason from the end of an artifact; none where that holds no verdict.
+    pub(crate) fn of(artifact: &[u8]) -> Option<Option<String>> {
+        let (rest, len) = artifact.split_last_chunk()?;
+        let from = rest.len().checked_sub(u32::from_le_bytes(*len) as usize)?;
+        let reason = String::from_utf8(rest.get(from..)?.to_vec()).ok()?;
+        Some((!reason.is_empty()).then_some(reason))
+    }
+}
+
+/// Inspects and compiles `bytes` to machine code, for an [`ArtifactCache`](crate::ArtifactCache) and nothing else. Where
+/// that can be done, the component is rewritten so that its instances can be put back. Takes as long and as much memory as
+/// the component makes it.
 pub fn compile(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
     must_be_component(bytes)?;
+    let (rewritten, reason) = match rewrite::rewrite(bytes)? {
+        Rewrite::Rewindable(rewritten) => (Cow::Owned(rewritten), String::new()),
+        Rewrite::Not(reason) => (Cow::Borrowed(bytes), reason),
+    };
     let internal = |error: wasmtime::Error| {
         Problem::new(Code::Internal, "the compiler could not be set up").with_internal(format!("{error:#}"))
     };
     let engine = wasmtime::Engine::new(&settings::compiling()).map_err(internal)?;
-    let component = Component::from_binary(&engine, bytes)
+    let component = Component::from_binary(&engine, &rewritten)
         .map_err(|error| Problem::new(Code::ComponentMalformed, format!("{error:#}")))?;
     must_be_servable(&engine, &component)?;
-    component.serialize().map_err(internal)
+    let mut artifact = component.serialize().map_err(internal)?;
+    Verdict::append(&mut artifact, &reason);
+    Ok(artifact)
 }
 
 /// Tells apart what people upload by mistake.
@@ -80,7 +117,8 @@ fn must_be_servable(engine: &wasmtime::Engine, component: &Component) -> Result<
     let linker = interfaces::linker(engine).map_err(|error| unlinkable(&error))?;
     let pre = linker.instantiate_pre(component).map_err(|error| unlinkable(&error))?;
     let (Err(typed), Err(http)) = (TypedPre::new(pre.clone()), ProxyPre::new(pre)) else { return Ok(()) };
-    let exports: Vec<String> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
+    let exports = ty.exports(engine).map(|(name, _)| name.to_owned());
+    let exports: Vec<String> = exports.filter(|name| !name.starts_with(rewrite::PREFIX)).collect();
     Err(no_handler(&exports, &typed, &http))
 }
 
@@ -135,6 +173,17 @@ mod tests {
         let engine = wasmtime::Engine::new(&settings::compiling()).unwrap();
         let artifact = engine.precompile_component(&wat::parse_str("(component)").unwrap()).unwrap();
         assert_eq!(code_of(&artifact), Code::ComponentPrecompiled);
+    }
+
+    #[test]
+    fn a_verdict_is_found_at_the_end() {
+        for reason in ["", "its module `main` changes a table"] {
+            let mut artifact = b"machine code".to_vec();
+            Verdict::append(&mut artifact, reason);
+            assert_eq!(Verdict::of(&artifact).unwrap().unwrap_or_default(), reason);
+        }
+        assert!(Verdict::of(b"abc").is_none());
+        assert!(Verdict::of(&[b'x', 9, 0, 0, 0]).is_none());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The engine: wasmtime set up for serving, with everything that all functions share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use gust_core::{Code, Problem};
 use wasmtime::component::Linker;
@@ -9,9 +9,13 @@ use crate::{
     host::Host,
     interfaces,
     places::Places,
+    rewind::Rewinding,
     settings::{self, Reset, Settings},
     ticker::Ticker,
 };
+
+/// How long an instance stays idle before it is dropped.
+const IDLE_SECONDS_MAX: u32 = 30;
 
 /// wasmtime set up for serving. Cheap to clone; all clones share one pool.
 #[derive(Clone)]
@@ -22,8 +26,12 @@ pub struct Engine {
 struct Shared {
     wasmtime: wasmtime::Engine,
     linker: Linker<Host>,
-    /// The slots of the pool.
+    /// Instances that may serve.
     slots: Arc<Places>,
+    /// Instances that may be kept, serving or idle.
+    kept: Arc<Places>,
+    /// What is rewound, to let idle instances go.
+    rewound: Arc<Mutex<Vec<Weak<Rewinding>>>>,
     settings: Settings,
     reset: Reset,
     _ticker: Ticker,
@@ -39,9 +47,13 @@ impl Engine {
         };
         let wasmtime = wasmtime::Engine::new(&settings::serving(&settings, &reset)).map_err(failed)?;
         let linker = interfaces::linker(&wasmtime).map_err(failed)?;
-        let ticker = Ticker::start(wasmtime.weak()).map_err(|error| failed(error.into()))?;
-        let slots = Places::new(settings.instances_max as usize);
-        let shared = Shared { wasmtime, linker, slots, settings, reset, _ticker: ticker };
+        let rewound = Arc::<Mutex<Vec<Weak<Rewinding>>>>::default();
+        let idle = rewound.clone();
+        let ticker =
+            Ticker::start(wasmtime.weak(), move || let_idle_go(&idle)).map_err(|error| failed(error.into()))?;
+        let places = || Places::new(settings.instances_max as usize);
+        let (slots, kept) = (places(), places());
+        let shared = Shared { wasmtime, linker, slots, kept, rewound, settings, reset, _ticker: ticker };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -70,5 +82,28 @@ impl Engine {
 
     pub(crate) fn slots(&self) -> &Arc<Places> {
         &self.shared.slots
+    }
+
+    pub(crate) fn kept(&self) -> &Arc<Places> {
+        &self.shared.kept
+    }
+
+    /// Begins to rewind a function's instances. What is idle for long is dropped, and all of it with the last clone.
+    pub(crate) fn rewinding(&self) -> Arc<Rewinding> {
+        let rewinding = Rewinding::new();
+        let mut rewound = self.shared.rewound.lock().unwrap_or_else(PoisonError::into_inner);
+        rewound.push(Arc::downgrade(&rewinding));
+        rewinding
+    }
+}
+
+/// Once a second: drops instances that have been idle for long.
+fn let_idle_go(rewound: &Mutex<Vec<Weak<Rewinding>>>) {
+    let mut rewound = rewound.lock().unwrap_or_else(PoisonError::into_inner);
+    rewound.retain(|rewinding| rewinding.strong_count() > 0);
+    let living: Vec<_> = rewound.iter().filter_map(Weak::upgrade).collect();
+    drop(rewound);
+    for rewinding in living {
+        rewinding.expire(IDLE_SECONDS_MAX);
     }
 }

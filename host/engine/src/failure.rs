@@ -9,6 +9,9 @@ use crate::memory::MemoryBudget;
 /// Frames of a backtrace that go to the log.
 const FRAMES_MAX: usize = 4;
 
+/// The most that is kept of the text of a guest's error, in bytes.
+const ERROR_BYTES_MAX: usize = 4 << 10;
+
 /// What an instance used, known when it is gone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -85,4 +88,26 @@ fn of_trap(trap: Trap, memory: &MemoryBudget) -> (Code, String) {
 
 fn out_of_memory() -> (Code, String) {
     (Code::LimitMemory, "it asked for more memory than its limit memory_mib allows".to_owned())
+}
+
+/// A guest's text, short enough to keep.
+pub(crate) fn cut(mut text: String) -> String {
+    if text.len() > ERROR_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX));
+        text.push('…');
+        text.shrink_to_fit();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guests_text_is_cut_between_characters() {
+        assert_eq!(cut("short".to_owned()), "short");
+        let long = cut("é".repeat(ERROR_BYTES_MAX));
+        assert!(long.len() <= ERROR_BYTES_MAX + '…'.len_utf8() && long.ends_with("é…"), "{}", long.len());
+    }
 }

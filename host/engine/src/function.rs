@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use gust_core::{Code, Limits, Problem, api::World};
-use wasmtime::component::Component;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use gust_core::{Code, InstanceMode, InstanceState, Limits, Problem, RewindPolicy, api::World};
+use wasmtime::component::{Component, InstancePre};
+use wasmtime_wasi_http::p2::bindings::ProxyIndices;
 
 use crate::{
-    Engine,
+    Engine, Reset,
     host::{Host, Terms},
-    interfaces::function::TypedPre,
+    interfaces::function::TypedIndices,
     output::OutputSink,
+    rewind::Rewinding,
 };
 
 /// What a function's owner decided about it.
@@ -21,6 +22,8 @@ pub struct FunctionConfig {
     pub env: Vec<(String, String)>,
     /// Where what it prints goes.
     pub sink: Arc<dyn OutputSink>,
+    /// Where each request's instance comes from.
+    pub instance: InstanceMode,
 }
 
 /// A component that is loaded and linked. Cheap to clone.
@@ -29,28 +32,40 @@ pub struct Function {
     pub(crate) engine: Engine,
     pub(crate) callee: Callee,
     pub(crate) terms: Arc<Terms>,
+    /// None where each request gets a new instance.
+    pub(crate) rewinding: Option<Arc<Rewinding>>,
+    /// Why there is none, as is known from the beginning.
+    never_rewound: Option<Arc<str>>,
     imports: Arc<[String]>,
 }
 
 /// The export that requests go through, resolved once.
 #[derive(Clone)]
 pub(crate) enum Callee {
-    Typed(TypedPre<Host>),
-    WasiHttp(ProxyPre<Host>),
+    Typed { pre: InstancePre<Host>, indices: TypedIndices },
+    WasiHttp { pre: InstancePre<Host>, indices: ProxyIndices },
 }
 
 impl Function {
-    /// Links `component`, as it came from an [`ArtifactCache`](crate::ArtifactCache).
-    pub(crate) fn link(engine: &Engine, component: &Component, config: FunctionConfig) -> Result<Self, Problem> {
+    /// Links `component`, as it came from an [`ArtifactCache`](crate::ArtifactCache). `not_rewindable` says why its
+    /// instances cannot be put back, where that is so.
+    pub(crate) fn link(
+        engine: &Engine,
+        component: &Component,
+        config: FunctionConfig,
+        not_rewindable: Option<String>,
+    ) -> Result<Self, Problem> {
         let refused = |error: wasmtime::Error| {
             let detail = format!("the component cannot be linked: {error:#}");
             Problem::new(Code::ComponentUnknownImport, detail)
         };
         let pre = engine.linker().instantiate_pre(component).map_err(refused)?;
-        let callee = match TypedPre::new(pre.clone()) {
-            Ok(typed) => Callee::Typed(typed),
-            Err(_) => Callee::WasiHttp(ProxyPre::new(pre).map_err(refused)?),
+        let callee = match TypedIndices::new(&pre) {
+            Ok(indices) => Callee::Typed { pre, indices },
+            Err(_) => Callee::WasiHttp { indices: ProxyIndices::new(&pre).map_err(refused)?, pre },
         };
+        let never_rewound = never_rewound(engine, config.instance, not_rewindable);
+        let rewinding = never_rewound.is_none().then(|| engine.rewinding());
         let terms = Terms {
             env: config.env,
             log_bytes_max: config.limits.log_bytes(),
@@ -60,19 +75,43 @@ impl Function {
         };
         let ty = component.component_type();
         let imports = ty.imports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
-        Ok(Self { engine: engine.clone(), callee, terms: Arc::new(terms), imports })
+        let never_rewound = never_rewound.map(Into::into);
+        Ok(Self { engine: engine.clone(), callee, terms: Arc::new(terms), rewinding, never_rewound, imports })
     }
 
     /// The export that requests go through.
     pub fn world(&self) -> World {
         match self.callee {
-            Callee::Typed(_) => World::Typed,
-            Callee::WasiHttp(_) => World::WasiHttp,
+            Callee::Typed { .. } => World::Typed,
+            Callee::WasiHttp { .. } => World::WasiHttp,
+        }
+    }
+
+    /// Where each request's instance comes from now, and why.
+    pub fn instance_state(&self) -> InstanceState {
+        match (&self.never_rewound, self.rewinding.as_ref().and_then(|rewinding| rewinding.stopped())) {
+            (Some(reason), _) => InstanceState::fresh(&**reason),
+            (None, Some(refusal)) => InstanceState::fresh(refusal.to_string()),
+            (None, None) => InstanceState::rewound(),
         }
     }
 
     /// What the component imports, as `wasi:io/streams@0.2.6`.
     pub fn imports(&self) -> &[String] {
         &self.imports
+    }
+}
+
+/// Why a function's instances are not put back, whatever they do.
+fn never_rewound(engine: &Engine, mode: InstanceMode, not_rewindable: Option<String>) -> Option<String> {
+    if mode == InstanceMode::Fresh {
+        return Some("its manifest says instance = \"fresh\"".to_owned());
+    }
+    if engine.settings().rewind == RewindPolicy::Off {
+        return Some("the host's setting rewind is off".to_owned());
+    }
+    match engine.reset() {
+        Reset::PageScan => not_rewindable,
+        Reset::Discard { why } => Some(format!("the kernel does not tell which pages were written: {why}")),
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     outgoing::Hooks,
     output::{Output, OutputSink, OutputStream},
     places::Place,
+    rewind::Refusal,
 };
 
 /// The most handles that a guest may hold. With the cap on fields it bounds what the host keeps for one guest outside of the
@@ -61,8 +62,10 @@ pub(crate) struct Host {
     hooks: Hooks,
     wasi: Option<Box<Wasi>>,
     pub(crate) memory: MemoryBudget,
-    /// Given back with the store, so never before the instance is gone.
-    _slot: Place,
+    /// What the instance had when it was made.
+    memory_bytes_pristine: u64,
+    /// Held while a request is served; given back with the store, or when the instance is put back.
+    slot: Option<Place>,
 }
 
 struct Wasi {
@@ -74,18 +77,54 @@ impl Host {
     pub(crate) fn new(terms: &Arc<Terms>, request_id: RequestId, slot: Place) -> Self {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(FIELDS_BYTES_MAX);
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(RESOURCES_MAX);
         Self {
             terms: terms.clone(),
             request_id,
-            table,
+            table: empty_table(),
             http,
             hooks: Hooks,
             wasi: None,
             memory: MemoryBudget::new(terms.memory_bytes_max),
-            _slot: slot,
+            memory_bytes_pristine: 0,
+            slot: Some(slot),
         }
+    }
+
+    /// What it held of the pool.
+    pub(crate) fn into_slot(self) -> Option<Place> {
+        self.slot
+    }
+
+    /// Whether the guest holds no handle.
+    pub(crate) fn has_no_handles(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Notes that the instance is made, and as it is to be put back.
+    pub(crate) fn is_pristine(&mut self) {
+        self.memory_bytes_pristine = self.memory.bytes_peak();
+    }
+
+    /// Begins another request of an instance that was put back.
+    pub(crate) fn begin(&mut self, request_id: RequestId, slot: Place) {
+        self.request_id = request_id;
+        self.slot = Some(slot);
+    }
+
+    /// Ends a request: nothing is left of it, or it is said what is.
+    pub(crate) fn end(&mut self) -> Result<(), Refusal> {
+        self.wasi = None;
+        self.slot = None;
+        if self.memory.bytes_peak() != self.memory_bytes_pristine {
+            return Err(Refusal::Grew);
+        }
+        if !self.table.is_empty() {
+            return Err(Refusal::Handles);
+        }
+        // A new one counts handles from the beginning again.
+        self.table = empty_table();
+        self.memory.forget_refusals();
+        Ok(())
     }
 
     /// Adds a line of the host's own to the guest's log.
@@ -96,6 +135,12 @@ impl Host {
     fn wasi(&mut self) -> &mut Wasi {
         self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.terms, self.request_id)))
     }
+}
+
+fn empty_table() -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(RESOURCES_MAX);
+    table
 }
 
 impl Wasi {

@@ -1,11 +1,17 @@
 //! The lease: an instance in exactly the state that instantiation left, used for one request.
 //!
-//! It is the engine's one promise to everything above it. How the instance came to be is decided here and nowhere else; a
-//! caller takes a lease, [calls](Lease::call) it once, and the instance is gone when the answer's last byte is.
+//! It is the engine's one promise to everything above it. How the instance came to be is decided here and nowhere else: it
+//! served before and was put back ([`rewind`](crate::rewind)), or it is made now in a slot of the pool. A caller takes a
+//! lease, [calls](Lease::call) it once, and cannot tell.
 
-use gust_core::{Code, Problem, RequestId};
-use tokio::time::{self, Duration, Instant};
-use wasmtime::{Store, UpdateDeadline};
+use std::sync::Arc;
+
+use gust_core::{Code, Problem, RequestId, RewindPolicy};
+use tokio::{
+    task,
+    time::{self, Duration, Instant},
+};
+use wasmtime::{Store, UpdateDeadline, component::Instance as Component};
 use wasmtime_wasi_http::p2::bindings::Proxy;
 
 use crate::{
@@ -14,6 +20,7 @@ use crate::{
     host::Host,
     interfaces::function::Typed,
     places::Place,
+    rewind::{Home, Kept, Refusal, Rewinding},
 };
 
 /// Ticks of the epoch that a guest runs before it yields.
@@ -39,43 +46,39 @@ pub struct LeaseTiming {
 
 /// A pristine instance for one request.
 pub struct Lease {
-    pub(crate) store: Store<Host>,
-    pub(crate) callee: Instance,
+    pub(crate) instance: Leased,
     pub(crate) deadline: Instant,
     pub(crate) response_bytes_max: u64,
     timing: LeaseTiming,
 }
 
-/// An instance by the export that it is called through.
+/// The instance of a lease. Dropping it ends the instance.
+pub(crate) struct Leased {
+    pub(crate) store: Store<Host>,
+    pub(crate) callee: Instance,
+    /// Where it goes when it was put back; none where it is dropped.
+    home: Option<(Box<Home>, Arc<Rewinding>)>,
+}
+
+/// An instance by the export that it is called through. Cheap to clone: it is where the export is, not what is there.
 pub(crate) enum Instance {
     Typed(Typed),
     WasiHttp(Proxy),
 }
 
 impl Lease {
-    /// Waits for a slot, for as long as the engine's settings allow, and makes an instance in it.
+    /// Waits for a slot, for as long as the engine's settings allow, and makes an instance pristine or a pristine one.
     pub async fn take(function: &Function, invocation: Invocation) -> Result<Self, Failure> {
         let began = Instant::now();
         let slot = slot(function).await.map_err(|problem| Failure { problem, usage: Usage::default() })?;
         let got_slot = Instant::now();
-        let mut store = store(function, invocation.request_id, slot);
-        let made = time::timeout_at(invocation.deadline, instantiate(&function.callee, &mut store)).await;
-        let callee = match made {
-            Ok(Ok(callee)) => callee,
-            Ok(Err(error)) => {
-                let memory = &store.data().memory;
-                return Err(Failure::new(failure::of_guest(&error, memory), memory));
-            }
-            Err(_) => return Err(Failure::new(failure::timed_out(), &store.data().memory)),
+        let instance = match function.rewinding.as_ref().and_then(|rewinding| Some((rewinding.take()?, rewinding))) {
+            Some((kept, rewinding)) => Leased::of_kept(kept, rewinding.clone(), invocation.request_id, slot),
+            None => Leased::make(function, invocation, slot).await?,
         };
         let timing = LeaseTiming { queue: got_slot - began, init: got_slot.elapsed() };
-        Ok(Self {
-            store,
-            callee,
-            deadline: invocation.deadline,
-            response_bytes_max: function.terms.response_bytes_max,
-            timing,
-        })
+        let response_bytes_max = function.terms.response_bytes_max;
+        Ok(Self { instance, deadline: invocation.deadline, response_bytes_max, timing })
     }
 
     /// Makes a pristine instance and drops it again: a component whose start code fails is found at its deploy.
@@ -97,6 +100,50 @@ impl Lease {
     }
 }
 
+impl Leased {
+    fn of_kept(kept: Kept, rewinding: Arc<Rewinding>, request_id: RequestId, slot: Place) -> Self {
+        let Kept { mut store, callee, home } = kept;
+        store.data_mut().begin(request_id, slot);
+        store.set_epoch_deadline(TICKS_UNTIL_YIELD);
+        Self { store, callee, home: Some((home, rewinding)) }
+    }
+
+    async fn make(function: &Function, invocation: Invocation, mut slot: Place) -> Result<Self, Failure> {
+        loop {
+            let mut store = store(function, invocation.request_id, slot);
+            let made = time::timeout_at(invocation.deadline, instantiate(&function.callee, &mut store)).await;
+            let (callee, component) = match made {
+                Ok(Ok(made)) => made,
+                Ok(Err(error)) => {
+                    let memory = &store.data().memory;
+                    return Err(Failure::new(failure::of_guest(&error, memory), memory));
+                }
+                Err(_) => return Err(Failure::new(failure::timed_out(), &store.data().memory)),
+            };
+            let home = match home(function, &mut store, &component).await {
+                Prepared::ToBeKept(home) => Some(home),
+                Prepared::ToBeDropped => None,
+                Prepared::Spoilt => {
+                    // It is not tried again: the next one is used as it is.
+                    slot = store.into_data().into_slot().ok_or_else(spoilt)?;
+                    continue;
+                }
+            };
+            return Ok(Self { store, callee, home });
+        }
+    }
+
+    /// Ends a call that returned: the instance is put back and kept, or dropped. Says what it used.
+    pub(crate) async fn give_back(self) -> Usage {
+        let Self { store, callee, home } = self;
+        let usage = Usage { memory_bytes_peak: store.data().memory.bytes_peak() };
+        if let Some((home, rewinding)) = home {
+            Kept::give_back(&rewinding, store, callee, home).await;
+        }
+        usage
+    }
+}
+
 /// A place in the pool. Where one is free this is a single atomic operation.
 async fn slot(function: &Function) -> Result<Place, Problem> {
     let slots = function.engine.slots();
@@ -114,13 +161,50 @@ fn store(function: &Function, request_id: RequestId, slot: Place) -> Store<Host>
     store.set_hostcall_fuel(function.terms.lifted_bytes_max());
     store.limiter(|host| &mut host.memory);
     store.set_epoch_deadline(TICKS_UNTIL_YIELD);
-    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::Yield(TICKS_UNTIL_YIELD)));
+    // tokio's own yielding, and not waking oneself: the thread looks for I/O before it goes on with the guest.
+    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(TICKS_UNTIL_YIELD, Box::pin(task::yield_now()))));
     store
 }
 
-async fn instantiate(callee: &Callee, store: &mut Store<Host>) -> wasmtime::Result<Instance> {
+async fn instantiate(callee: &Callee, store: &mut Store<Host>) -> wasmtime::Result<(Instance, Component)> {
     Ok(match callee {
-        Callee::Typed(pre) => Instance::Typed(pre.instantiate_async(store).await?),
-        Callee::WasiHttp(pre) => Instance::WasiHttp(pre.instantiate_async(store).await?),
+        Callee::Typed { pre, indices } => {
+            let component = pre.instantiate_async(&mut *store).await?;
+            (Instance::Typed(indices.load(store, &component)?), component)
+        }
+        Callee::WasiHttp { pre, indices } => {
+            let component = pre.instantiate_async(&mut *store).await?;
+            (Instance::WasiHttp(indices.load(store, &component)?), component)
+        }
     })
+}
+
+fn spoilt() -> Failure {
+    let problem = Problem::new(Code::Internal, "an instance was lost while it was made");
+    Failure { problem, usage: Usage::default() }
+}
+
+/// What came of making an instance fit to be put back.
+enum Prepared {
+    ToBeKept((Box<Home>, Arc<Rewinding>)),
+    /// It is pristine, and is used once.
+    ToBeDropped,
+    /// It may not be pristine any more.
+    Spoilt,
+}
+
+/// Makes a new instance fit to be put back, where its function's are and there is room for one more.
+async fn home(function: &Function, store: &mut Store<Host>, component: &Component) -> Prepared {
+    let Some(rewinding) = function.rewinding.as_ref().filter(|rewinding| rewinding.goes_on()) else {
+        return Prepared::ToBeDropped;
+    };
+    let Some(place) = function.engine.kept().try_take() else { return Prepared::ToBeDropped };
+    let must_check = function.engine.settings().rewind == RewindPolicy::Checked;
+    let home = Home::prepare(rewinding, store, component, place, must_check).await;
+    store.set_epoch_deadline(TICKS_UNTIL_YIELD);
+    match home {
+        Ok(home) => Prepared::ToBeKept((Box::new(home), rewinding.clone())),
+        Err(Refusal::Failed) => Prepared::Spoilt,
+        Err(_) => Prepared::ToBeDropped,
+    }
 }

@@ -33,6 +33,11 @@ impl MemoryBudget {
         self.refused
     }
 
+    /// Begins anew with what the instance has.
+    pub(crate) fn forget_refusals(&mut self) {
+        self.refused = false;
+    }
+
     fn grow(&mut self, by_bytes: u64) -> bool {
         let bytes = self.bytes.saturating_add(by_bytes);
         if bytes > self.bytes_max {

@@ -5,6 +5,7 @@
 
 use std::fs;
 
+use gust_core::RewindPolicy;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmFeatures};
 
 /// Bytes of a memory that stay mapped in a free slot, to be put back by copying rather than by faulting in anew.
@@ -31,6 +32,8 @@ pub struct Settings {
     pub memory_bytes_max: u64,
     /// The longest that a request waits for a free slot, in milliseconds.
     pub queue_ms: u32,
+    /// Whether instances are put back and used again.
+    pub rewind: RewindPolicy,
 }
 
 /// How a slot is made pristine for the next instance.
@@ -80,7 +83,8 @@ pub(crate) fn compiling() -> Config {
 
 /// What [`compiling`] says, and the pool.
 pub(crate) fn serving(settings: &Settings, reset: &Reset) -> Config {
-    let slots = settings.instances_max;
+    // Those that are kept idle come on top of those that serve.
+    let slots = settings.instances_max.saturating_mul(if settings.rewind == RewindPolicy::Off { 1 } else { 2 });
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(slots)
         .total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_COMPONENT_MAX))

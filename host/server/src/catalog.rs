@@ -32,7 +32,7 @@ pub(crate) struct Deployment {
     /// What it and the host say of its requests.
     pub(crate) log: Arc<FunctionLog>,
     /// What is counted of its requests.
-    pub(crate) metrics: FunctionMetrics,
+    pub(crate) metrics: Arc<FunctionMetrics>,
 }
 
 impl Deployment {
@@ -49,6 +49,7 @@ impl Deployment {
             digest: self.digest,
             size_bytes: self.size_bytes,
             world: self.function.as_ref().ok().map(Function::world),
+            instance: self.function.as_ref().ok().map(Function::instance_state),
             imports: self.function.as_ref().map_or_else(|_| Vec::new(), |function| function.imports().to_vec()),
             limits: self.limits().clone(),
             deployed_unix_ms: self.deployed_unix_ms,

@@ -22,6 +22,9 @@ use crate::{
     metrics::Metrics,
 };
 
+/// The longest that making an instance may take when it is deployed.
+const PROBE_MAX: Duration = Duration::from_secs(5);
+
 /// All that a deploy needs, and the only writer of the catalog.
 pub(crate) struct Deployer {
     pub(crate) config: HostConfig,
@@ -34,6 +37,8 @@ pub(crate) struct Deployer {
     pub(crate) metrics: Arc<Metrics>,
     /// Held while the store and the catalog change, so that they change in the same order.
     pub(crate) changing: Mutex<()>,
+    /// Held while an instance is made only to see whether it can be.
+    pub(crate) probing: Mutex<()>,
 }
 
 /// What a deploy came to.
@@ -74,8 +79,7 @@ impl Deployer {
             return Err(Problem::new(Code::UploadIncomplete, "the upload holds no component"));
         }
         let loaded = self.load(&name, staged.digest, staged.path().to_owned(), &manifest).await?;
-        let wall = Duration::from_millis(manifest.limits.wall_ms.into());
-        Lease::probe(&loaded.function, Instant::now() + wall).await?;
+        self.probe(&loaded.function, &manifest).await?;
         let turn = self.changing.lock().await;
         let published = self.store(name, staged, manifest).await?;
         let deployment = self.deployment(published.version, Ok(loaded));
@@ -85,6 +89,13 @@ impl Deployer {
         let (function, version, digest) = (&deployment.name, deployment.version, deployment.digest);
         tracing::info!(%function, version, %digest, is_new = published.is_new, "deployed");
         Ok(Deployed { deployment, is_new: published.is_new })
+    }
+
+    /// Makes an instance, for a moment: few at once, and not for long, so that uploads cannot take the pool from requests.
+    async fn probe(&self, function: &Function, manifest: &Manifest) -> Result<(), Problem> {
+        let wall = Duration::from_millis(manifest.limits.wall_ms.into()).min(PROBE_MAX);
+        let _turn = self.probing.lock().await;
+        Lease::probe(function, Instant::now() + wall).await.map(drop)
     }
 
     async fn store(&self, name: FunctionName, staged: Staged, manifest: Manifest) -> Result<Published, Problem> {
@@ -98,7 +109,7 @@ impl Deployer {
         let turn = self.changing.lock().await;
         let existed = blocking(move || store.delete(&owned)).await??;
         if let Some(removed) = self.catalog.remove(name) {
-            self.metrics.forget(&removed.metrics);
+            self.metrics.forget(&removed.name);
         }
         drop(turn);
         self.count_functions();
@@ -148,7 +159,8 @@ impl Deployer {
         let load = || {
             let sink = Arc::new(GuestOutput { log: log.clone(), version: version.clone() });
             let env = manifest.env.clone().into_iter().collect();
-            let config = FunctionConfig { limits: manifest.limits.clone(), env, sink };
+            let (limits, instance) = (manifest.limits.clone(), manifest.instance);
+            let config = FunctionConfig { limits, env, sink, instance };
             let (engine, artifacts) = (self.engine.clone(), self.artifacts.clone());
             blocking(move || artifacts.load(&engine, &digest, config))
         };
@@ -190,8 +202,12 @@ impl Deployer {
         let prefix = HeaderValue::from_str(&format!("/{}", stored.name));
         // One that cannot be read serves nothing, so what stands in its place limits nothing.
         let manifest = stored.manifest.unwrap_or_default();
+        let concurrency = manifest.limits.concurrency;
+        // Requests of the version before count too.
+        let before = self.catalog.load().get(stored.name.as_str()).cloned();
+        let before = before.filter(|before| before.limits().concurrency == concurrency);
         Deployment {
-            places: Places::new(manifest.limits.concurrency as usize),
+            places: before.map_or_else(|| Places::new(concurrency as usize), |before| before.places.clone()),
             // A name is letters, digits and hyphens, so it is always a header's value.
             prefix: prefix.unwrap_or_else(|_| HeaderValue::from_static("/")),
             metrics: self.metrics.of(&stored.name),

@@ -7,6 +7,7 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -17,23 +18,28 @@ use tokio::{
     runtime, time,
 };
 
+use crate::patience::Activity;
+
 /// How long a client is read out after the host has closed.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Bytes read at once, to be thrown away.
 const DISCARD_BYTES: usize = 16 << 10;
 
-/// A connection that lingers when it is dropped, unless the client has closed it first. `P` is kept until it is gone.
+/// A connection that lingers when it is dropped, unless the client has closed it first, or an answer was broken off: then it
+/// is reset, for to a client whose answer ends with the connection (HTTP/1.0) an orderly end would make it look whole. `P` is
+/// kept until it is gone.
 pub(crate) struct Lingering<P: Send + Unpin + 'static> {
     /// None only while it is dropped.
     open: Option<(TcpStream, P)>,
     is_read_out: bool,
+    activity: Arc<Activity>,
 }
 
 impl<P: Send + Unpin + 'static> Lingering<P> {
     /// Takes over a connection.
-    pub(crate) fn new(stream: TcpStream, place: P) -> Self {
-        Self { open: Some((stream, place)), is_read_out: false }
+    pub(crate) fn new(stream: TcpStream, place: P, activity: Arc<Activity>) -> Self {
+        Self { open: Some((stream, place)), is_read_out: false, activity }
     }
 
     fn stream(self: Pin<&mut Self>) -> io::Result<Pin<&mut TcpStream>> {
@@ -80,6 +86,11 @@ impl<P: Send + Unpin + 'static> AsyncWrite for Lingering<P> {
 impl<P: Send + Unpin + 'static> Drop for Lingering<P> {
     fn drop(&mut self) {
         let Some((stream, place)) = self.open.take().filter(|_| !self.is_read_out) else { return };
+        if self.activity.is_broken() {
+            // Where it cannot be set the connection ends as any other.
+            let _ = stream.set_zero_linger();
+            return;
+        }
         // The host itself may be going down.
         if let Ok(runtime) = runtime::Handle::try_current() {
             runtime.spawn(async move {

@@ -1,6 +1,6 @@
 //! Accepting connections: for as long as the host lives, whatever single connections do.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use gust_core::config::HostConfig;
 use http::{Request, Response};
@@ -12,7 +12,7 @@ use hyper_util::{
 };
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time,
 };
@@ -24,6 +24,24 @@ use crate::{
 
 /// How long accepting pauses when the process has no file descriptor left.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the kernel holds of what was written and not yet taken, in bytes (it doubles this). So a connection that is written
+/// to at all moves every minute or so even where its client is slow, and a client that reads nothing costs little.
+const SEND_BUFFER_BYTES: u32 = 256 << 10;
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Binds a socket for a [`Listener`].
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A host that restarts takes over at once.
+    socket.set_reuseaddr(true)?;
+    // Connections have it from their listener.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Requests of one HTTP/2 connection at the same time.
 const STREAMS_MAX: u32 = 256;
@@ -60,8 +78,8 @@ impl Listener {
             // Closed only with the listener.
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
             let stream = self.accept().await;
-            let stream = Lingering::new(stream, Counted::new(place, self.open.clone()));
             let activity = Activity::new();
+            let stream = Lingering::new(stream, Counted::new(place, self.open.clone()), activity.clone());
             let io = TokioIo::new(Watched::new(stream, activity.clone()));
             let connection = self.protocol.serve_connection(io, service(&activity)).into_owned();
             let (connection, patience) = (connections.watch(connection), self.patience);

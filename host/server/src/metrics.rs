@@ -1,8 +1,11 @@
 //! The metrics, as Prometheus reads them. All are made from receipts, off the requests' way.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use gust_core::{Code, FunctionName, Receipt};
@@ -42,6 +45,8 @@ pub(crate) struct Metrics {
     request_bytes: Family<Which, Counter>,
     response_bytes: Family<Which, Counter>,
     memory_peak: Family<Which, Gauge<u64, AtomicU64>>,
+    /// Those of each function, for all its versions.
+    functions_counted: Mutex<HashMap<FunctionName, Arc<FunctionMetrics>>>,
     /// Receipts that were not counted, because the ledger could not keep up.
     pub(crate) receipts_dropped: Counter,
     /// Functions deployed.
@@ -70,6 +75,7 @@ impl Metrics {
             request_bytes: Family::default(),
             response_bytes: Family::default(),
             memory_peak: Family::default(),
+            functions_counted: Mutex::default(),
             receipts_dropped: Counter::default(),
             functions: Gauge::default(),
             slots_free: Gauge::default(),
@@ -97,7 +103,12 @@ impl Metrics {
     }
 
     /// The metrics of one function, resolved once so that counting looks nothing up.
-    pub(crate) fn of(&self, function: &FunctionName) -> FunctionMetrics {
+    pub(crate) fn of(&self, function: &FunctionName) -> Arc<FunctionMetrics> {
+        let mut counted = self.functions_counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.entry(function.clone()).or_insert_with(|| Arc::new(self.begin(function))).clone()
+    }
+
+    fn begin(&self, function: &FunctionName) -> FunctionMetrics {
         let which = Which { function: function.to_string() };
         FunctionMetrics {
             requests: self.requests.clone(),
@@ -109,11 +120,16 @@ impl Metrics {
             response_bytes: self.response_bytes.get_or_create(&which).clone(),
             memory_peak: self.memory_peak.get_or_create(&which).clone(),
             function: which.function,
+            is_forgotten: AtomicBool::new(false),
         }
     }
 
     /// Takes a deleted function's metrics away.
-    pub(crate) fn forget(&self, function: &FunctionMetrics) {
+    pub(crate) fn forget(&self, function: &FunctionName) {
+        let removed = self.functions_counted.lock().unwrap_or_else(PoisonError::into_inner).remove(function);
+        let Some(function) = removed else { return };
+        // Requests that are still served are not counted.
+        function.is_forgotten.store(true, Ordering::Relaxed);
         let which = Which { function: function.function.clone() };
         for histograms in [&self.duration, &self.init, &self.run] {
             histograms.remove(&which);
@@ -146,6 +162,8 @@ impl Metrics {
 /// The metrics of one function.
 pub(crate) struct FunctionMetrics {
     function: String,
+    /// The function is deleted.
+    is_forgotten: AtomicBool,
     requests: Family<Outcome, Counter>,
     /// Those of `requests` that this function has had. Few, so they are searched and not hashed.
     outcomes: Mutex<Vec<(u16, Option<Code>, Counter)>>,
@@ -172,6 +190,9 @@ impl FunctionMetrics {
 
     fn count_outcome(&self, status: u16, code: Option<Code>) {
         let mut outcomes = self.outcomes();
+        if self.is_forgotten.load(Ordering::Relaxed) {
+            return;
+        }
         if let Some((.., counter)) = outcomes.iter().find(|outcome| (outcome.0, outcome.1) == (status, code)) {
             counter.inc();
             return;

@@ -2,7 +2,7 @@
 //!
 //! A client that says nothing, keeps a connection that it does not use, or does not read its answer holds a place, a
 //! descriptor and perhaps an instance for nothing. A connection is ended when for a while no byte has moved on it in either
-//! direction, unless a function is at work for it: that has a deadline of its own, which [`Activity::busy_until`] is told of.
+//! direction, unless a function is at work for it: that has a deadline of its own, which [`Activity::work`] is told of.
 //!
 //! Watching costs a request two counts and no timer: one timer for each connection looks now and then whether the counts
 //! have changed, so that standing still is noticed after one to two times the patience.
@@ -12,7 +12,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
 };
@@ -27,20 +27,53 @@ pub(crate) struct Activity {
     began: Instant,
     /// How often bytes moved.
     moves: AtomicU32,
-    /// Until when a function may be at work, in milliseconds since `began`.
+    /// Requests that a function is at work for.
+    at_work: AtomicU32,
+    /// Until when one may be, in milliseconds since `began`.
     busy_until_ms: AtomicU64,
+    /// An answer was broken off.
+    is_broken: AtomicBool,
+}
+
+/// A request that a function is at work for, until it is dropped.
+pub(crate) struct Work(Arc<Activity>);
+
+impl Work {
+    /// Says that its answer was broken off: the connection must not look as if it ended well.
+    pub(crate) fn breaks_off(&self) {
+        self.0.is_broken.store(true, Relaxed);
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.at_work.fetch_sub(1, Relaxed);
+    }
 }
 
 impl Activity {
     /// Of a connection that begins now.
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { began: Instant::now(), moves: AtomicU32::new(0), busy_until_ms: AtomicU64::new(0) })
+        Arc::new(Self {
+            began: Instant::now(),
+            moves: AtomicU32::new(0),
+            at_work: AtomicU32::new(0),
+            busy_until_ms: AtomicU64::new(0),
+            is_broken: AtomicBool::new(false),
+        })
     }
 
-    /// Says that a request may take until then without a byte moving.
-    pub(crate) fn busy_until(&self, deadline: Instant) {
+    /// Says that a function is at work, until then at the latest, without a byte moving.
+    pub(crate) fn work(self: &Arc<Self>, deadline: Instant) -> Work {
         let ms = deadline.saturating_duration_since(self.began).as_millis();
         self.busy_until_ms.fetch_max(u64::try_from(ms).unwrap_or(u64::MAX), Relaxed);
+        self.at_work.fetch_add(1, Relaxed);
+        Work(self.clone())
+    }
+
+    /// Whether an answer was broken off.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_broken.load(Relaxed)
     }
 
     /// Ends when the connection has stood still for `patience`.
@@ -59,7 +92,8 @@ impl Activity {
         let moves = self.moves.load(Relaxed);
         let is_still = mem::replace(seen, moves) == moves;
         let elapsed_ms = now.saturating_duration_since(self.began).as_millis();
-        is_still && elapsed_ms >= u128::from(self.busy_until_ms.load(Relaxed))
+        let is_idle = self.at_work.load(Relaxed) == 0 || elapsed_ms >= u128::from(self.busy_until_ms.load(Relaxed));
+        is_still && is_idle
     }
 
     fn moved(&self) {
@@ -166,10 +200,13 @@ mod tests {
     fn a_function_at_work_is_waited_for() {
         let (activity, mut seen) = (Activity::new(), 0);
         let after = |seconds| activity.began + Duration::from_secs(seconds);
-        activity.busy_until(after(200));
-        activity.busy_until(after(1));
+        let (long, short) = (activity.work(after(200)), activity.work(after(1)));
         assert!(!activity.stood_still(&mut seen, after(199)));
-        assert!(activity.stood_still(&mut seen, after(201)));
+        assert!(activity.stood_still(&mut seen, after(201)), "but not for longer than it may take");
+        drop(short);
+        assert!(!activity.stood_still(&mut seen, after(199)));
+        drop(long);
+        assert!(activity.stood_still(&mut seen, after(2)), "nor when it is done");
     }
 
     #[test]

@@ -33,7 +33,7 @@ use crate::{
     data::service::{self, Data},
     deploy::Deployer,
     ledger::Ledger,
-    listener::Listener,
+    listener::{self, Listener},
     logbook::Logbook,
     metrics::Metrics,
     patience::Activity,
@@ -105,8 +105,8 @@ struct Host {
 impl Host {
     async fn open(config: HostConfig, log: RequestLog) -> Result<Self, ServeError> {
         // First, so that a start that cannot be leaves nothing behind.
-        let data_socket = bind(config.listen, "listen").await?;
-        let admin_socket = bind(config.admin, "admin").await?;
+        let data_socket = bind(config.listen, "listen")?;
+        let admin_socket = bind(config.admin, "admin")?;
         let store = Store::open(&config.data_dir)?;
         let (token, key) = (store.admin_token()?, store.key("artifact")?);
         let engine = engine(&config)?;
@@ -125,6 +125,7 @@ impl Host {
             logbook: Logbook::default(),
             metrics,
             changing: Mutex::default(),
+            probing: Mutex::default(),
         };
         Ok(Self { deployer: Arc::new(deployer), ledger, ledger_thread, token, data_socket, admin_socket })
     }
@@ -153,8 +154,8 @@ impl Host {
         let (data_connections, admin_connections) = (GracefulShutdown::new(), GracefulShutdown::new());
         let open = self.deployer.metrics.connections.clone();
         let idle = Duration::from_millis(config.idle_ms.into());
-        // A deploy says nothing while it waits for its compilation.
-        let deploying = Duration::from_millis(config.compile_ms_max.into());
+        // A deploy says nothing while it waits for its compilation, followed logs nothing but a word every 15 s.
+        let deploying = Duration::from_millis(config.compile_ms_max.into()).max(Duration::from_secs(60));
         let admin = TowerToHyperService::new(admin::router(admin));
         let admin_listener = Listener::new(self.admin_socket, config, Gauge::default(), idle + deploying);
         let data_listener = Listener::new(self.data_socket, config, open, idle).run(answer, &data_connections);
@@ -178,6 +179,7 @@ fn engine(config: &HostConfig) -> Result<Engine, ServeError> {
         instances_max: config.instances_max,
         memory_bytes_max: u64::from(config.memory_mib_max) << 20,
         queue_ms: config.queue_ms,
+        rewind: config.rewind,
     };
     let engine = Engine::new(settings).map_err(ServeError::Engine)?;
     match engine.reset() {
@@ -187,8 +189,8 @@ fn engine(config: &HostConfig) -> Result<Engine, ServeError> {
     Ok(engine)
 }
 
-async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, flag, source })
+fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, ServeError> {
+    listener::bind(address).map_err(|source| ServeError::Listen { address, flag, source })
 }
 
 /// The address that was really bound, where the port was left to the system.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gust_core::{Code, Problem, RequestId, Source, api::ProblemDocument};
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 
 /// The status that tells a client of `code`.
 pub(crate) fn of(code: Code) -> StatusCode {
@@ -41,11 +41,6 @@ pub(crate) const DELETED: StatusCode = StatusCode::NO_CONTENT;
 /// The status of a deploy: of a new version, or of one that was in force already.
 pub(crate) fn deployed(is_new: bool) -> StatusCode {
     if is_new { StatusCode::CREATED } else { StatusCode::OK }
-}
-
-/// Whether a response has a head only, whatever its body would be (RFC 9110, sections 9.3.2, 15.3.5 and 15.4.5).
-pub(crate) fn is_bodiless(method: &Method, status: StatusCode) -> bool {
-    *method == Method::HEAD || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
 }
 
 /// A problem as an answer: its document, and when to try again where that helps.

@@ -65,8 +65,7 @@ impl Store {
         for entry in fs::read_dir(&dir).map_err(failed())? {
             let entry = entry.map_err(failed())?;
             if !referenced.contains(&entry.file_name()) {
-                let path = entry.path();
-                fs::remove_file(&path).map_err(StoreError::io(format!("{} cannot be removed", path.display())))?;
+                remove(&entry.path())?;
             }
         }
         Ok(())
@@ -93,10 +92,16 @@ fn holds_files(dir: &Path) -> Result<bool, StoreError> {
     Ok(entries.next().is_some())
 }
 
+/// Removes what does not belong, whatever it is.
+fn remove(path: &Path) -> Result<(), StoreError> {
+    let removed = if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    removed.map_err(StoreError::io(format!("{} cannot be removed", path.display())))
+}
+
 fn empty(dir: &Path) -> Result<(), StoreError> {
     let failed = || StoreError::io(format!("{} cannot be emptied", dir.display()));
     for entry in fs::read_dir(dir).map_err(failed())? {
-        fs::remove_file(entry.map_err(failed())?.path()).map_err(failed())?;
+        remove(&entry.map_err(failed())?.path())?;
     }
     Ok(())
 }

@@ -158,7 +158,8 @@ impl Store {
                 return Ok(false);
             }
         }
-        self.remove_unreferenced()?;
+        // It is deleted already, whatever becomes of its files; the next start tries again.
+        let _ = self.remove_unreferenced();
         Ok(true)
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use gust_core::{
-    Timestamp,
+    InstanceState, Timestamp,
     api::{FunctionInfo, VersionList},
 };
 
@@ -44,9 +44,17 @@ fn about(info: &FunctionInfo) -> Vec<(&'static str, String)> {
         ("deployed", Timestamp(info.deployed_unix_ms).to_string()),
     ];
     pairs.extend(info.world.map(|world| ("called through", world.as_str().to_owned())));
+    pairs.extend(info.instance.as_ref().map(|instance| ("instance", told(instance))));
     pairs.extend(info.unavailable.clone().map(|why| ("unavailable", why)));
     pairs.extend(limits.by_key().map(|(key, value)| (key, value.to_string())));
     pairs
+}
+
+fn told(instance: &InstanceState) -> String {
+    match &instance.reason {
+        Some(reason) => format!("{}: {reason}", instance.mode),
+        None => instance.mode.to_string(),
+    }
 }
 
 /// A name once, and its values below each other.

@@ -30,7 +30,7 @@ const LOG_WRITES_WAITING: usize = 4 << 10;
 pub fn run(options: Serve) -> Result<()> {
     let log_format = options.log_format;
     let config = configuration(options)?;
-    let (request_log, _log) = start_log(log_format);
+    let (request_log, _log) = start_log(log_format)?;
     let data_dir = config.data_dir.clone();
     let ready = move |admin: SocketAddr| host_link::leave(&admin.to_string(), &data_dir);
     gust_server::serve(config, request_log, ready).map_err(|error| UsageError(error.to_string()).into())
@@ -59,12 +59,14 @@ fn read(path: &Path) -> Result<RawConfig> {
 
 /// Events to standard error, by way of a thread that drops what a blocked reader does not take. Requests' lines go the
 /// same way.
-fn start_log(format: LogFormat) -> (RequestLog, WorkerGuard) {
+fn start_log(format: LogFormat) -> Result<(RequestLog, WorkerGuard)> {
     let (writer, guard) =
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LOG_WRITES_WAITING).finish(io::stderr());
     let is_terminal = io::stderr().is_terminal();
     let filter = environment::variable("GUST_LOG").unwrap_or_else(|| "info".to_owned());
-    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(writer.clone());
+    let filter = EnvFilter::try_new(&filter)
+        .map_err(|error| UsageError(format!("GUST_LOG: {filter:?}: {error}; use info, warn or gust::request=off")))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer.clone());
     let format = match format {
         LogFormat::Auto if is_terminal => RequestLogFormat::Text,
         LogFormat::Text => RequestLogFormat::Text,
@@ -74,5 +76,5 @@ fn start_log(format: LogFormat) -> (RequestLog, WorkerGuard) {
         RequestLogFormat::Json => builder.json().flatten_event(true).init(),
         RequestLogFormat::Text => builder.with_ansi(is_terminal).init(),
     }
-    (RequestLog::new(writer, format), guard)
+    Ok((RequestLog::new(writer, format), guard))
 }

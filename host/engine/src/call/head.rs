@@ -4,7 +4,7 @@
 //! one; whatever else of a connection it speaks of is taken away.
 
 use gust_core::{Code, Problem};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, response::Parts};
 
 /// Headers that speak of a connection and not of a message (RFC 9110, section 7.6.1).
 static HOP_BY_HOP: [HeaderName; 6] = [
@@ -47,10 +47,13 @@ pub(super) fn headers(fields: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, Probl
     Ok(headers)
 }
 
-/// Takes away what is not the guest's to say, and checks the length that it states against the one that is known.
-pub(super) fn tidy(headers: &mut HeaderMap, body_bytes: Option<u64>) -> Result<(), Problem> {
-    if headers.is_empty() {
-        return Ok(());
+/// Takes away what is not the guest's to say, and settles how the answer is framed: its length, as far as the guest states
+/// it or `body_bytes` is known, for a body that is still to be written. What is stated must be true; without a body it is
+/// the length of the body that another method would have brought (RFC 9110, sections 8.6 and 9.3.2).
+pub(super) fn frame(parts: &mut Parts, has_body: bool, body_bytes: Option<u64>) -> Result<Option<u64>, Problem> {
+    let headers = &mut parts.headers;
+    if headers.len() > FIELDS_MAX {
+        return Err(bad(format!("it has {} headers; at most {FIELDS_MAX} are sent", headers.len())));
     }
     // Few responses have any, and to look costs less than to remove what is not there.
     if headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
@@ -58,18 +61,46 @@ pub(super) fn tidy(headers: &mut HeaderMap, body_bytes: Option<u64>) -> Result<(
             headers.remove(name);
         }
     }
-    let Some(body_bytes) = body_bytes else { return Ok(()) };
-    let Some(stated) = headers.remove(header::CONTENT_LENGTH) else { return Ok(()) };
-    let right = stated.to_str().ok().and_then(|text| text.parse().ok()) == Some(body_bytes);
-    if right { Ok(()) } else { Err(bad(format!("it states the length {stated:?} for a body of {body_bytes} bytes"))) }
+    let stated = stated_length(headers)?;
+    if stated.is_some() {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    if !has_body {
+        let told = stated.or(body_bytes.filter(|bytes| *bytes > 0));
+        if let Some(bytes) = told.filter(|_| may_state_length(parts.status)) {
+            headers.insert(header::CONTENT_LENGTH, bytes.into());
+        }
+        return Ok(None);
+    }
+    match (stated, body_bytes) {
+        (Some(stated), Some(known)) if stated != known => {
+            Err(bad(format!("it states the length {stated} for a body of {known} bytes")))
+        }
+        (Some(stated), None) => {
+            headers.insert(header::CONTENT_LENGTH, stated.into());
+            Ok(Some(stated))
+        }
+        (_, known) => Ok(known),
+    }
 }
 
-/// The length that the head states for a body whose length is not known yet.
-pub(super) fn stated_length(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+/// Whether an answer has a body at all, whatever its guest writes (RFC 9110, sections 9.3.2, 15.3.5, 15.3.6 and 15.4.5).
+pub fn has_body(method: &Method, status: StatusCode) -> bool {
+    let bodiless = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED];
+    *method != Method::HEAD && !bodiless.contains(&status)
+}
+
+/// RFC 9110, sections 8.6 and 15.3.6.
+fn may_state_length(status: StatusCode) -> bool {
+    status != StatusCode::NO_CONTENT && status != StatusCode::RESET_CONTENT
+}
+
+/// The length that the head states.
+fn stated_length(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let mut stated = headers.get_all(header::CONTENT_LENGTH).iter();
     let Some(length) = stated.next() else { return Ok(None) };
-    let bytes = length.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    match (bytes.and_then(|text| text.parse().ok()), stated.next()) {
+    let digits = length.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    match (digits.and_then(|text| text.parse().ok()), stated.next()) {
         (Some(bytes), None) => Ok(Some(bytes)),
         _ => Err(bad(format!("it states the length {length:?}, which is not one number"))),
     }
@@ -114,16 +145,48 @@ mod tests {
         assert_eq!(status(404).unwrap(), StatusCode::NOT_FOUND);
     }
 
+    fn framed(
+        pairs: &[(&str, &str)],
+        status: u16,
+        has_body: bool,
+        known: Option<u64>,
+    ) -> Result<(Parts, Option<u64>), Code> {
+        let (mut parts, ()) = http::Response::new(()).into_parts();
+        parts.headers = headers(fields(pairs)).unwrap();
+        parts.status = self::status(status).unwrap();
+        let length = frame(&mut parts, has_body, known).map_err(|problem| problem.code)?;
+        Ok((parts, length))
+    }
+
     #[test]
     fn the_connection_is_the_hosts_and_lengths_must_be_right() {
-        let mut map =
-            headers(fields(&[("connection", "close"), ("transfer-encoding", "chunked"), ("x", "y")])).unwrap();
-        tidy(&mut map, Some(3)).unwrap();
-        assert_eq!(map.len(), 1);
-        for (stated, fine) in [("3", true), ("4", false), ("-3", false), ("x", false)] {
-            let mut map = headers(fields(&[("content-length", stated)])).unwrap();
-            assert_eq!(tidy(&mut map, Some(3)).is_ok(), fine, "{stated}");
-            assert!(stated_length(&map).is_ok_and(|stated| stated.is_none()), "it is taken out");
+        let sent = [("connection", "close"), ("transfer-encoding", "chunked"), ("x", "y")];
+        assert_eq!(framed(&sent, 200, true, Some(3)).unwrap().0.headers.len(), 1);
+        for (stated, fine) in [("3", true), ("4", false), ("-3", false), ("+3", false), ("x", false)] {
+            let framed = framed(&[("content-length", stated)], 200, true, Some(3));
+            assert_eq!(
+                framed.is_ok_and(|(parts, length)| parts.headers.is_empty() && length == Some(3)),
+                fine,
+                "{stated}"
+            );
         }
+        assert!(framed(&[("content-length", "3"), ("content-length", "3")], 200, true, Some(3)).is_err());
+        let (parts, length) = framed(&[("content-length", "7")], 200, true, None).unwrap();
+        assert_eq!((parts.headers.get("content-length").unwrap().as_bytes(), length), (&b"7"[..], Some(7)));
+    }
+
+    #[test]
+    fn without_a_body_the_length_is_anothers() {
+        let length = |pairs: &[_], status, known| {
+            let (parts, length) = framed(pairs, status, false, known).unwrap();
+            assert_eq!(length, None);
+            parts.headers.get("content-length").map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(length(&[("content-length", "1234")], 200, Some(0)).as_deref(), Some("1234"));
+        assert_eq!(length(&[], 200, Some(13)).as_deref(), Some("13"));
+        assert_eq!(length(&[], 200, Some(0)), None);
+        assert_eq!(length(&[("content-length", "9")], 304, Some(0)).as_deref(), Some("9"));
+        assert_eq!(length(&[("content-length", "9")], 204, Some(9)), None);
+        assert!(!has_body(&Method::HEAD, StatusCode::OK) && has_body(&Method::GET, StatusCode::OK));
     }
 }

@@ -4,6 +4,8 @@ mod head;
 mod typed;
 mod wasi_http;
 
+pub use head::has_body;
+
 use bytes::Bytes;
 use gust_core::Problem;
 use http_body::Body;
@@ -24,7 +26,7 @@ impl Lease {
     where
         B: Body<Data = Bytes, Error = Problem> + Send + 'static,
     {
-        match self.callee {
+        match self.instance.callee {
             Instance::Typed(_) => typed::call(self, request, scheme).await,
             Instance::WasiHttp(_) => wasi_http::call(self, request, scheme).await,
         }

@@ -5,23 +5,18 @@
 
 use bytes::Bytes;
 use gust_core::{Code, Problem};
-use http::header;
+use http::{Method, header};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::time;
-use wasmtime::Store;
 
 use super::{Scheme, head};
 use crate::{
     body::GuestBody,
     failure::{self, Failure},
-    host::Host,
-    interfaces::function::{Error, Request, Response, Typed},
-    lease::{Instance, Lease},
+    interfaces::function::{Error, Request, Response},
+    lease::{Instance, Lease, Leased},
 };
-
-/// The most that is kept of the text of a guest's error, in bytes.
-const ERROR_BYTES_MAX: usize = 4 << 10;
 
 /// Calls a typed instance.
 pub(super) async fn call<B>(
@@ -32,28 +27,34 @@ pub(super) async fn call<B>(
 where
     B: Body<Data = Bytes, Error = Problem> + Send + 'static,
 {
-    let Lease { mut store, callee, deadline, response_bytes_max, .. } = lease;
-    let Instance::Typed(typed) = callee else {
-        let problem = Problem::new(Code::Internal, "an instance was called through another's export");
-        return Err(Failure::new(problem, &store.data().memory));
-    };
-    let called = time::timeout_at(deadline, exchange(&typed, &mut store, request, scheme)).await;
-    let answered = called.unwrap_or_else(|_| Err(failure::timed_out()));
-    match answered.and_then(|response| to_http(response, response_bytes_max)) {
-        Ok((parts, body)) => Ok(http::Response::from_parts(parts, GuestBody::whole(body, store))),
-        Err(problem) => Err(Failure::new(problem, &store.data().memory)),
+    let Lease { mut instance, deadline, response_bytes_max, .. } = lease;
+    let method = request.method().clone();
+    let called = time::timeout_at(deadline, exchange(&mut instance, request, scheme)).await;
+    match called.unwrap_or_else(|_| Err(failure::timed_out())) {
+        // It returned, so it is as good as it was.
+        Ok(answer) => {
+            let usage = instance.give_back().await;
+            match answer.and_then(|response| to_http(response, &method, response_bytes_max)) {
+                Ok((parts, body)) => Ok(http::Response::from_parts(parts, GuestBody::whole(body, usage))),
+                Err(problem) => Err(Failure { problem, usage }),
+            }
+        }
+        Err(problem) => Err(Failure::new(problem, &instance.store.data().memory)),
     }
 }
 
+/// The guest's answer; or why it did not return.
 async fn exchange<B>(
-    typed: &Typed,
-    store: &mut Store<Host>,
+    instance: &mut Leased,
     request: http::Request<B>,
     scheme: Scheme,
-) -> Result<Response, Problem>
+) -> Result<Result<Response, Problem>, Problem>
 where
     B: Body<Data = Bytes, Error = Problem>,
 {
+    let Leased { store, callee: Instance::Typed(typed), .. } = instance else {
+        return Err(Problem::new(Code::Internal, "an instance was called through another's export"));
+    };
     let (head, body) = request.into_parts();
     let body = if body.is_end_stream() { Bytes::new() } else { body.collect().await?.to_bytes() };
     let headers: Vec<_> = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
@@ -67,28 +68,18 @@ where
         body: &body,
     };
     match typed.gust_function_handler().call_handle(&mut *store, request).await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(Error::BadRequest(text))) => Err(Problem::new(Code::GuestBadRequest, cut(text))),
+        Ok(Ok(response)) => Ok(Ok(response)),
+        Ok(Err(Error::BadRequest(text))) => Ok(Err(Problem::new(Code::GuestBadRequest, failure::cut(text)))),
         Ok(Err(Error::Failed(text))) => {
-            let text = cut(text);
+            let text = failure::cut(text);
             store.data_mut().note(&text);
-            Err(Problem::new(Code::GuestFailed, "its log has the cause").with_internal(text))
+            Ok(Err(Problem::new(Code::GuestFailed, "its log has the cause").with_internal(text)))
         }
         Err(error) => Err(failure::of_guest(&error, &store.data().memory)),
     }
 }
 
-/// A guest's text, short enough to keep.
-fn cut(mut text: String) -> String {
-    if text.len() > ERROR_BYTES_MAX {
-        text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX));
-        text.push('…');
-        text.shrink_to_fit();
-    }
-    text
-}
-
-fn to_http(response: Response, bytes_max: u64) -> Result<(http::response::Parts, Bytes), Problem> {
+fn to_http(response: Response, method: &Method, bytes_max: u64) -> Result<(http::response::Parts, Bytes), Problem> {
     let body_bytes = response.body.len() as u64;
     if body_bytes > bytes_max {
         let detail = format!("it answered with {body_bytes} bytes; its limit response_body_mib allows {bytes_max}");
@@ -97,18 +88,7 @@ fn to_http(response: Response, bytes_max: u64) -> Result<(http::response::Parts,
     let (mut parts, ()) = http::Response::new(()).into_parts();
     parts.status = head::status(response.status)?;
     parts.headers = head::headers(response.headers)?;
-    head::tidy(&mut parts.headers, Some(body_bytes))?;
-    Ok((parts, Bytes::from(response.body)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_guests_text_is_cut_between_characters() {
-        assert_eq!(cut("short".to_owned()), "short");
-        let long = cut("é".repeat(ERROR_BYTES_MAX));
-        assert!(long.len() <= ERROR_BYTES_MAX + '…'.len_utf8() && long.ends_with("é…"), "{}", long.len());
-    }
+    let has_body = head::has_body(method, parts.status);
+    head::frame(&mut parts, has_body, Some(body_bytes))?;
+    Ok((parts, if has_body { Bytes::from(response.body) } else { Bytes::new() }))
 }

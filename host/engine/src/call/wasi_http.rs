@@ -12,21 +12,16 @@ use std::{
 
 use bytes::Bytes;
 use gust_core::{Code, Problem};
-use http::{Method, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::{
     sync::oneshot,
     time::{self, Instant},
 };
-use wasmtime::Store;
 use wasmtime_wasi_http::{
     Error, WasiHttpView as _,
     p2::{
-        bindings::{
-            Proxy,
-            http::types::{self, ErrorCode},
-        },
+        bindings::http::types::{self, ErrorCode},
         body::HyperOutgoingBody,
     },
 };
@@ -35,9 +30,11 @@ use super::{Scheme, head};
 use crate::{
     body::{GuestBody, Running},
     failure::{self, Failure, Usage},
-    host::Host,
-    lease::{Instance, Lease},
+    lease::{Instance, Lease, Leased},
 };
+
+/// A guest at work on this thread: ready when it has returned, with what it used.
+type Guest = Pin<Box<dyn Future<Output = Result<Usage, Failure>> + Send>>;
 
 /// What a guest gives to `response-outparam.set`.
 type Answer = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
@@ -51,16 +48,12 @@ pub(super) async fn call<B>(
 where
     B: Body<Data = Bytes, Error = Problem> + Send + 'static,
 {
-    let Lease { store, callee, deadline, response_bytes_max, .. } = lease;
-    let Instance::WasiHttp(proxy) = callee else {
-        let problem = Problem::new(Code::Internal, "an instance was called through another's export");
-        return Err(Failure::new(problem, &store.data().memory));
-    };
-    let is_head = request.method() == Method::HEAD;
+    let Lease { instance, deadline, response_bytes_max, .. } = lease;
+    let method = request.method().clone();
     let (answer_sender, mut answer) = oneshot::channel();
     let request = request.map(|body| body.map_err(to_wasi));
-    let running = run(store, proxy, request, scheme, answer_sender, deadline);
-    let mut running = Some(Box::pin(running) as Running);
+    let running = run(instance, request, scheme, answer_sender, deadline);
+    let mut running = Some(Box::pin(running) as Guest);
     let mut usage = Usage::default();
     let answer = poll_fn(|cx| poll_head(cx, &mut running, &mut answer, &mut usage)).await?;
     let failed = |problem| Failure { problem, usage };
@@ -68,16 +61,24 @@ where
         Ok(response) => {
             let (mut parts, body) = response.into_parts();
             head::status(parts.status.as_u16()).map_err(failed)?;
-            let known = body.size_hint().exact();
-            head::tidy(&mut parts.headers, known).map_err(failed)?;
-            let stated = known.map_or_else(|| head::stated_length(&parts.headers), |bytes| Ok(Some(bytes)));
-            // Without a body the length is that of the body which another method would have brought.
-            let stated = stated.map_err(failed)?.filter(|_| !is_head && parts.status != StatusCode::NOT_MODIFIED);
-            let body = GuestBody::streamed(body, running, response_bytes_max, stated, usage);
+            let has_body = head::has_body(&method, parts.status);
+            let length = head::frame(&mut parts, has_body, body.size_hint().exact()).map_err(failed)?;
+            let running = running.map(Running::spawn);
+            let body = match has_body {
+                true => GuestBody::streamed(body, running, response_bytes_max, length, usage),
+                false => GuestBody::none(running, usage),
+            };
             Ok(http::Response::from_parts(parts, body))
         }
         Err(code) => {
-            let problem = Problem::new(Code::GuestFailed, format!("it answered with the error {code:?}"));
+            // The text may be as long as the guest likes, and longer when it is quoted.
+            let detail = match code {
+                ErrorCode::InternalError(text) => {
+                    format!("it answered with an internal error: {}", failure::cut(text.unwrap_or_default()))
+                }
+                code => failure::cut(format!("it answered with the error {code:?}")),
+            };
+            let problem = Problem::new(Code::GuestFailed, detail);
             Err(failed(problem))
         }
     }
@@ -85,8 +86,7 @@ where
 
 /// The guest's whole life, from the call to its return.
 async fn run<B>(
-    mut store: Store<Host>,
-    proxy: Proxy,
+    mut instance: Leased,
     request: http::Request<B>,
     scheme: Scheme,
     answer: oneshot::Sender<Answer>,
@@ -96,18 +96,21 @@ where
     B: Body<Data = Bytes, Error = Error> + Send + 'static,
 {
     let called = time::timeout_at(deadline, async {
+        let Leased { store, callee: Instance::WasiHttp(proxy), .. } = &mut instance else {
+            return Err(wasmtime::Error::msg("an instance was called through another's export"));
+        };
         let scheme = match scheme {
             Scheme::Http => types::Scheme::Http,
             Scheme::Https => types::Scheme::Https,
         };
         let request = store.data_mut().http().new_incoming_request(scheme, request)?;
         let outparam = store.data_mut().http().new_response_outparam(answer)?;
-        proxy.wasi_http_incoming_handler().call_handle(&mut store, request, outparam).await
+        proxy.wasi_http_incoming_handler().call_handle(store, request, outparam).await
     });
     let returned = called.await;
-    let memory = &store.data().memory;
+    let memory = &instance.store.data().memory;
     match returned {
-        Ok(Ok(())) => Ok(Usage { memory_bytes_peak: memory.bytes_peak() }),
+        Ok(Ok(())) => Ok(instance.give_back().await),
         Ok(Err(error)) => Err(Failure::new(failure::of_guest(&error, memory), memory)),
         Err(_) => Err(Failure::new(failure::timed_out(), memory)),
     }
@@ -116,7 +119,7 @@ where
 /// Runs the guest until it has answered or is over.
 fn poll_head(
     cx: &mut Context<'_>,
-    running: &mut Option<Running>,
+    running: &mut Option<Guest>,
     answer: &mut oneshot::Receiver<Answer>,
     usage: &mut Usage,
 ) -> Poll<Result<Answer, Failure>> {

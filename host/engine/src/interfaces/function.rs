@@ -10,6 +10,6 @@ mod bindings {
 }
 
 pub(crate) use bindings::{
-    Function as Typed, FunctionPre as TypedPre,
+    Function as Typed, FunctionIndices as TypedIndices, FunctionPre as TypedPre,
     exports::gust::function::handler::{Error, Request, Response},
 };

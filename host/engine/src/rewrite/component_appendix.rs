@@ -56,7 +56,7 @@ impl Appendix {
         Ok(())
     }
 
-    /// Lifts and exports the question for the memory's address.
+    /// Lifts and exports the question for the memory.
     fn add_memory_question(&mut self, home: u32) {
         let ask = self.alias_function(home, MEMORY);
         let done = self.alias_function(home, MEMORY_DONE);

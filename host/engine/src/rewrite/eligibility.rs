@@ -12,11 +12,11 @@ use super::{
 };
 use crate::settings::CORE_INSTANCES_PER_COMPONENT_MAX;
 
-/// The least bytes of a memory that the question for its address needs.
-const MEMORY_BYTES_MIN: u64 = 16;
-
 /// Bytes of a page of memory: 2 to the power of this.
 const PAGE_BYTES_LOG2: u32 = 16;
+
+/// The pages of a memory that no list can be all of, for its bytes do not fit in 32 bits.
+const PAGES_TOO_MANY: u64 = 1 << (u32::BITS - PAGE_BYTES_LOG2);
 
 /// The core instance that has the component's only memory, or why the component cannot be put back.
 pub(crate) fn check(layout: &Layout<'_>) -> Result<u32, String> {
@@ -110,8 +110,10 @@ fn can_be_found(memory: &MemoryType) -> Result<(), String> {
         "its memory has addresses of 64 bits"
     } else if memory.page_size_log2.is_some_and(|log2| log2 != PAGE_BYTES_LOG2) {
         "its memory has pages of an unusual size"
-    } else if memory.initial << PAGE_BYTES_LOG2 < MEMORY_BYTES_MIN {
+    } else if memory.initial == 0 {
         "its memory is empty at first"
+    } else if memory.initial >= PAGES_TOO_MANY {
+        "its memory has 4 GiB at first, and a list of all of it would be too long"
     } else {
         return Ok(());
     };

@@ -3,8 +3,10 @@
 //!
 //! A call can change an instance's memory, its mutable globals, its tables, its segments and its handles, and the host
 //! reaches none of them from outside. So the component gets these exports, and the host looks for them by name:
-//! - [`MEMORY`], `func() -> list<u8>`: a list that begins at the first byte of the component's only memory. To ask changes
-//!   eight bytes of the memory, until the call is over. A list's address is all that wasmtime gives away of a memory.
+//! - [`MEMORY`], `func() -> list<u8>`: a list that is all of the component's only memory, as large as it is at that moment;
+//!   an empty list where it has grown to 4 GiB, which no list can be. To ask changes eight bytes of the memory, until the
+//!   call is over. A list's address is all that wasmtime gives away of a memory. Nothing is copied, but wasmtime counts the
+//!   list as if it were: the store's hostcall fuel must be as many units as the memory has bytes, or the call traps.
 //! - [`SAVE`], `func()`: copies every mutable global to another that nothing else knows. Called once, on an instance that
 //!   is as it is to be put back: instantiated, and initialised where that is wanted.
 //! - [`RESTORE`], `func()`: copies them back.
@@ -36,7 +38,7 @@ use self::layout::Layout;
 /// What all names begin with that the rewrite exports, from components and from modules.
 pub(crate) const PREFIX: &str = "gust-rewind";
 
-/// Says where the memory is.
+/// Says where the memory is, and how large.
 pub(crate) const MEMORY: &str = "gust-rewind-memory";
 
 /// Saves the mutable globals.
@@ -45,9 +47,12 @@ pub(crate) const SAVE: &str = "gust-rewind-save";
 /// Restores the mutable globals as they were saved.
 pub(crate) const RESTORE: &str = "gust-rewind-restore";
 
+/// Says how many globals are not as they were saved. Not there yet.
+pub(crate) const CHECK: &str = "gust-rewind-check";
+
 /// What came of a component.
 #[derive(Debug)]
-pub enum Rewrite {
+pub(crate) enum Rewrite {
     /// The component, rewritten: an instance of it can be put back.
     Rewindable(Vec<u8>),
     /// It cannot be put back. The reason is one sentence for the function's owner.
@@ -56,7 +61,7 @@ pub enum Rewrite {
 
 /// Rewrites `component` so that its instances can be put back to the state that instantiation left, where that can be
 /// done without leaving anything behind. Fails where the bytes are no component.
-pub fn rewrite(component: &[u8]) -> Result<Rewrite, Problem> {
+pub(crate) fn rewrite(component: &[u8]) -> Result<Rewrite, Problem> {
     if !Parser::is_component(component) {
         return Err(Problem::new(Code::ComponentMalformed, "it does not begin as a component does"));
     }

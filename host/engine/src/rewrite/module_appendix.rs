@@ -1,4 +1,4 @@
-//! What the rewrite appends to a core module: functions that say where its memory is and that save and restore its mutable
+//! What the rewrite appends to a core module: functions that say where its memory is, and that save and restore its mutable
 //! globals, all exported.
 
 use std::borrow::Cow;
@@ -18,14 +18,15 @@ use super::{
 /// The module's memory, exported by a name that is known.
 pub(crate) const HEAP: &str = "gust-rewind-heap";
 
-/// Puts back what the question for the memory's address overwrote.
+/// Puts back what the question for the memory overwrote.
 pub(crate) const MEMORY_DONE: &str = "gust-rewind-memory-done";
 
 /// Where in the memory the answer to that question stands for a moment: a list's address and its length, four bytes each.
 const ANSWER_AT: i32 = 8;
 
-/// The answer: a list of 16 bytes (the upper half) at address 0 (the lower half).
-const ANSWER: i64 = 16 << 32;
+/// By how much the number of the memory's pages is shifted to be the answer: a list of that many times 2 to the power of 16
+/// bytes (the upper 32 bits) at address 0 (the lower). Of 65536 pages nothing is left.
+const PAGES_SHIFT: i64 = 16 + 32;
 
 /// The contents of a section with no entries.
 const NO_ENTRIES: &[u8] = &[0];
@@ -90,7 +91,8 @@ impl<'m> Appendix<'m> {
         let overwritten = self.add_global(ty, &ConstExpr::i64_const(0));
         let mut ask = Function::new([]);
         ask.instructions().i32_const(ANSWER_AT).i64_load(at).global_set(overwritten);
-        ask.instructions().i32_const(ANSWER_AT).i64_const(ANSWER).i64_store(at).i32_const(ANSWER_AT).end();
+        ask.instructions().i32_const(ANSWER_AT).memory_size(memory).i64_extend_i32_u();
+        ask.instructions().i64_const(PAGES_SHIFT).i64_shl().i64_store(at).i32_const(ANSWER_AT).end();
         let mut done = Function::new([]);
         done.instructions().i32_const(ANSWER_AT).global_get(overwritten).i64_store(at).end();
         self.add_function(MEMORY, &[], &[ValType::I32], &ask);

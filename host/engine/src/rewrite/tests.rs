@@ -57,7 +57,7 @@ impl Guest {
         self.call::<(), ()>(name, ());
     }
 
-    /// The first bytes of the memory, as the rewrite finds them.
+    /// All of the memory, as the rewrite finds it.
     fn memory(&mut self) -> &[u8] {
         let bytes: WasmList<u8> = self.get(MEMORY);
         bytes.as_le_slice(&self.store)
@@ -113,14 +113,52 @@ fn what_is_saved_may_be_later_than_instantiation() {
 #[test]
 fn the_memory_is_found_and_left_as_it_was() {
     let mut guest = Guest::rewritten(COUNTER);
-    assert_eq!(guest.memory(), b"0123456789abcdef");
+    assert_eq!(&guest.memory()[..24], b"0123456789abcdefghij\0\0\0\0");
     let read: Vec<u8> = (0..20).map(|at| guest.call::<(u32,), (u8,)>("read", (at,)).0).collect();
     assert_eq!(read, b"0123456789abcdefghij");
     let base = guest.memory().as_ptr();
     guest.call::<(u32, u8), ()>("write", (3, b'!'));
     guest.call::<(u32, u8), ()>("write", (9, b'?'));
-    assert_eq!(guest.memory(), b"012!45678?abcdef");
+    assert_eq!(&guest.memory()[..16], b"012!45678?abcdef");
     assert_eq!(guest.memory().as_ptr(), base);
+}
+
+#[test]
+fn all_of_the_memory_is_found_also_when_it_has_grown() {
+    let mut guest = Guest::rewritten(
+        r#"(component
+            (core module $main
+                (memory 2)
+                (func (export "mark-end")
+                    (i32.store8 (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 1)) (memory.size)))
+                (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))
+            (core instance $main (instantiate $main))
+            (func (export "mark-end") (canon lift (core func $main "mark-end")))
+            (func (export "grow") (param "by" u32) (result u32) (canon lift (core func $main "grow"))))"#,
+    );
+    guest.run("mark-end");
+    assert_eq!(guest.memory().len(), 2 * 65536);
+    assert_eq!(guest.memory().last(), Some(&2));
+    assert_eq!(guest.call::<(u32,), (u32,)>("grow", (3,)).0, 2);
+    guest.run("mark-end");
+    assert_eq!(guest.memory().len(), 5 * 65536);
+    assert_eq!((guest.memory()[2 * 65536 - 1], guest.memory().last()), (2, Some(&5)));
+    assert!(guest.memory()[..2 * 65536 - 1].iter().all(|byte| *byte == 0), "the answer is gone");
+}
+
+#[test]
+fn a_large_memory_is_found_with_fuel_for_all_of_it() {
+    const BYTES: usize = 3000 * 65536;
+    let text = "(component (core module $m (memory 3000)) (core instance (instantiate $m)))";
+    let mut guest = Guest::rewritten(text);
+    guest.store.set_hostcall_fuel(BYTES);
+    assert_eq!(guest.memory().len(), BYTES);
+    guest.store.set_hostcall_fuel(BYTES - 1);
+    let ask = guest.instance.get_typed_func::<(), (WasmList<u8>,)>(&mut guest.store, MEMORY).unwrap();
+    assert!(
+        ask.call(&mut guest.store, ()).is_err(),
+        "wasmtime asks for fuel; where it no longer does, the header is wrong"
+    );
 }
 
 #[test]
@@ -130,7 +168,7 @@ fn a_module_of_nearly_nothing_gets_the_sections_that_it_lacks() {
             (core module $bare (memory 1) (data (i32.const 8) "what stood here"))
             (core instance (instantiate $bare)))"#,
     );
-    assert_eq!(guest.memory(), b"\0\0\0\0\0\0\0\0what sto");
+    assert!(guest.memory().starts_with(b"\0\0\0\0\0\0\0\0what stood here\0"));
     assert!(!guest.offers(SAVE) && !guest.offers(RESTORE), "there is nothing to save");
 }
 
@@ -165,7 +203,7 @@ fn every_instance_of_a_module_is_put_back() {
     assert_eq!(add(&mut guest, "two", 0), 100);
     guest.run(RESTORE);
     assert_eq!((add(&mut guest, "one", 0), add(&mut guest, "two", 0)), (1, 2));
-    assert_eq!(guest.memory().len(), 16);
+    assert_eq!(guest.memory().len(), 65536);
 }
 
 /// A module with a global of every type, and another module with one more.

@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use gust_core::api::{FunctionInfo, FunctionList, VersionInfo, VersionList};
 use http::StatusCode;
 
 use super::{
     Admin,
-    reply::{self, Refusal},
+    reply::{self, Name, Refusal},
 };
 use crate::{
     deploy::{blocking, to_its_end},
@@ -26,30 +23,21 @@ pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Json<FunctionList> 
 }
 
 /// `GET /v1/functions/{name}`
-pub(super) async fn get(
-    State(admin): State<Arc<Admin>>,
-    Path(name): Path<String>,
-) -> Result<Json<FunctionInfo>, Refusal> {
-    let name = reply::name(&name)?;
+pub(super) async fn get(State(admin): State<Arc<Admin>>, Name(name): Name) -> Result<Json<FunctionInfo>, Refusal> {
     let snapshot = admin.deployer.catalog.load();
     let deployment = snapshot.get(name.as_str()).ok_or_else(|| reply::not_found(&name))?;
     Ok(Json(deployment.info(&admin.base_url)))
 }
 
 /// `DELETE /v1/functions/{name}`
-pub(super) async fn delete(State(admin): State<Arc<Admin>>, Path(name): Path<String>) -> Result<StatusCode, Refusal> {
-    let name = reply::name(&name)?;
+pub(super) async fn delete(State(admin): State<Arc<Admin>>, Name(name): Name) -> Result<StatusCode, Refusal> {
     let (deployer, owned) = (admin.deployer.clone(), name.clone());
     let existed = to_its_end(async move { deployer.remove(&owned).await }).await?;
     if existed { Ok(status::DELETED) } else { Err(reply::not_found(&name)) }
 }
 
 /// `GET /v1/functions/{name}/versions`
-pub(super) async fn versions(
-    State(admin): State<Arc<Admin>>,
-    Path(name): Path<String>,
-) -> Result<Json<VersionList>, Refusal> {
-    let name = reply::name(&name)?;
+pub(super) async fn versions(State(admin): State<Arc<Admin>>, Name(name): Name) -> Result<Json<VersionList>, Refusal> {
     let serving = admin.deployer.catalog.load().get(name.as_str()).map(|deployment| deployment.version);
     let (store, owned) = (admin.deployer.store.clone(), name.clone());
     let stored = blocking(move || store.versions(&owned)).await??;

@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Json,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Query, State, rejection::QueryRejection},
     response::{IntoResponse as _, Response, Sse, sse},
 };
 use futures_util::{StreamExt as _, stream};
@@ -17,7 +17,7 @@ use tokio_stream::wrappers::BroadcastStream;
 
 use super::{
     Admin,
-    reply::{self, Refusal},
+    reply::{self, Name, Refusal},
 };
 
 /// Lines where a caller does not say how many.
@@ -34,10 +34,9 @@ pub(super) struct Options {
 /// Answers with the newest `tail` lines; with `follow=true` goes on as lines come.
 pub(super) async fn logs(
     State(admin): State<Arc<Admin>>,
-    Path(name): Path<String>,
+    Name(name): Name,
     options: Result<Query<Options>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    let name = reply::name(&name)?;
     let Query(options) = options.map_err(|error| Problem::new(Code::ApiMalformed, error.body_text()))?;
     let log = match admin.deployer.catalog.load().get(name.as_str()) {
         Some(deployment) => deployment.log.clone(),

@@ -41,12 +41,15 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/v1/functions/{name}/versions", get(functions::versions))
         .route("/v1/functions/{name}/logs", get(logs::logs))
         .fallback(async || reply::Refusal(Problem::new(Code::ApiNotFound, "no such path; see docs/api.md")))
-        .method_not_allowed_fallback(async || {
-            reply::Refusal(Problem::new(Code::ApiNotFound, "this path has no such method; see docs/api.md"))
-        })
+        .method_not_allowed_fallback(no_such_method)
         // The store's own cap holds while a component streams in.
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(admin.clone(), auth::require_token));
     let open = Router::new().route("/healthz", get(health::live)).route("/readyz", get(health::ready));
+    let open = open.method_not_allowed_fallback(no_such_method);
     open.merge(guarded).with_state(admin)
+}
+
+async fn no_such_method() -> reply::Refusal {
+    reply::Refusal(Problem::new(Code::ApiNotFound, "this path has no such method; see docs/api.md"))
 }

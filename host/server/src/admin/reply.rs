@@ -2,10 +2,11 @@
 
 use axum::{
     body::Body,
+    extract::{FromRequestParts, Path},
     response::{IntoResponse, Response},
 };
-use gust_core::{Code, Source};
-use gust_core::{FunctionName, Problem, name::NameError};
+use gust_core::{Code, FunctionName, Problem, Source, name::NameError};
+use http::request::Parts;
 
 use crate::status;
 
@@ -23,17 +24,25 @@ impl IntoResponse for Refusal {
         let problem = &self.0;
         let (code, internal) = (problem.code.as_str(), problem.internal.as_deref().unwrap_or_default());
         match problem.code.source() {
-            Source::Host => tracing::error!(code, internal, "{}", problem.detail),
-            _ => tracing::info!(code, internal, "{}", problem.detail),
+            Source::Host => tracing::error!(code, internal, "{}", problem.detail.escape_debug()),
+            _ => tracing::info!(code, internal, "{}", problem.detail.escape_debug()),
         }
         status::answer(problem, None).map(Body::from)
     }
 }
 
-/// The name in a path, as axum gives it.
-pub(super) fn name(text: &str) -> Result<FunctionName, Refusal> {
-    let invalid = |error: NameError| Refusal(Problem::new(Code::NameInvalid, error.to_string()));
-    text.parse().map_err(invalid)
+/// The function's name in a path.
+pub(super) struct Name(pub(super) FunctionName);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let invalid = |detail| Refusal(Problem::new(Code::NameInvalid, detail));
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        let Path(text) = text.map_err(|error| invalid(error.body_text()))?;
+        text.parse().map(Self).map_err(|error: NameError| invalid(error.to_string()))
+    }
 }
 
 /// There is no function of that name.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::Body,
-    extract::{FromRequest as _, Multipart, Path, Request, State, multipart::Field},
+    extract::{FromRequest as _, Multipart, Request, State, multipart::Field},
     response::{IntoResponse as _, Response},
 };
 use futures_util::StreamExt as _;
@@ -15,23 +15,22 @@ use http::{HeaderMap, header};
 
 use super::{
     Admin,
-    reply::{self, Refusal},
+    reply::{Name, Refusal},
 };
 use crate::{deploy::to_its_end, status};
 
 /// Deploys. 201 for a new version, 200 where the same component with the same manifest is in force already.
 pub(super) async fn put(
     State(admin): State<Arc<Admin>>,
-    Path(name): Path<String>,
+    Name(name): Name,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let name = reply::name(&name)?;
     let kind = kind(request.headers())?;
     must_fit(request.headers(), admin.deployer.config.upload_mib_max)?;
     let staging = admin.deployer.stage().await?;
     let (staging, manifest) = match kind {
         Kind::Component => (receive(request.into_body(), staging).await?, Manifest::default()),
-        Kind::Form => receive_form(request, staging).await?,
+        Kind::Form => receive_form(bounded(request, admin.deployer.config.upload_mib_max), staging).await?,
     };
     let deployer = admin.deployer.clone();
     let deployed = to_its_end(async move { deployer.deploy(name, staging, manifest).await }).await?;
@@ -72,6 +71,12 @@ fn must_fit(headers: &HeaderMap, upload_mib_max: u32) -> Result<(), Problem> {
     }
 }
 
+/// A form holds its head and its parts' in memory, so all of it has an end.
+fn bounded(request: Request, upload_mib_max: u32) -> Request {
+    let bytes_max = (usize::try_from(upload_mib_max).unwrap_or(usize::MAX) << 20) + 2 * MANIFEST_BYTES_MAX;
+    request.map(|body| Body::new(http_body_util::Limited::new(body, bytes_max)))
+}
+
 fn incomplete(error: impl std::fmt::Display) -> Problem {
     Problem::new(Code::UploadIncomplete, "the upload broke off; nothing was changed").with_internal(error.to_string())
 }
@@ -90,6 +95,7 @@ async fn receive_form(request: Request, mut staging: Staging) -> Result<(Staging
     let (mut has_component, mut manifest) = (false, Manifest::default());
     while let Some(mut field) = form.next_field().await.map_err(incomplete)? {
         match field.name().unwrap_or_default() {
+            "component" if has_component => return Err(malformed(&"two parts are named component")),
             "component" => {
                 has_component = true;
                 while let Some(piece) = field.chunk().await.map_err(incomplete)? {

@@ -1,8 +1,10 @@
 //! Whether a request may begin: its own form, its function's places, its stated size.
 
+use std::net::Ipv6Addr;
+
 use gust_core::{Code, Problem};
 use gust_engine::Place;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts, uri::Authority};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts, uri::Authority};
 
 use crate::catalog::Deployment;
 
@@ -69,13 +71,19 @@ pub(super) fn prepare(head: &mut Parts, target: Uri, deployment: &Deployment) ->
     if head.headers.get_all(header::HOST).iter().nth(1).is_some() {
         return Err(Problem::new(Code::RequestMalformed, "the request has more than one Host header"));
     }
-    // The target's authority wins over Host (RFC 9112, section 3.2.2); HTTP/2 has it there only.
+    // HTTP/2 has it in the target only.
+    let host = head.headers.get(header::HOST);
+    if host.is_some() || head.version < Version::HTTP_2 {
+        must_be_host(host)?;
+    }
+    // The target's authority wins over Host (RFC 9112, section 3.2.2).
     if let Some(authority) = head.uri.authority() {
         let malformed = |_| Problem::new(Code::RequestMalformed, "the target's authority is not valid");
         let host = HeaderValue::from_str(authority.as_str()).map_err(malformed)?;
+        must_be_host(Some(&host))?;
         head.headers.insert(header::HOST, host);
-    } else {
-        must_be_host(head.headers.get(header::HOST))?;
+    } else if host.is_none() {
+        return Err(Problem::new(Code::RequestMalformed, "the request names no host"));
     }
     head.uri = target;
     strip_hop_by_hop(&mut head.headers);
@@ -87,15 +95,21 @@ pub(super) fn prepare(head: &mut Parts, target: Uri, deployment: &Deployment) ->
 fn must_be_host(value: Option<&HeaderValue>) -> Result<(), Problem> {
     let malformed = |detail| Err(Problem::new(Code::RequestMalformed, detail));
     let Some(value) = value else { return malformed("the request has no Host header") };
-    let is_host = |authority: &Authority| {
-        let text = authority.as_str();
-        let port = text.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
-        !text.contains('@') && port.is_none_or(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
-    };
     match Authority::try_from(value.as_bytes()) {
         Ok(authority) if is_host(&authority) => Ok(()),
-        _ => malformed("the Host header is not a host with an optional port"),
+        _ => malformed("the request's host is not a host with an optional port"),
     }
+}
+
+fn is_host(authority: &Authority) -> bool {
+    let (text, host) = (authority.as_str(), authority.host());
+    let port = text.strip_prefix(host).and_then(|rest| rest.strip_prefix(':'));
+    let has_port = port.is_none_or(|port| port.is_empty() || port.parse::<u16>().is_ok());
+    let named = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => !host.is_empty(),
+    };
+    !text.contains('@') && named && has_port
 }
 
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
@@ -140,6 +154,9 @@ mod tests {
             ("a/b", false),
             ("user@example.com", false),
             ("example.com:port", false),
+            ("example.com:99999", false),
+            (":80", false),
+            ("[zz]", false),
         ] {
             assert_eq!(must_be_host(Some(&HeaderValue::from_static(host))).is_ok(), fine, "{host:?}");
         }

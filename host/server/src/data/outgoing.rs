@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use gust_core::{Problem, receipt::Timing};
 use gust_engine::{Failure, GuestBody};
-use http::{HeaderName, HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Response, header};
 use http_body::{Body, Frame, SizeHint};
 
 use super::visit::Visit;
@@ -25,8 +25,6 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 pub(crate) struct Outgoing {
     source: Source,
     visit: Visit,
-    /// The head says it all: a HEAD request, or a status that has no body.
-    bodiless: bool,
 }
 
 enum Source {
@@ -42,8 +40,7 @@ pub(super) fn of_guest(response: Response<GuestBody>, mut visit: Visit) -> Respo
     }
     insert_request_id(&mut head.headers, &visit);
     visit.answered(head.status);
-    let bodiless = status::is_bodiless(visit.method(), head.status);
-    Response::from_parts(head, Outgoing { source: Source::Guest(body), visit, bodiless })
+    Response::from_parts(head, Outgoing { source: Source::Guest(body), visit })
 }
 
 /// Milliseconds to the microsecond (Server Timing, W3C). Whole numbers are formatted, for that costs less than floats.
@@ -63,8 +60,11 @@ pub(super) fn of_problem(problem: &Problem, mut visit: Visit) -> Response<Outgoi
     insert_request_id(&mut head.headers, &visit);
     visit.answered(head.status);
     visit.fails(problem);
-    let bodiless = status::is_bodiless(visit.method(), head.status);
-    Response::from_parts(head, Outgoing { source: Source::Host(Some(body)), visit, bodiless })
+    let has_body = gust_engine::has_body(visit.method(), head.status);
+    if !has_body {
+        head.headers.insert(header::CONTENT_LENGTH, body.len().into());
+    }
+    Response::from_parts(head, Outgoing { source: Source::Host(has_body.then_some(body)), visit })
 }
 
 fn insert_request_id(headers: &mut http::HeaderMap, visit: &Visit) {
@@ -86,7 +86,7 @@ impl Body for Outgoing {
         match &frame {
             None => this.visit.completes(),
             Some(Ok(frame)) => this.visit.sent(frame.data_ref().map_or(0, |data| data.len() as u64)),
-            Some(Err(failure)) => this.visit.fails(&failure.problem),
+            Some(Err(failure)) => this.visit.breaks_off(&failure.problem),
         }
         Poll::Ready(frame)
     }
@@ -124,7 +124,7 @@ impl Drop for Outgoing {
             Source::Guest(body) => body.is_whole(),
             Source::Host(bytes) => bytes.is_none(),
         };
-        if self.bodiless || is_whole {
+        if is_whole {
             self.visit.completes();
         }
     }

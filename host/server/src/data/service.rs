@@ -36,7 +36,7 @@ pub(crate) struct Data {
 /// Answers one request. The response's body holds the instance, the function's place and the receipt until its end.
 pub(crate) async fn answer(
     data: &Data,
-    activity: &Activity,
+    activity: &Arc<Activity>,
     request: Request<Incoming>,
     scheme: Scheme,
 ) -> Response<Outgoing> {
@@ -50,7 +50,7 @@ pub(crate) async fn answer(
 
 async fn serve(
     data: &Data,
-    activity: &Activity,
+    activity: &Arc<Activity>,
     request: Request<Incoming>,
     scheme: Scheme,
     visit: &mut Visit,
@@ -61,7 +61,7 @@ async fn serve(
     visit.holds(admit::place(&deployment)?);
     let request = enter(request, target, &deployment, visit)?;
     let deadline = (visit.began() + Duration::from_millis(deployment.limits().wall_ms.into())).into();
-    activity.busy_until(deadline);
+    visit.works(activity.work(deadline));
     let lease = lease(&deployment, deadline, visit).await?;
     let began = Instant::now();
     let called = lease.call(request, scheme).await;

@@ -23,6 +23,7 @@ use crate::{
     catalog::Deployment,
     ledger::{Entry, Ledger},
     logbook::unix_ms,
+    patience::Work,
 };
 
 /// A request being served.
@@ -33,6 +34,7 @@ pub(super) struct Visit {
     deployment: Option<Arc<Deployment>>,
     request_bytes: Option<Arc<AtomicU64>>,
     place: Option<Place>,
+    work: Option<Work>,
 }
 
 impl Visit {
@@ -50,7 +52,7 @@ impl Visit {
             memory_bytes_peak: 0,
             internal: None,
         };
-        Self { ledger, began: Instant::now(), receipt, deployment: None, request_bytes: None, place: None }
+        Self { ledger, began: Instant::now(), receipt, deployment: None, request_bytes: None, place: None, work: None }
     }
 
     /// The request's id.
@@ -82,6 +84,19 @@ impl Visit {
     /// Keeps the function's place until the end.
     pub(super) fn holds(&mut self, place: Place) {
         self.place = Some(place);
+    }
+
+    /// Says that the function is at work for it, until the end.
+    pub(super) fn works(&mut self, work: Work) {
+        self.work = Some(work);
+    }
+
+    /// Says that what is sent already is not the whole answer.
+    pub(super) fn breaks_off(&mut self, problem: &Problem) {
+        self.fails(problem);
+        if let Some(work) = &self.work {
+            work.breaks_off();
+        }
     }
 
     /// Hands the function's place to work that goes on after the answer.

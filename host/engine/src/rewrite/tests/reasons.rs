@@ -35,6 +35,10 @@ fn there_is_one_memory_of_the_common_kind() {
     assert_eq!(reason_of_module("(memory i64 1)"), "its memory has addresses of 64 bits");
     assert_eq!(reason_of_module("(memory 100 (pagesize 1))"), "its memory has pages of an unusual size");
     assert_eq!(reason_of_module("(memory 0)"), "its memory is empty at first");
+    let longest = "its memory has 4 GiB at first, and a list of all of it would be too long";
+    assert_eq!(reason_of_module("(memory 65536)"), longest);
+    let almost = "(component (core module $m (memory 65535)) (core instance (instantiate $m)))";
+    assert!(matches!(rewrite(&wat::parse_str(almost).unwrap()).unwrap(), Rewrite::Rewindable(_)));
 }
 
 #[test]

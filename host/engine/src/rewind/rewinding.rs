@@ -1,0 +1,90 @@
+//! What is known of one function's rewinding: its image, its idle instances, and whether to go on.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+use super::{
+    kept::{Kept, Refusal},
+    pages::Image,
+    shelf::Shelf,
+};
+
+/// What an instance that could not be put back counts, against one that could.
+const REFUSAL_WEIGHT: u32 = 3;
+
+/// The balance at which a function is no longer tried. Preparing an instance costs about as much as rewinding saves twice,
+/// so one refusal in four is about where it stops paying.
+const REFUSAL_BALANCE_MAX: u32 = 48;
+
+/// One function's rewinding.
+pub(crate) struct Rewinding {
+    image: OnceLock<Arc<Image>>,
+    shelf: Shelf<Kept>,
+    /// Refusals by weight, less what went well. Never below zero.
+    balance: AtomicU32,
+    stopped: OnceLock<Refusal>,
+    /// The time of [`Rewinding::expire`].
+    now: AtomicU32,
+}
+
+impl Rewinding {
+    /// Of a function whose component was rewritten for it.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            image: OnceLock::new(),
+            shelf: Shelf::new(),
+            balance: AtomicU32::new(0),
+            stopped: OnceLock::new(),
+            now: AtomicU32::new(0),
+        })
+    }
+
+    /// An idle instance.
+    pub(crate) fn take(&self) -> Option<Kept> {
+        self.shelf.take()
+    }
+
+    /// Whether another instance should be made fit for it.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.stopped.get().is_none()
+    }
+
+    /// Why it was given up, if it was.
+    pub(crate) fn stopped(&self) -> Option<Refusal> {
+        self.stopped.get().copied()
+    }
+
+    /// The image, taken by the first instance that gets here.
+    pub(super) fn image(&self) -> &OnceLock<Arc<Image>> {
+        &self.image
+    }
+
+    /// Keeps an instance that was put back.
+    pub(super) fn keep(&self, kept: Kept) {
+        if self.balance.load(Relaxed) > 0 {
+            // Two at once may take one too few or too many off; it is a balance, not a count.
+            let less = |balance: u32| balance.checked_sub(1);
+            let _ = self.balance.fetch_update(Relaxed, Relaxed, less);
+        }
+        if self.goes_on() {
+            self.shelf.put(kept, self.now.load(Relaxed));
+        }
+    }
+
+    /// Counts an instance that could not be put back.
+    pub(super) fn refused(&self, refusal: Refusal) {
+        let balance = self.balance.fetch_add(REFUSAL_WEIGHT, Relaxed) + REFUSAL_WEIGHT;
+        if balance >= REFUSAL_BALANCE_MAX || refusal.is_final() {
+            // The first reason stands.
+            let _ = self.stopped.set(refusal);
+        }
+    }
+
+    /// Lets one unit of time pass and drops what has been idle for `idle_max` of them.
+    pub(crate) fn expire(&self, idle_max: u32) {
+        let now = self.now.fetch_add(1, Relaxed).wrapping_add(1);
+        self.shelf.expire(now.saturating_sub(idle_max));
+    }
+}
