@@ -8,7 +8,8 @@ use wasm_encoder::{
 use wasmparser::Error;
 
 use super::{
-    MEMORY, RESTORE, SAVE, gatherer,
+    CHECK, MEMORY, RESTORE, SAVE,
+    gatherer::{self, GATHERED},
     layout::{Counts, Layout},
     module_appendix::{self, HEAP, MEMORY_DONE},
 };
@@ -22,10 +23,10 @@ pub(crate) fn appended(layout: &Layout<'_>, home: u32) -> Result<Vec<u8>, Error>
     let with_globals: Vec<u32> = with_globals.map(|(instance, _)| instance).collect();
     match *with_globals {
         [] => {}
-        [only] => appendix.add_save_and_restore(only),
+        [only] => appendix.add_global_functions(only),
         [..] => {
             let all = appendix.add_gatherer(&with_globals);
-            appendix.add_save_and_restore(all);
+            appendix.add_global_functions(all);
         }
     }
     Ok(appendix.component.finish())
@@ -62,14 +63,15 @@ impl Appendix {
         let done = self.alias_function(home, MEMORY_DONE);
         let memory = self.alias_memory(home);
         let bytes = self.define_bytes();
-        let ty = self.define_function(Some(bytes));
+        let ty = self.define_function(Some(ComponentValType::Type(bytes)));
         self.lift(MEMORY, ask, ty, &[CanonicalOption::Memory(memory), CanonicalOption::PostReturn(done)]);
     }
 
-    /// Lifts and exports the functions of `instance` that save and restore globals.
-    fn add_save_and_restore(&mut self, instance: u32) {
-        let ty = self.define_function(None);
-        for name in [SAVE, RESTORE] {
+    /// Lifts and exports the functions of `instance` that save, restore and compare globals.
+    fn add_global_functions(&mut self, instance: u32) {
+        let nothing = self.define_function(None);
+        let count = self.define_function(Some(PrimitiveValType::U32.into()));
+        for (name, ty) in [(SAVE, nothing), (RESTORE, nothing), (CHECK, count)] {
             let function = self.alias_function(instance, name);
             self.lift(name, function, ty, &[]);
         }
@@ -78,7 +80,7 @@ impl Appendix {
     /// An instance whose functions call those of all `instances`.
     fn add_gatherer(&mut self, instances: &[u32]) -> u32 {
         let mut arguments = Vec::new();
-        for exported in [SAVE, RESTORE] {
+        for (exported, _) in GATHERED {
             for instance in instances {
                 let function = self.alias_function(*instance, exported);
                 arguments.push((gatherer::import_name(exported, *instance), ExportKind::Func, function));
@@ -119,10 +121,10 @@ impl Appendix {
     }
 
     /// The type of a function without parameters.
-    fn define_function(&mut self, result: Option<u32>) -> u32 {
+    fn define_function(&mut self, result: Option<ComponentValType>) -> u32 {
         let mut section = ComponentTypeSection::new();
         let no_params: [(&str, ComponentValType); 0] = [];
-        section.function().params(no_params).result(result.map(ComponentValType::Type));
+        section.function().params(no_params).result(result);
         self.component.section(&section);
         next(&mut self.counts.types)
     }

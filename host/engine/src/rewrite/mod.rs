@@ -10,6 +10,8 @@
 //! - [`SAVE`], `func()`: copies every mutable global to another that nothing else knows. Called once, on an instance that
 //!   is as it is to be put back: instantiated, and initialised where that is wanted.
 //! - [`RESTORE`], `func()`: copies them back.
+//! - [`CHECK`], `func() -> u32`: how many mutable globals are not what was saved, bit for bit. References cannot be compared:
+//!   of those only whether they are null.
 //!
 //! A component without mutable globals has only the first.
 //!
@@ -47,7 +49,7 @@ pub(crate) const SAVE: &str = "gust-rewind-save";
 /// Restores the mutable globals as they were saved.
 pub(crate) const RESTORE: &str = "gust-rewind-restore";
 
-/// Says how many globals are not as they were saved. Not there yet.
+/// Counts the mutable globals that are not as they were saved.
 pub(crate) const CHECK: &str = "gust-rewind-check";
 
 /// What came of a component.

@@ -1,5 +1,5 @@
-//! What the rewrite appends to a core module: functions that say where its memory is, and that save and restore its mutable
-//! globals, all exported.
+//! What the rewrite appends to a core module: functions that say where its memory is, and that save, restore and
+//! compare its mutable globals, all exported.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use wasm_encoder::{
 use wasmparser::Error;
 
 use super::{
-    MEMORY, RESTORE, SAVE,
+    CHECK, MEMORY, RESTORE, SAVE,
     module::CoreModule,
     section::{self, Section},
 };
@@ -55,7 +55,7 @@ pub(crate) fn appended(module: &CoreModule<'_>) -> Result<Vec<u8>, Error> {
         appendix.add_memory_question();
     }
     if !module.mutable_globals.is_empty() {
-        appendix.add_save_and_restore();
+        appendix.add_global_functions();
     }
     appendix.finish()
 }
@@ -100,19 +100,25 @@ impl<'m> Appendix<'m> {
         self.exports.export(HEAP, ExportKind::Memory, memory);
     }
 
-    /// A function that copies each mutable global to a shadow of its own, and one that copies it back.
-    fn add_save_and_restore(&mut self) {
-        let (mut save, mut restore) = (Function::new([]), Function::new([]));
+    /// A function that copies each mutable global to a shadow of its own, one that copies it back, and one that counts those
+    /// that differ from their shadows.
+    fn add_global_functions(&mut self) {
+        let (mut save, mut restore, mut check) = (Function::new([]), Function::new([]), Function::new([]));
+        check.instructions().i32_const(0);
         for global in &self.module.mutable_globals {
             let Some((ty, empty)) = global.shadow() else { continue };
             let shadow = self.add_global(ty, &empty);
             save.instructions().global_get(global.index).global_set(shadow);
             restore.instructions().global_get(shadow).global_set(global.index);
+            differs(&mut check, global.index, ty.val_type, shadow);
+            check.instructions().i32_add();
         }
-        save.instructions().end();
-        restore.instructions().end();
+        for body in [&mut save, &mut restore, &mut check] {
+            body.instructions().end();
+        }
         self.add_function(SAVE, &[], &[], &save);
         self.add_function(RESTORE, &[], &[], &restore);
+        self.add_function(CHECK, &[], &[ValType::I32], &check);
     }
 
     fn add_global(&mut self, ty: GlobalType, value: &ConstExpr) -> u32 {
@@ -143,6 +149,19 @@ impl<'m> Appendix<'m> {
         }
         Ok(module.finish())
     }
+}
+
+/// Leaves 1 where a global and its shadow differ in any bit, otherwise 0. References differ where one of them is null.
+fn differs(body: &mut Function, global: u32, ty: ValType, shadow: u32) {
+    let mut code = body.instructions();
+    match ty {
+        ValType::I32 => code.global_get(global).global_get(shadow).i32_ne(),
+        ValType::I64 => code.global_get(global).global_get(shadow).i64_ne(),
+        ValType::F32 => code.global_get(global).i32_reinterpret_f32().global_get(shadow).i32_reinterpret_f32().i32_ne(),
+        ValType::F64 => code.global_get(global).i64_reinterpret_f64().global_get(shadow).i64_reinterpret_f64().i64_ne(),
+        ValType::V128 => code.global_get(global).global_get(shadow).v128_xor().v128_any_true(),
+        ValType::Ref(_) => code.global_get(global).ref_is_null().global_get(shadow).ref_is_null().i32_ne(),
+    };
 }
 
 /// Appends the entries of `added` to the section with this id, which is put in its place where there is none.

@@ -9,7 +9,7 @@ use wasmtime::{
     component::{Component, ComponentNamedList, Instance, Lift, Linker, Lower, WasmList},
 };
 
-use super::{MEMORY, RESTORE, Rewrite, SAVE, rewrite};
+use super::{CHECK, MEMORY, RESTORE, Rewrite, SAVE, rewrite};
 use crate::settings;
 
 /// An instance of a component that imports nothing.
@@ -169,7 +169,7 @@ fn a_module_of_nearly_nothing_gets_the_sections_that_it_lacks() {
             (core instance (instantiate $bare)))"#,
     );
     assert!(guest.memory().starts_with(b"\0\0\0\0\0\0\0\0what stood here\0"));
-    assert!(!guest.offers(SAVE) && !guest.offers(RESTORE), "there is nothing to save");
+    assert!([SAVE, RESTORE, CHECK].into_iter().all(|name| !guest.offers(name)), "there is nothing to save");
 }
 
 #[test]
@@ -195,9 +195,13 @@ fn every_instance_of_a_module_is_put_back() {
     );
     let add = |guest: &mut Guest, name: &str, by: u32| guest.call::<(u32,), (u32,)>(name, (by,)).0;
     assert_eq!((add(&mut guest, "one", 1), add(&mut guest, "two", 2)), (1, 2));
+    assert_eq!(guest.get::<u32>(CHECK), 2, "nothing was saved, and neither is 0");
     guest.run(SAVE);
-    assert_eq!((add(&mut guest, "one", 10), add(&mut guest, "two", 20)), (11, 22));
+    assert_eq!(guest.get::<u32>(CHECK), 0);
+    assert_eq!((add(&mut guest, "one", 10), guest.get::<u32>(CHECK)), (11, 1));
+    assert_eq!((add(&mut guest, "two", 20), guest.get::<u32>(CHECK)), (22, 2));
     guest.run(RESTORE);
+    assert_eq!(guest.get::<u32>(CHECK), 0);
     assert_eq!((add(&mut guest, "one", 0), add(&mut guest, "two", 0)), (1, 2));
     guest.run("clear");
     assert_eq!(add(&mut guest, "two", 0), 100);
@@ -260,9 +264,49 @@ fn globals_of_every_type_are_put_back() {
         guest.run("change");
         let changed: Vec<u8> = guest.get("state");
         assert_ne!(before[40..], changed[40..]);
+        assert_eq!(guest.get::<u32>(CHECK), 7);
         assert_eq!((guest.get::<u64>("first"), guest.get::<u64>("first"), guest.get::<u64>("second")), (10, 11, 10));
+        assert_eq!(guest.get::<u32>(CHECK), 9);
         guest.run(RESTORE);
+        assert_eq!(guest.get::<u32>(CHECK), 0);
         assert_eq!(guest.get::<Vec<u8>>("state"), before);
+    }
+}
+
+#[test]
+fn a_single_bit_of_a_global_is_told() {
+    for (ty, saved, changed, differing) in [
+        ("i32", "i32.const 0", "i32.const 0x80000000", 1),
+        ("i64", "i64.const 1", "i64.const 0x100000001", 1),
+        ("f32", "f32.const 0", "f32.const -0", 1),
+        ("f32", "f32.const nan:0x1", "f32.const nan:0x1", 0),
+        ("f32", "f32.const nan:0x1", "f32.const nan:0x3", 1),
+        ("f64", "f64.const 0", "f64.const -0", 1),
+        ("f64", "f64.const nan:0x1", "f64.const nan:0x1", 0),
+        ("f64", "f64.const nan:0x1", "f64.const nan:0x8000000000001", 1),
+        ("v128", "v128.const i64x2 1 2", "v128.const i64x2 1 0x8000000000000002", 1),
+        ("v128", "v128.const i64x2 1 2", "v128.const i64x2 3 2", 1),
+        ("v128", "v128.const f64x2 nan nan", "v128.const f64x2 nan nan", 0),
+        ("funcref", "ref.null func", "ref.func $change", 1),
+        // What cannot be compared.
+        ("funcref", "ref.func $other", "ref.func $change", 0),
+    ] {
+        let mut guest = Guest::rewritten(&format!(
+            r#"(component
+                (core module $main
+                    (memory 1)
+                    (global $global (mut {ty}) ({saved}))
+                    (elem declare func $other $change)
+                    (func $other)
+                    (func $change (export "change") (global.set $global ({changed}))))
+                (core instance $main (instantiate $main))
+                (func (export "change") (canon lift (core func $main "change"))))"#
+        ));
+        guest.run(SAVE);
+        guest.run("change");
+        assert_eq!(guest.get::<u32>(CHECK), differing, "{ty} from {saved} to {changed}");
+        guest.run(RESTORE);
+        assert_eq!(guest.get::<u32>(CHECK), 0, "{ty} back from {changed}");
     }
 }
 

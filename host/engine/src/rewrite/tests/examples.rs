@@ -8,7 +8,7 @@ use wasmtime::{
     component::{Component, Instance, WasmList},
 };
 
-use super::{MEMORY, RESTORE, SAVE, rewritten};
+use super::{CHECK, MEMORY, RESTORE, SAVE, rewritten};
 use crate::{
     host::{Host, Terms},
     interfaces::{
@@ -62,6 +62,12 @@ async fn run(store: &mut Store<Host>, instance: &Instance, name: &str) {
     function.call_async(store, ()).await.unwrap();
 }
 
+/// How many globals are not as they were saved.
+async fn changed(store: &mut Store<Host>, instance: &Instance) -> u32 {
+    let function = instance.get_typed_func::<(), (u32,)>(&mut *store, CHECK).unwrap();
+    function.call_async(store, ()).await.unwrap().0
+}
+
 async fn memory_base(store: &mut Store<Host>, instance: &Instance) -> *const u8 {
     let function = instance.get_typed_func::<(), (WasmList<u8>,)>(&mut *store, MEMORY).unwrap();
     let (bytes,) = function.call_async(&mut *store, ()).await.unwrap();
@@ -85,6 +91,7 @@ async fn every_example_is_rewritten_and_instantiates() {
         let (mut store, instance) = instantiate(&component).await;
         run(&mut store, &instance, SAVE).await;
         run(&mut store, &instance, RESTORE).await;
+        assert_eq!(changed(&mut store, &instance).await, 0, "{name}");
         assert!(!memory_base(&mut store, &instance).await.is_null());
     }
 }

@@ -6,16 +6,20 @@ use arbitrary::Unstructured;
 use proptest::{collection::vec, prelude::*, sample::Index};
 use wasm_encoder::{
     CanonicalFunctionSection, CanonicalOption, Component, ComponentAliasSection, ComponentExportKind,
-    ComponentExportSection, ComponentSectionId, ComponentTypeSection, InstanceSection, RawSection,
+    ComponentExportSection, ComponentSectionId, ComponentTypeSection, ExportKind, ExportSection, InstanceSection,
+    Module, RawSection, SectionId,
 };
 use wasm_smith::{Config, InstructionKinds};
-use wasmtime::{Engine, Instance, Module, Store, Val};
+use wasmtime::{Engine, Instance, Store, Val};
 
 use super::{COUNTER, EVERY_TYPE, Rewrite, rewrite};
 use crate::{
-    rewrite::{PREFIX, RESTORE, SAVE, module::CoreModule, module_appendix},
+    rewrite::{CHECK, PREFIX, RESTORE, SAVE, module::CoreModule, module_appendix, section},
     settings,
 };
+
+/// What the names begin with by which all mutable globals are exported.
+const BARE: &str = "bare global ";
 
 /// Real components, to be damaged.
 static COMPONENTS: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
@@ -61,6 +65,7 @@ proptest! {
     #[test]
     fn any_modules_globals_are_put_back(seed in vec(any::<u8>(), 0..2000)) {
         let Some(module) = module(&seed, runnable()) else { return Ok(()) };
+        let module = with_bare_globals(&module);
         let rewritten = module_appendix::appended(&CoreModule::read(&module).unwrap()).unwrap();
         globals_are_put_back(&rewritten);
     }
@@ -114,11 +119,7 @@ fn component(module: &[u8]) -> Vec<u8> {
     let mut types = ComponentTypeSection::new();
     types.function().params(Vec::<(&str, wasm_encoder::ComponentValType)>::new()).result(None);
     let mut aliases = ComponentAliasSection::new();
-    aliases.alias(wasm_encoder::Alias::CoreInstanceExport {
-        instance: 1,
-        kind: wasm_encoder::ExportKind::Func,
-        name: "run",
-    });
+    aliases.alias(wasm_encoder::Alias::CoreInstanceExport { instance: 1, kind: ExportKind::Func, name: "run" });
     let mut functions = CanonicalFunctionSection::new();
     functions.lift(0, 0, Vec::<CanonicalOption>::new());
     let mut exports = ComponentExportSection::new();
@@ -127,9 +128,26 @@ fn component(module: &[u8]) -> Vec<u8> {
     component.finish()
 }
 
-/// Saves, calls everything that the module exports, restores, and compares all globals.
+/// The module with all of its mutable globals exported, and each once: also those that keep it from running for ever.
+fn with_bare_globals(module: &[u8]) -> Vec<u8> {
+    let module = CoreModule::read(module).unwrap();
+    let mut exports = ExportSection::new();
+    for global in &module.mutable_globals {
+        exports.export(&format!("{BARE}{}", global.index), ExportKind::Global, global.index);
+    }
+    let mut whole = Module::new();
+    for section in &module.sections {
+        let exported = section.id == u8::from(SectionId::Export);
+        let data =
+            if exported { section::appended(&section.contents, &exports).unwrap() } else { section.contents.to_vec() };
+        whole.section(&RawSection { id: section.id, data: &data });
+    }
+    whole.finish()
+}
+
+/// Saves, calls everything that the module exports, restores, and compares all mutable globals.
 fn globals_are_put_back(module: &[u8]) {
-    let module = Module::new(&ENGINE, module).unwrap();
+    let module = wasmtime::Module::new(&ENGINE, module).unwrap();
     let mut store = Store::new(&ENGINE, ());
     store.set_epoch_deadline(1);
     // Start code may trap.
@@ -146,13 +164,24 @@ fn globals_are_put_back(module: &[u8]) {
         let mut results = vec![Val::I32(0); ty.results().len()];
         let _ = function.call(&mut store, &params, &mut results);
     }
+    let after = globals(&mut store, &instance);
+    let differing = before.iter().zip(&after).filter(|(before, after)| before != after).count();
+    assert_eq!(changed(&mut store, &instance), differing, "{before:?}, then {after:?}");
     instance.get_func(&mut store, RESTORE).unwrap().call(&mut store, &[], &mut []).unwrap();
     assert_eq!(globals(&mut store, &instance), before);
+    assert_eq!(changed(&mut store, &instance), 0);
 }
 
-/// The values of all exported globals, in words.
+/// How many globals the module itself says have changed.
+fn changed(store: &mut Store<()>, instance: &Instance) -> usize {
+    let check = instance.get_typed_func::<(), u32>(&mut *store, CHECK).unwrap();
+    usize::try_from(check.call(store, ()).unwrap()).unwrap()
+}
+
+/// The values of all mutable globals, in words.
 fn globals(store: &mut Store<()>, instance: &Instance) -> Vec<String> {
-    let globals: Vec<_> = instance.exports(&mut *store).filter_map(|export| export.into_global()).collect();
+    let bare = instance.exports(&mut *store).filter(|export| export.name().starts_with(BARE));
+    let globals: Vec<_> = bare.filter_map(|export| export.into_global()).collect();
     globals
         .into_iter()
         .map(|global| match global.get(&mut *store) {
