@@ -1,17 +1,18 @@
-//! What the rewrite appends to a component: the functions that its modules got, lifted and exported.
+//! What the rewrite appends to a component: the functions that its modules got, and one for its handles, lifted and exported.
 
 use wasm_encoder::{
     Alias, CanonicalFunctionSection, CanonicalOption, Component, ComponentAliasSection, ComponentExportKind,
     ComponentExportSection, ComponentSectionId, ComponentTypeSection, ComponentValType, ExportKind, InstanceSection,
-    ModuleArg, PrimitiveValType, RawSection,
+    ModuleArg, PrimitiveValType, RawSection, ValType,
 };
 use wasmparser::Error;
 
 use super::{
-    CHECK, MEMORY, RESTORE, SAVE,
+    CHECK, MEMORY, RESTORE, SAVE, SETTLE,
     gatherer::{self, GATHERED},
     layout::{Counts, Layout},
     module_appendix::{self, HEAP, MEMORY_DONE},
+    settler,
 };
 
 /// The component with everything that it needs to be put back. `home` is the core instance with its memory.
@@ -28,6 +29,9 @@ pub(crate) fn appended(layout: &Layout<'_>, home: u32) -> Result<Vec<u8>, Error>
             let all = appendix.add_gatherer(&with_globals);
             appendix.add_global_functions(all);
         }
+    }
+    if layout.imports_resources {
+        appendix.add_settler();
     }
     Ok(appendix.component.finish())
 }
@@ -63,14 +67,14 @@ impl Appendix {
         let done = self.alias_function(home, MEMORY_DONE);
         let memory = self.alias_memory(home);
         let bytes = self.define_bytes();
-        let ty = self.define_function(Some(ComponentValType::Type(bytes)));
+        let ty = self.define_function(&[], Some(ComponentValType::Type(bytes)));
         self.lift(MEMORY, ask, ty, &[CanonicalOption::Memory(memory), CanonicalOption::PostReturn(done)]);
     }
 
     /// Lifts and exports the functions of `instance` that save, restore and compare globals.
     fn add_global_functions(&mut self, instance: u32) {
-        let nothing = self.define_function(None);
-        let count = self.define_function(Some(PrimitiveValType::U32.into()));
+        let nothing = self.define_function(&[], None);
+        let count = self.define_function(&[], Some(PrimitiveValType::U32.into()));
         for (name, ty) in [(SAVE, nothing), (RESTORE, nothing), (CHECK, count)] {
             let function = self.alias_function(instance, name);
             self.lift(name, function, ty, &[]);
@@ -83,17 +87,34 @@ impl Appendix {
         for (exported, _) in GATHERED {
             for instance in instances {
                 let function = self.alias_function(*instance, exported);
-                arguments.push((gatherer::import_name(exported, *instance), ExportKind::Func, function));
+                arguments.push((gatherer::import_name(exported, *instance), function));
             }
         }
-        let module = gatherer::module(instances);
-        self.component.section(&RawSection { id: ComponentSectionId::CoreModule.into(), data: &module });
+        self.instantiate(&gatherer::module(instances), gatherer::FROM, &arguments)
+    }
+
+    /// Lifts and exports a function that puts the numbers of handles in order, by means of a type of resources that nothing
+    /// else has.
+    fn add_settler(&mut self) {
+        let resource = self.define_resource();
+        self.component.section(CanonicalFunctionSection::new().resource_new(resource).resource_drop(resource));
+        let arguments =
+            [settler::NEW, settler::DROP].map(|name| (name.to_owned(), next(&mut self.counts.core_functions)));
+        let instance = self.instantiate(&settler::module(), settler::FROM, &arguments);
+        let settle = self.alias_function(instance, SETTLE);
+        let ty = self.define_function(&[("handles", PrimitiveValType::U32.into())], None);
+        self.lift(SETTLE, settle, ty, &[]);
+    }
+
+    /// An instance of a new module, which imports `functions` by their names from an instance named `from`.
+    fn instantiate(&mut self, module: &[u8], from: &str, functions: &[(String, u32)]) -> u32 {
+        self.component.section(&RawSection { id: ComponentSectionId::CoreModule.into(), data: module });
         let module = next(&mut self.counts.modules);
-        let from = next(&mut self.counts.core_instances);
+        let group = next(&mut self.counts.core_instances);
+        let functions = functions.iter().map(|(name, index)| (name.as_str(), ExportKind::Func, *index));
         let mut section = InstanceSection::new();
-        let arguments = arguments.iter().map(|(name, kind, index)| (name.as_str(), *kind, *index));
-        section.export_items(arguments.collect::<Vec<_>>());
-        section.instantiate(module, [(gatherer::FROM, ModuleArg::Instance(from))]);
+        section.export_items(functions.collect::<Vec<_>>());
+        section.instantiate(module, [(from, ModuleArg::Instance(group))]);
         self.component.section(&section);
         next(&mut self.counts.core_instances)
     }
@@ -120,11 +141,16 @@ impl Appendix {
         next(&mut self.counts.types)
     }
 
-    /// The type of a function without parameters.
-    fn define_function(&mut self, result: Option<ComponentValType>) -> u32 {
+    /// A new type of resources, on whose end nothing happens.
+    fn define_resource(&mut self) -> u32 {
+        self.component.section(ComponentTypeSection::new().resource(ValType::I32, None));
+        next(&mut self.counts.types)
+    }
+
+    /// The type of a function.
+    fn define_function(&mut self, params: &[(&str, ComponentValType)], result: Option<ComponentValType>) -> u32 {
         let mut section = ComponentTypeSection::new();
-        let no_params: [(&str, ComponentValType); 0] = [];
-        section.function().params(no_params).result(result);
+        section.function().params(params.iter().copied()).result(result);
         self.component.section(&section);
         next(&mut self.counts.types)
     }

@@ -59,9 +59,14 @@ fn leaves_room(layout: &Layout<'_>) -> Result<(), String> {
     if layout.has_name_of_ours {
         return Err(format!("it has an export whose name begins with `{PREFIX}`, which is for the host to add"));
     }
-    let instances = layout.instantiations().count();
-    if u32::try_from(instances).unwrap_or(u32::MAX) >= CORE_INSTANCES_PER_COMPONENT_MAX {
-        return Err(format!("it has {instances} core instances, and putting it back takes one more than there may be"));
+    let instances = u32::try_from(layout.instantiations().count()).unwrap_or(u32::MAX);
+    // One for globals, one for handles.
+    let added = 1 + u32::from(layout.imports_resources);
+    if instances.saturating_add(added) > CORE_INSTANCES_PER_COMPONENT_MAX {
+        return Err(format!(
+            "it has {instances} core instances, and putting it back takes {added} more, but there may be only \
+             {CORE_INSTANCES_PER_COMPONENT_MAX}"
+        ));
     }
     Ok(())
 }

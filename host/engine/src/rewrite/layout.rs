@@ -6,7 +6,7 @@ use wasmparser::{
     Payload, Validator, WasmFeatures, types::TypesRef,
 };
 
-use super::{PREFIX, module::CoreModule, section::Section};
+use super::{PREFIX, module::CoreModule, resources, section::Section};
 
 /// What a component holds.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Layout<'a> {
     pub(crate) has_foreign_module: bool,
     /// Whether a component that stands in it, or comes from outside, has or may have code of its own.
     pub(crate) has_inner_code: bool,
+    /// Whether it imports a type of a resource, so can have handles.
+    pub(crate) imports_resources: bool,
     /// Whether it exports a name of ours.
     pub(crate) has_name_of_ours: bool,
     /// How many there are of what is numbered.
@@ -69,6 +71,7 @@ impl<'a> Layout<'a> {
             canonical_functions: Vec::new(),
             has_foreign_module: false,
             has_inner_code: false,
+            imports_resources: false,
             has_name_of_ours: false,
             counts: Counts::of(types.as_ref()),
         };
@@ -79,7 +82,7 @@ impl<'a> Layout<'a> {
             let closes = matches!(payload, Payload::End(_));
             if depth == 0 {
                 layout.sections.extend(Section::of(&payload, component));
-                layout.note(payload, component)?;
+                layout.note(payload, component, types.as_ref())?;
             } else {
                 layout.note_inner(payload)?;
             }
@@ -100,7 +103,7 @@ impl<'a> Layout<'a> {
     }
 
     /// What the component itself holds.
-    fn note(&mut self, payload: Payload<'a>, component: &'a [u8]) -> Result<(), Error> {
+    fn note(&mut self, payload: Payload<'a>, component: &'a [u8], types: TypesRef<'_>) -> Result<(), Error> {
         match payload {
             Payload::ModuleSection { unchecked_range, .. } => {
                 self.modules.push(CoreModule::read(component.get(unchecked_range).unwrap_or_default())?);
@@ -120,7 +123,9 @@ impl<'a> Layout<'a> {
             }
             Payload::ComponentImportSection(imports) => {
                 for import in imports {
-                    self.note_passage(import?.ty.kind());
+                    let import = import?;
+                    self.note_passage(import.ty.kind());
+                    self.imports_resources |= resources::comes_with(types, import.name.name);
                 }
             }
             Payload::ComponentExportSection(exports) => {

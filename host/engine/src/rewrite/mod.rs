@@ -12,8 +12,12 @@
 //! - [`RESTORE`], `func()`: copies them back.
 //! - [`CHECK`], `func() -> u32`: how many mutable globals are not what was saved, bit for bit. References cannot be compared:
 //!   of those only whether they are null.
+//! - [`SETTLE`], `func(handles: u32)`: puts the numbers that handles get in the order that they have in a new instance, for
+//!   the order in which one request drops its handles could be seen by the next. Called while no handle is alive, with at
+//!   least as many as were alive at once since the last time; [what holds otherwise](settler). It makes and drops that many.
 //!
-//! A component without mutable globals has only the first.
+//! A component without mutable globals has none of the three for globals, and one that imports no type of a resource, so has
+//! no handles, has not the last.
 //!
 //! A component that could change what is left (tables, segments, objects of a heap besides the memory) is [not
 //! eligible](eligibility), and neither is one whose parts cannot all be seen.
@@ -28,7 +32,9 @@ mod gatherer;
 mod layout;
 mod module;
 mod module_appendix;
+mod resources;
 mod section;
+mod settler;
 #[cfg(test)]
 mod tests;
 
@@ -51,6 +57,9 @@ pub(crate) const RESTORE: &str = "gust-rewind-restore";
 
 /// Counts the mutable globals that are not as they were saved.
 pub(crate) const CHECK: &str = "gust-rewind-check";
+
+/// Puts the numbers of handles in order.
+pub(crate) const SETTLE: &str = "gust-rewind-settle";
 
 /// What came of a component.
 #[derive(Debug)]

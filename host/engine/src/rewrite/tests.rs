@@ -2,6 +2,7 @@
 
 mod examples;
 mod generated;
+mod handles;
 mod reasons;
 
 use wasmtime::{
@@ -9,10 +10,10 @@ use wasmtime::{
     component::{Component, ComponentNamedList, Instance, Lift, Linker, Lower, WasmList},
 };
 
-use super::{CHECK, MEMORY, RESTORE, Rewrite, SAVE, rewrite};
+use super::{CHECK, MEMORY, RESTORE, Rewrite, SAVE, SETTLE, rewrite};
 use crate::settings;
 
-/// An instance of a component that imports nothing.
+/// An instance of a component.
 struct Guest {
     store: Store<()>,
     instance: Instance,
@@ -22,9 +23,14 @@ impl Guest {
     fn new(component: &[u8]) -> Self {
         let engine = Engine::new(&settings::compiling()).unwrap();
         let component = Component::from_binary(&engine, component).unwrap();
-        let mut store = Store::new(&engine, ());
+        Self::linked(&component, &Linker::new(&engine))
+    }
+
+    /// An instance of a component that imports what the linker has.
+    fn linked(component: &Component, linker: &Linker<()>) -> Self {
+        let mut store = Store::new(component.engine(), ());
         store.set_epoch_deadline(1);
-        let instance = Linker::new(&engine).instantiate(&mut store, &component).unwrap();
+        let instance = linker.instantiate(&mut store, component).unwrap();
         Self { store, instance }
     }
 
@@ -42,8 +48,17 @@ impl Guest {
         P: ComponentNamedList + Lower,
         R: ComponentNamedList + Lift + 'static,
     {
+        self.try_call(name, params).unwrap()
+    }
+
+    /// Calls what may trap.
+    fn try_call<P, R>(&mut self, name: &str, params: P) -> wasmtime::Result<R>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift + 'static,
+    {
         let function = self.instance.get_typed_func::<P, R>(&mut self.store, name).unwrap();
-        function.call(&mut self.store, params).unwrap()
+        function.call(&mut self.store, params)
     }
 
     fn get<R: Lift + 'static>(&mut self, name: &str) -> R
@@ -154,9 +169,8 @@ fn a_large_memory_is_found_with_fuel_for_all_of_it() {
     guest.store.set_hostcall_fuel(BYTES);
     assert_eq!(guest.memory().len(), BYTES);
     guest.store.set_hostcall_fuel(BYTES - 1);
-    let ask = guest.instance.get_typed_func::<(), (WasmList<u8>,)>(&mut guest.store, MEMORY).unwrap();
     assert!(
-        ask.call(&mut guest.store, ()).is_err(),
+        guest.try_call::<(), (WasmList<u8>,)>(MEMORY, ()).is_err(),
         "wasmtime asks for fuel; where it no longer does, the header is wrong"
     );
 }

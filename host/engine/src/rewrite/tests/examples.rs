@@ -8,7 +8,7 @@ use wasmtime::{
     component::{Component, Instance, WasmList},
 };
 
-use super::{CHECK, MEMORY, RESTORE, SAVE, rewritten};
+use super::{CHECK, MEMORY, RESTORE, SAVE, SETTLE, rewritten};
 use crate::{
     host::{Host, Terms},
     interfaces::{
@@ -68,6 +68,11 @@ async fn changed(store: &mut Store<Host>, instance: &Instance) -> u32 {
     function.call_async(store, ()).await.unwrap().0
 }
 
+async fn settle(store: &mut Store<Host>, instance: &Instance) {
+    let function = instance.get_typed_func::<(u32,), ()>(&mut *store, SETTLE).unwrap();
+    function.call_async(store, (20,)).await.unwrap();
+}
+
 async fn memory_base(store: &mut Store<Host>, instance: &Instance) -> *const u8 {
     let function = instance.get_typed_func::<(), (WasmList<u8>,)>(&mut *store, MEMORY).unwrap();
     let (bytes,) = function.call_async(&mut *store, ()).await.unwrap();
@@ -92,6 +97,7 @@ async fn every_example_is_rewritten_and_instantiates() {
         run(&mut store, &instance, SAVE).await;
         run(&mut store, &instance, RESTORE).await;
         assert_eq!(changed(&mut store, &instance).await, 0, "{name}");
+        settle(&mut store, &instance).await;
         assert!(!memory_base(&mut store, &instance).await.is_null());
     }
 }

@@ -231,10 +231,22 @@ fn names_of_ours_are_ours() {
 }
 
 #[test]
-fn there_is_room_for_one_more_instance() {
-    let instances = "(core instance (instantiate $n)) ".repeat(63);
-    let reason = reason_besides_memory(&format!("(core module $n) {instances}"));
-    assert_eq!(reason, "it has 64 core instances, and putting it back takes one more than there may be");
+fn there_is_room_for_more_instances() {
+    // Besides one with the memory.
+    let instances = |count| format!("(core module $n) {}", "(core instance (instantiate $n)) ".repeat(count));
+    assert_eq!(
+        reason_besides_memory(&instances(63)),
+        "it has 64 core instances, and putting it back takes 1 more, but there may be only 64"
+    );
+    let resource = r#"(import "thing" (type (sub resource)))"#;
+    assert_eq!(
+        reason_besides_memory(&format!("{resource} {}", instances(62))),
+        "it has 63 core instances, and putting it back takes 2 more, but there may be only 64"
+    );
+    for fits in [instances(62), format!("{resource} {}", instances(61))] {
+        let text = format!("(component (core module $m (memory 1)) (core instance (instantiate $m)) {fits})");
+        assert!(matches!(rewrite(&wat::parse_str(text).unwrap()).unwrap(), Rewrite::Rewindable(_)));
+    }
 }
 
 #[test]
