@@ -3,7 +3,7 @@
 //! Most requests ask for nothing that WASI has, so what costs something to make (random number generators, the
 //! environment, standard streams) is made when a guest first asks.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use gust_core::RequestId;
 use wasmtime::component::ResourceTable;
@@ -20,7 +20,7 @@ use crate::{
 
 /// The most handles that a guest may hold. With the cap on fields it bounds what the host keeps for one guest outside of the
 /// guest's own memory.
-const RESOURCES_MAX: usize = 1000;
+pub(crate) const RESOURCES_MAX: usize = 1000;
 
 /// The most random bytes that a guest gets in one call.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
@@ -64,6 +64,8 @@ pub(crate) struct Host {
     pub(crate) memory: MemoryBudget,
     /// What the instance had when it was made.
     memory_bytes_pristine: u64,
+    /// Calls of this request that may have given the guest a handle, one each.
+    handles_given_max: u32,
     /// Held while a request is served; given back with the store, or when the instance is put back.
     slot: Option<Place>,
 }
@@ -86,6 +88,7 @@ impl Host {
             wasi: None,
             memory: MemoryBudget::new(terms.memory_bytes_max),
             memory_bytes_pristine: 0,
+            handles_given_max: 0,
             slot: Some(slot),
         }
     }
@@ -103,6 +106,17 @@ impl Host {
     /// Notes that the instance is made, and as it is to be put back.
     pub(crate) fn is_pristine(&mut self) {
         self.memory_bytes_pristine = self.memory.bytes_peak();
+    }
+
+    /// At least as many handles as the guest was given since this was asked last.
+    pub(crate) fn take_handles_given(&mut self) -> u32 {
+        mem::take(&mut self.handles_given_max)
+    }
+
+    /// Counts a call that may give the guest a handle. None gives more than one that a guest can get at here: those that
+    /// do (accepting and connecting sockets) are refused before.
+    fn gives_handle(&mut self) {
+        self.handles_given_max = self.handles_given_max.saturating_add(1);
     }
 
     /// Begins another request of an instance that was put back.
@@ -162,12 +176,14 @@ impl Wasi {
 
 impl wasmtime_wasi_io::IoView for Host {
     fn table(&mut self) -> &mut ResourceTable {
+        self.gives_handle();
         &mut self.table
     }
 }
 
 impl WasiView for Host {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.gives_handle();
         let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.terms, self.request_id)));
         WasiCtxView { ctx: &mut wasi.ctx, table: &mut self.table }
     }
@@ -175,6 +191,7 @@ impl WasiView for Host {
 
 impl WasiHttpView for Host {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.gives_handle();
         WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
     }
 }

@@ -17,7 +17,7 @@ use wasmtime_wasi_http::p2::bindings::Proxy;
 use crate::{
     failure::{self, Failure, Usage},
     function::{Callee, Function},
-    host::Host,
+    host::{Host, RESOURCES_MAX},
     interfaces::function::Typed,
     places::Place,
     rewind::{Home, Kept, Refusal, Rewinding},
@@ -159,6 +159,7 @@ fn store(function: &Function, request_id: RequestId, slot: Place) -> Store<Host>
     let host = Host::new(&function.terms, request_id, slot);
     let mut store = Store::new(function.engine.wasmtime(), host);
     store.set_hostcall_fuel(function.terms.lifted_bytes_max());
+    store.set_max_component_handles(RESOURCES_MAX);
     store.limiter(|host| &mut host.memory);
     store.set_epoch_deadline(TICKS_UNTIL_YIELD);
     // tokio's own yielding, and not waking oneself: the thread looks for I/O before it goes on with the guest.

@@ -74,6 +74,8 @@ pub(crate) struct Home {
     memory: Memory,
     image: Arc<Image>,
     restore: Option<TypedFunc<(), ()>>,
+    /// Puts the numbers that handles get in order. None where the component has none.
+    settle: Option<TypedFunc<(u32,), ()>>,
     /// Says how many globals are not as they were saved. Only where each time is to be checked.
     check: Option<TypedFunc<(), (u32,)>>,
     must_check: bool,
@@ -116,8 +118,9 @@ impl Home {
         let mut memory = memory_of(store, instance).await?;
         let image = image(rewinding.image(), &mut memory)?;
         let restore = function(store, instance, rewrite::RESTORE)?;
+        let settle = function(store, instance, rewrite::SETTLE)?;
         let check = if must_check { function(store, instance, rewrite::CHECK)? } else { None };
-        Ok(Self { memory, image, restore, check, must_check, _place: place })
+        Ok(Self { memory, image, restore, settle, check, must_check, _place: place })
     }
 }
 
@@ -138,6 +141,10 @@ impl Kept {
         store.set_epoch_deadline(NO_DEADLINE);
         if let Some(restore) = &home.restore {
             restore.call_async(&mut *store, ()).await?;
+        }
+        let handles = store.data_mut().take_handles_given();
+        if let Some(settle) = home.settle.as_ref().filter(|_| handles > 0) {
+            settle.call_async(&mut *store, (handles,)).await?;
         }
         if home.memory.rewind(&home.image, PAGES_MAX)? > PAGES_MAX {
             return Err(Unfit::Refused(Refusal::TooManyPages));
@@ -219,18 +226,19 @@ async fn memory_of(store: &mut Store<Host>, instance: &Component) -> Result<Memo
     store.set_hostcall_fuel(ANY_BYTES);
     let (whole,) = ask.call_async(&mut *store, ()).await?;
     store.set_hostcall_fuel(fuel);
-    Ok(Memory::new(whole.as_le_slice(&*store)))
+    let whole = whole.as_le_slice(&*store);
+    if whole.is_empty() { Err(Unfit::Refused(Refusal::Grew)) } else { Ok(Memory::new(whole)) }
 }
 
 /// The function's image: taken of this memory if it is the first, else compared with it.
 fn image(slot: &OnceLock<Arc<Image>>, memory: &mut Memory) -> Result<Arc<Image>, Unfit> {
     if let Some(image) = slot.get() {
-        return if memory.is_like(image)? { Ok(image.clone()) } else { Err(Unfit::Refused(Refusal::StatesDiffer)) };
+        return if memory.adopt(image)? { Ok(image.clone()) } else { Err(Unfit::Refused(Refusal::StatesDiffer)) };
     }
     let own = Arc::new(memory.capture()?);
     let image = slot.get_or_init(|| own.clone());
-    // Another instance may have been first; its image is all the same the one to be like.
-    if Arc::ptr_eq(image, &own) || memory.is_like(image)? {
+    // Another instance may have been first, and its image is the one to be like.
+    if Arc::ptr_eq(image, &own) || memory.adopt(image)? {
         return Ok(image.clone());
     }
     Err(Unfit::Refused(Refusal::StatesDiffer))

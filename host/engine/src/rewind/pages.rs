@@ -96,11 +96,6 @@ impl Memory {
         Self { base: whole.as_ptr() as usize, len: whole.len() }
     }
 
-    /// Bytes it had when it was asked for.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     /// Takes the image of a memory that is pristine.
     pub(crate) fn capture(&mut self) -> io::Result<Image> {
         let mut private = Vec::new();
@@ -110,25 +105,35 @@ impl Memory {
             let stored = page.iter().any(|byte| *byte != 0).then(|| image.store(page)).transpose()?;
             image.pages.push(stored);
         }
-        // Reading mapped every page, and each later scan would walk them all.
-        // SAFETY: the range is the whole memory (1, 3), nobody uses it (2), and what is lost by this is written back from
-        // the image at once.
-        unsafe { madvise(self.base as *mut _, self.len, Advice::LinuxDontNeed) }?;
-        for run in image.private.clone() {
-            self.put_back(&image, &run);
-        }
+        self.trim(&image)?;
         Ok(image)
     }
 
-    /// Whether this memory, pristine too, holds what `image` does. Pages that are private in neither show the same data of
-    /// the component, so they need not be looked at.
-    pub(crate) fn is_like(&mut self, image: &Image) -> io::Result<bool> {
+    /// Gives all pages back but those that differ from the component's own data. Reading mapped every page, or an earlier
+    /// use of the slot wrote to some, and each scan would go over them.
+    fn trim(&mut self, image: &Image) -> io::Result<()> {
+        // SAFETY: the range is the whole memory (1, 3), nobody uses it (2), and what is lost by this is written back from
+        // the image at once.
+        unsafe { madvise(self.base as *mut _, self.len, Advice::LinuxDontNeed) }?;
+        for run in &image.private {
+            self.put_back(image, run);
+        }
+        Ok(())
+    }
+
+    /// Whether this memory, pristine too, holds what `image` does; then it is ready to be put back to it. Pages that are
+    /// private in neither show the same data of the component, so they need not be looked at.
+    pub(crate) fn adopt(&mut self, image: &Image) -> io::Result<bool> {
         if self.len != image.pages.len() * PAGE_BYTES {
             return Ok(false);
         }
         let mut alike = true;
         self.scan(|run| alike &= self.holds(image, &run))?;
-        Ok(alike && image.private.iter().all(|run| self.holds(image, run)))
+        if alike && image.private.iter().all(|run| self.holds(image, run)) {
+            self.trim(image)?;
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     /// Puts back what differs from `image`. Says how many pages were private; more than `pages_max` are not put back.
@@ -229,11 +234,6 @@ impl Image {
     fn page(&self, offset: usize) -> Option<&[u8]> {
         let at = (*self.pages.get(offset / PAGE_BYTES)?)? as usize * PAGE_BYTES;
         self.bytes.get(at..at + PAGE_BYTES)
-    }
-
-    /// Bytes that it takes.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes.capacity() + self.pages.capacity() * size_of::<Option<u32>>()
     }
 }
 

@@ -60,7 +60,8 @@ impl<T> Shelf<T> {
     }
 
     /// Those that are here.
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.lists.iter().map(|list| lock(list).len()).sum()
     }
 }
