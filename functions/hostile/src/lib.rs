@@ -1,5 +1,7 @@
 //! Misbehaves on request, for the host's tests. Not an example.
 
+mod smuggle;
+
 use std::{fs, hint::black_box, net::TcpStream, process, thread, time::Duration};
 
 use gust_sdk::{Bytes, Error, HeaderMap, HeaderName, IntoResponse, PathRest, Query, Response, StatusCode, handler};
@@ -31,6 +33,9 @@ fn hostile(path: PathRest, how: Query<HowMuch>, headers: HeaderMap, body: Bytes)
         "/print" => (0..n).for_each(|line| println!("line {line} \x1b[31m")),
         "/files" => return Ok(format!("{:?}", fs::read_dir("/").map(|_| ())).into_response()),
         "/dial" => return Ok(format!("{:?}", TcpStream::connect("127.0.0.1:1").map(|_| ())).into_response()),
+        "/grow" => drop(black_box(vec![1_u8; n as usize])),
+        "/mark" => smuggle::mark(),
+        "/seek" => return Ok(smuggle::seek().to_string().into_response()),
         "/headers" => return Ok(format!("{headers:?}").into_response()),
         "/count" => return Ok(body.len().to_string().into_response()),
         "/state" => return Ok(state().to_string().into_response()),

@@ -1,11 +1,16 @@
 //! Written against `wasi:http` itself, without the SDK, as functions of other hosts are. For the host's tests.
 
+use std::mem;
+
 use wasip2::{
     clocks::monotonic_clock,
     exports::http::incoming_handler::Guest,
     http::{
         outgoing_handler,
-        types::{Fields, IncomingRequest, OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam, Scheme},
+        types::{
+            ErrorCode, Fields, IncomingRequest, OutgoingBody, OutgoingRequest, OutgoingResponse, ResponseOutparam,
+            Scheme,
+        },
     },
     io::streams::OutputStream,
 };
@@ -27,7 +32,16 @@ impl Guest for Raw {
                 respond(out, |stream| write(stream, b"done"));
                 sleep(n);
             }
-            "/length" => respond_with(out, &[("content-length", n)], |stream| write(stream, b"four")),
+            "/status" => respond_with(out, n as u16, &[], |stream| write(stream, b"body")),
+            "/length-only" => ResponseOutparam::set(out, Ok(OutgoingResponse::new(fields(&[("content-length", n)])))),
+            "/trailers" => trailers(out),
+            "/error" => ResponseOutparam::set(out, Err(ErrorCode::InternalError(Some("\u{1}".repeat(n))))),
+            "/leak" => {
+                mem::forget(Fields::new());
+                respond(out, |stream| write(stream, b"leaked"));
+            }
+            "/handles" => handles(out),
+            "/length" => respond_with(out, 200, &[("content-length", n)], |stream| write(stream, b"four")),
             "/fields" => {
                 let kept: Vec<Fields> = (0..n).map(|_| fields(&[("x", usize::MAX)])).collect();
                 respond(out, |stream| write(stream, kept.len().to_string().as_bytes()));
@@ -60,11 +74,33 @@ fn fields(numbers: &[(&str, usize)]) -> Fields {
 }
 
 fn respond(out: ResponseOutparam, fill: impl FnOnce(&OutputStream)) {
-    respond_with(out, &[], fill);
+    respond_with(out, 200, &[], fill);
 }
 
-fn respond_with(out: ResponseOutparam, headers: &[(&str, usize)], fill: impl FnOnce(&OutputStream)) {
+fn trailers(out: ResponseOutparam) {
+    let response = OutgoingResponse::new(Fields::new());
+    let body = response.body().unwrap();
+    ResponseOutparam::set(out, Ok(response));
+    let stream = body.write().unwrap();
+    write(&stream, b"before trailers");
+    drop(stream);
+    OutgoingBody::finish(body, Some(fields(&[("x-trailer", 1)]))).unwrap();
+}
+
+/// The numbers of some new handles, which are then dropped out of order: would the next request see that?
+fn handles(out: ResponseOutparam) {
+    let new: Vec<Fields> = (0..9).map(|_| Fields::new()).collect();
+    let numbers: Vec<u32> = new.iter().map(Fields::handle).collect();
+    let mut new: Vec<Option<Fields>> = new.into_iter().map(Some).collect();
+    for at in [3, 0, 8, 5, 1, 7, 2, 6, 4] {
+        new[at] = None;
+    }
+    respond(out, |stream| write(stream, format!("{numbers:?}").as_bytes()));
+}
+
+fn respond_with(out: ResponseOutparam, status: u16, headers: &[(&str, usize)], fill: impl FnOnce(&OutputStream)) {
     let response = OutgoingResponse::new(fields(headers));
+    response.set_status_code(status).unwrap();
     let body = response.body().unwrap();
     ResponseOutparam::set(out, Ok(response));
     let stream = body.write().unwrap();

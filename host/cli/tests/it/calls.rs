@@ -1,7 +1,7 @@
 //! Calling functions: the way of a request, as its client sees it.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _},
     net::TcpStream,
     process::Command,
 };
@@ -148,10 +148,37 @@ fn requests_that_could_be_read_in_two_ways_are_refused() {
         "GET /hello HTTP/1.1\r\nhost: a, b\r\n\r\n",
         "GET /hello HTTP/1.1\r\nhost: user@x\r\n\r\n",
         "GET /hello HTTP/1.1\r\nhost: x/y\r\n\r\n",
+        "GET /hello HTTP/1.1\r\nhost: x:99999\r\n\r\n",
+        "GET http://user@x/hello HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET http://x/hello HTTP/1.1\r\n\r\n",
     ] {
         let answer = host.raw_until_head(head.as_bytes());
         assert!(answer.starts_with("HTTP/1.1 400"), "{head:?}: {answer:?}");
     }
+}
+
+#[test]
+fn head_may_state_the_length_of_another_answer() {
+    let host = Host::start();
+    host.deploy_as("raw", "raw", "");
+    let answer = host.raw_until_head(b"HEAD /raw/length-only?n=1234 HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("content-length: 1234"), "{answer}");
+    let answer = host.raw_until_head(b"GET /raw/status?n=204 HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 204") && !answer.contains("content-length"), "{answer}");
+}
+
+#[test]
+fn an_answer_that_ends_with_its_connection_is_reset_where_it_breaks_off() {
+    let host = Host::start();
+    host.deploy_as("raw", "raw", "");
+    let ask = |path: &str| {
+        let mut stream = TcpStream::connect(host.data).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.0\r\nhost: x\r\n\r\n").as_bytes()).unwrap();
+        stream.read_to_end(&mut Vec::new())
+    };
+    assert!(ask("/raw/stream?n=64").is_ok());
+    assert_eq!(ask("/raw/trap-late?n=64").unwrap_err().kind(), ErrorKind::ConnectionReset);
 }
 
 #[test]

@@ -201,6 +201,46 @@ fn a_host_that_is_killed_takes_its_compiler_along() {
 }
 
 #[test]
+fn concurrency_is_the_functions_over_all_its_versions() {
+    let host = Host::start();
+    host.deploy_as("hostile", "hostile", "[limits]\nconcurrency = 1");
+    let mut holder = TcpStream::connect(host.data).unwrap();
+    holder.write_all(b"GET /hostile/sleep?n=60000 HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    until("its place is taken", || host.get("/hostile/state").status == 429);
+    host.deploy_as("hostile", "hostile", "[limits]\nconcurrency = 1\nlog_kib = 8");
+    assert_eq!(host.get("/hostile/state").code(), "limit.concurrency");
+}
+
+#[test]
+fn a_strange_thing_among_the_components_is_in_nobodys_way() {
+    let host = Host::start();
+    host.deploy("hello");
+    fs::create_dir_all(host.dir.join("components/strange/below")).unwrap();
+    assert_eq!(host.api("DELETE", "/v1/functions/hello", "", b"").status, 204);
+    assert!(names(&host).is_empty());
+    fs::create_dir_all(host.dir.join("tmp/strange")).unwrap();
+    let host = host.kill_and_restart();
+    assert!(names(&host).is_empty());
+    assert_eq!((files_in(&host, "components"), files_in(&host, "tmp")), (0, 0));
+}
+
+#[test]
+fn a_form_has_an_end() {
+    let host = Host::start_with(&[("GUST_UPLOAD_MIB_MAX", "1")]);
+    let before = host.rss_mib();
+    let preamble = vec![b'x'; 100 << 20];
+    let request = Request::put(format!("http://{}/v1/functions/hello", host.admin))
+        .header("authorization", format!("Bearer {}", host.token))
+        .header("content-type", "multipart/form-data; boundary=b")
+        .header("transfer-encoding", "chunked");
+    // It may be refused while it is still sent.
+    if let Ok(response) = agent().run(request.body(&preamble[..]).unwrap()) {
+        assert!(response.status().is_client_error(), "{response:?}");
+    }
+    assert!(host.rss_mib() < before + 50, "from {before} to {} MiB", host.rss_mib());
+}
+
+#[test]
 fn a_deleted_function_leaves_no_metrics() {
     let host = Host::start();
     host.deploy("hello");
@@ -208,6 +248,7 @@ fn a_deleted_function_leaves_no_metrics() {
     let has_metrics = || host.api("GET", "/metrics", "", b"").text().contains("function=\"hello\"");
     until("the request is counted", || host.metric("gust_requests_total", &["function=\"hello\""]) == 1.0);
     assert!(has_metrics());
+    host.deploy_as("hello", "hello", "[limits]\nwall_ms = 5000");
     host.api("DELETE", "/v1/functions/hello", "", b"");
     assert!(!has_metrics());
 }

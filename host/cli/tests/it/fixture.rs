@@ -125,6 +125,8 @@ impl Host {
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir"]).arg(dir);
         // A small pool, so that many hosts fit beside each other.
         command.env("GUST_INSTANCES_MAX", "64").env("XDG_STATE_HOME", dir);
+        // Whatever a test does, every instance that is put back is compared with what it was.
+        command.env("GUST_REWIND", "checked");
         let child = command.envs(variables.iter().copied()).stderr(Stdio::piped()).spawn();
         let mut child = child.unwrap();
         let log = read_log(child.stderr.take().unwrap());
@@ -208,6 +210,21 @@ impl Host {
         let lines =
             text.text().lines().filter(|line| line.starts_with(name) && labels.iter().all(|l| line.contains(l)));
         lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+
+    /// Runs a program of Node against the data listener; `URL` in it is the listener's. What it prints.
+    pub fn node(&self, script: &str) -> String {
+        let script = script.replace("URL", &format!("http://{}", self.data));
+        let output = Command::new("node").args(["-e", &script]).output().unwrap();
+        assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stderr), output.status);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Where each request's instance comes from, and why.
+    pub fn instance_of(&self, function: &str) -> (String, String) {
+        let info = self.api("GET", &format!("/v1/functions/{function}"), "", b"").json();
+        let text = |key: &str| info["instance"][key].as_str().unwrap_or_default().to_owned();
+        (text("mode"), text("reason"))
     }
 
     /// Bytes to the data listener as they are; what comes back until the connection ends.

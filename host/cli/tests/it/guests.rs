@@ -97,6 +97,35 @@ fn what_the_host_keeps_for_a_guest_is_bounded() {
 }
 
 #[test]
+fn guests_that_loop_let_others_proceed() {
+    let host = Host::start();
+    host.deploy("hello");
+    host.deploy_as("hostile", "hostile", "[limits]\nwall_ms = 4000");
+    let loops: Vec<_> = (0..4)
+        .map(|_| {
+            let mut stream = TcpStream::connect(host.data).unwrap();
+            stream.write_all(b"GET /hostile/loop HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+            stream
+        })
+        .collect();
+    until("they loop", || host.metric("gust_instances_free", &[]) == 60.0);
+    for _ in 0..30 {
+        assert_eq!(host.get("/hello").status, 200);
+    }
+    assert!(host.metric("gust_instances_free", &[]) <= 60.0, "the others waited until the loops had ended");
+    drop(loops);
+}
+
+#[test]
+fn the_text_of_a_wasi_error_is_cut() {
+    let host = Host::start();
+    host.deploy_as("raw", "raw", "");
+    let answer = host.get("/raw/error?n=5000000");
+    assert_eq!(answer.code(), "guest.failed");
+    assert!(answer.body.len() < 64 << 10, "{}", answer.body.len());
+}
+
+#[test]
 fn work_after_the_answer_holds_its_place_and_has_an_end() {
     let host = Host::start();
     host.deploy_as("raw", "raw", "[limits]\nconcurrency = 1\nwall_ms = 2000");

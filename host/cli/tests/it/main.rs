@@ -14,4 +14,6 @@ mod documents;
 mod examples;
 mod fixture;
 mod guests;
+mod http2;
 mod operator;
+mod rewinding;

@@ -51,6 +51,9 @@ fn a_host_that_cannot_start_says_why() {
         (serve(&data, &["--config", config], &[]), "line 2, column 1: unknown field `listen_to`"),
         (serve(&data, &[], &[("GUST_QUEUE_MS", "soon")]), "GUST_QUEUE_MS: \"soon\""),
         (serve(&data, &[], &[("GUST_INSTANCES_MAX", "0")]), "instances_max is 0"),
+        (serve(&data, &[], &[("GUST_WORKER_THREADS", "100000")]), "at most 1024"),
+        (serve(&data, &[], &[("GUST_REWIND", "maybe")]), "it is on, off or checked"),
+        (serve(&data, &[], &[("GUST_LOG", "nonsense=[[")]), "GUST_LOG"),
         (serve(&data, &["--config", "/no/such/file"], &[]), "/no/such/file"),
     ] {
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));

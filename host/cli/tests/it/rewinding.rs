@@ -1,0 +1,109 @@
+//! Instances that are put back: each request finds what instantiation left, whatever the one before did.
+//!
+//! All hosts of these tests compare the whole instance each time (`GUST_REWIND=checked`); what differs ends rewinding for the
+//! function, which then says so.
+
+use crate::fixture::{Host, until};
+
+/// Requests that find out whether something was left behind.
+const TRIES: usize = 50;
+
+fn rewound() -> (String, String) {
+    ("rewind".to_owned(), String::new())
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    let host = Host::start();
+    host.deploy_as("hostile", "hostile", "");
+    for _ in 0..TRIES {
+        assert_eq!(host.get("/hostile/mark").text(), "done");
+        assert_eq!(host.get("/hostile/seek").text(), "0");
+        assert_eq!(host.get("/hostile/state").text(), "1");
+    }
+    assert_eq!(host.instance_of("hostile"), rewound());
+    // A new instance is used in the same way, so the marks are not there because of how they are looked for.
+    host.deploy_as("hostile", "hostile", "instance = \"fresh\"");
+    assert_eq!(host.get("/hostile/seek").text(), "0");
+    let (mode, reason) = host.instance_of("hostile");
+    assert_eq!((mode.as_str(), reason.contains("manifest")), ("fresh", true), "{reason}");
+}
+
+#[test]
+fn handles_have_the_numbers_that_a_new_instance_gives() {
+    let host = Host::start();
+    host.deploy_as("fresh", "raw", "instance = \"fresh\"");
+    host.deploy_as("raw", "raw", "");
+    let expected = host.get("/fresh/handles").text().to_owned();
+    for _ in 0..TRIES {
+        assert_eq!(host.get("/raw/handles").text(), expected);
+    }
+    assert_eq!(host.instance_of("raw"), rewound());
+}
+
+#[test]
+fn every_example_is_rewound() {
+    let host = Host::start();
+    for function in ["hello", "image", "markdown", "auth"] {
+        host.deploy(function);
+        for _ in 0..5 {
+            host.call("POST", &format!("/{function}?name=Ada"), b"# Hi");
+        }
+        assert_eq!(host.instance_of(function), rewound(), "{function}");
+    }
+}
+
+#[test]
+fn failures_do_not_touch_those_that_come_after() {
+    let host = Host::start();
+    host.deploy_as("hostile", "hostile", "[limits]\nwall_ms = 300\nmemory_mib = 32");
+    for path in ["trap", "loop", "memory", "deep?n=100000000", "exit", "fail", "print?n=3", "big?n=100000"] {
+        host.get(&format!("/hostile/{path}"));
+        assert_eq!(host.get("/hostile/state").text(), "1", "after {path}");
+        assert_eq!(host.get("/hostile/seek").text(), "0", "after {path}");
+    }
+    assert_eq!(host.instance_of("hostile"), rewound());
+}
+
+#[test]
+fn a_function_that_cannot_be_put_back_is_told_why_and_served_all_the_same() {
+    let host = Host::start();
+    host.deploy_as("leaks", "raw", "");
+    host.deploy_as("grows", "hostile", "");
+    for _ in 0..40 {
+        assert_eq!(host.get("/leaks/leak").text(), "leaked");
+        assert_eq!(host.get("/grows/grow?n=20000000").text(), "done");
+        assert_eq!(host.get("/grows/state").text(), "1");
+    }
+    assert!(host.instance_of("leaks").1.contains("keeps handles"), "{:?}", host.instance_of("leaks"));
+    // Every other request of it could be put back, which is worth it.
+    for _ in 0..40 {
+        host.get("/grows/grow?n=20000000");
+    }
+    assert!(host.instance_of("grows").1.contains("memory grows"), "{:?}", host.instance_of("grows"));
+    let shown = host.gust(&["inspect", "leaks"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("fresh: it keeps handles"), "{shown}");
+}
+
+#[test]
+fn one_word_turns_it_off() {
+    let host = Host::start_with(&[("GUST_REWIND", "off")]);
+    host.deploy("hello");
+    assert_eq!(host.get("/hello").status, 200);
+    assert!(host.instance_of("hello").1.contains("setting rewind is off"));
+}
+
+#[test]
+fn idle_instances_take_no_place_from_others() {
+    let host = Host::start_with(&[("GUST_INSTANCES_MAX", "2")]);
+    for name in ["a", "b", "c", "d"] {
+        host.deploy_as(name, "hello", "");
+    }
+    for _ in 0..5 {
+        for name in ["a", "b", "c", "d"] {
+            assert_eq!(host.get(&format!("/{name}")).status, 200);
+        }
+    }
+    until("all places are free", || host.metric("gust_instances_free", &[]) == 2.0);
+}
