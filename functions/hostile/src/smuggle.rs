@@ -1,6 +1,6 @@
 //! Leaves marks wherever an instance can keep something, and looks for them.
 
-use std::{arch::wasm32, hint::black_box, mem, ptr};
+use std::{hint::black_box, mem, ptr};
 
 /// Bytes of a page of linear memory.
 const PAGE_BYTES: usize = 64 << 10;
@@ -13,6 +13,17 @@ const STACK_WORDS: usize = 8 << 10;
 
 static mut STATIC: u64 = 1;
 static mut ZEROED: u64 = 0;
+
+#[cfg(target_arch = "wasm32")]
+fn memory_bytes() -> usize {
+    std::arch::wasm32::memory_size(0) * PAGE_BYTES
+}
+
+/// There is no such memory natively, where this is only compiled.
+#[cfg(not(target_arch = "wasm32"))]
+fn memory_bytes() -> usize {
+    2 * PAGE_BYTES
+}
 
 fn word() -> u64 {
     u64::from(black_box(HALF)) << 32 | u64::from(black_box(HALF).rotate_left(7))
@@ -27,7 +38,7 @@ pub fn mark() {
         ptr::write_volatile(&raw mut ZEROED, word);
         // Below the stack: the linker leaves the first kilobyte to nobody.
         ptr::write_volatile(ptr::without_provenance_mut::<u64>(64), word);
-        let end = wasm32::memory_size(0) * PAGE_BYTES;
+        let end = memory_bytes();
         ptr::write_volatile(ptr::without_provenance_mut::<u64>(end - 16), word);
         ptr::write_volatile(ptr::without_provenance_mut::<u64>(end - PAGE_BYTES + 8), word);
     }
@@ -44,7 +55,7 @@ fn mark_stack(word: u64) {
 /// How many marks there are in all of memory.
 pub fn seek() -> usize {
     let word = word();
-    let words = wasm32::memory_size(0) * PAGE_BYTES / 8;
+    let words = memory_bytes() / 8;
     // The first word has the address that no slice may have.
     let at = |index: usize| unsafe { ptr::read_volatile(ptr::without_provenance::<u64>(index * 8)) };
     (1..words).filter(|index| at(*index) == word).count()
