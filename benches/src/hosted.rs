@@ -40,7 +40,7 @@ impl Hosted {
         let dir = tempfile::tempdir().unwrap();
         let artifacts = ArtifactCache::open(&engine, dir.path(), &[7; 32]).unwrap();
         let digest = Digest::of(&bytes);
-        artifacts.insert(&digest, &compile(&bytes).unwrap()).unwrap();
+        artifacts.insert(&digest, instance, &compile(&bytes, instance).unwrap()).unwrap();
         let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), sink: Arc::new(NoOutput), instance };
         let function = artifacts.load(&engine, &digest, config).unwrap().unwrap();
         Self { name, path, runtime: runtime(), function }

@@ -15,6 +15,7 @@ pub mod manifest;
 pub mod name;
 pub mod receipt;
 pub mod request_id;
+pub mod thread_number;
 pub mod timestamp;
 
 pub use code::{Code, Problem, Source};

@@ -64,3 +64,21 @@ pub struct Receipt {
     /// What only the log may know of a failure.
     pub internal: Option<Box<str>>,
 }
+
+impl Receipt {
+    /// Of a request that begins. As long as nothing else is said of it, it was cancelled.
+    pub fn begin(request_id: RequestId, method: http::Method) -> Self {
+        Self {
+            request_id,
+            function: None,
+            method,
+            status: 0,
+            ending: Ending::Cancelled,
+            timing: Timing::default(),
+            request_bytes: 0,
+            response_bytes: 0,
+            memory_bytes_peak: 0,
+            internal: None,
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! Compiled components on disk: machine code that is run as it is found, so it is believed only with proof.
 //!
-//! Each artifact is one file, `<dir>/<engine>/<digest>.cwasm`: what [`compile`](crate::compile()) made, then 32 bytes of
-//! HMAC-SHA256 (RFC 2104) under a key that only this host has, over the engine's tag, the component's digest and the rest. A
+//! Each artifact is one file, `<dir>/<engine>/<digest>.<mode>.cwasm`: what [`compile`](crate::compile()) made, then 32 bytes of
+//! HMAC-SHA256 (RFC 2104) under a key that only this host has, over the engine's tag, the component's digest, the mode and the
+//! rest. A
 //! file that was cut short, damaged, copied from another host or renamed to another component's digest fails the check,
 //! is deleted, and the component is compiled anew. What passes is mapped, not read, by wasmtime.
 //!
@@ -18,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use gust_core::{Code, Digest, Problem};
+use gust_core::{Code, Digest, InstanceMode, Problem};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use wasmtime::component::Component;
@@ -55,22 +56,23 @@ impl ArtifactCache {
         Ok(Self { dir: own, engine_tag, mac })
     }
 
-    /// Keeps what [`compile`](crate::compile()) made of the component with this digest. Durable when it returns.
-    pub fn insert(&self, digest: &Digest, artifact: &[u8]) -> io::Result<()> {
-        let mut mac = self.begin(digest);
+    /// Keeps what [`compile`](crate::compile()) made of the component with this digest in this mode. Durable when it returns.
+    pub fn insert(&self, digest: &Digest, mode: InstanceMode, artifact: &[u8]) -> io::Result<()> {
+        let mut mac = self.begin(digest, mode);
         mac.update(artifact);
         let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
         file.write_all(artifact)?;
         file.write_all(&mac.finalize().into_bytes())?;
         file.as_file().sync_all()?;
-        file.persist(self.path(digest))?;
+        file.persist(self.path(digest, mode))?;
         File::open(&self.dir)?.sync_all()
     }
 
     /// Loads and links the component with this digest; none where it has to be compiled (again).
     pub fn load(&self, engine: &Engine, digest: &Digest, config: FunctionConfig) -> Result<Option<Function>, Problem> {
-        let path = self.path(digest);
-        match self.is_proven(digest, &path) {
+        let mode = self.mode(engine, config.instance);
+        let path = self.path(digest, mode);
+        match self.is_proven(digest, mode, &path) {
             Ok(true) => {}
             Ok(false) => {
                 tracing::warn!(%digest, "an artifact is not what this host compiled; it is compiled anew");
@@ -103,7 +105,8 @@ impl ArtifactCache {
     /// Removes all artifacts but those of `digests`, and what interrupted inserts left. For a host that starts, before
     /// anything is inserted.
     pub fn retain(&self, digests: &[Digest]) -> io::Result<()> {
-        let kept: HashSet<PathBuf> = digests.iter().map(|digest| self.path(digest)).collect();
+        let modes = |digest| [InstanceMode::Rewind, InstanceMode::Fresh].map(|mode| self.path(digest, mode));
+        let kept: HashSet<PathBuf> = digests.iter().flat_map(modes).collect();
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
             if !kept.contains(&path) {
@@ -121,21 +124,27 @@ impl ArtifactCache {
         Problem::new(Code::ComponentTooLarge, detail)
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
-        self.dir.join(format!("{digest}.cwasm"))
+    /// The mode in which a component has to be compiled for functions that ask for `wanted`.
+    pub fn mode(&self, engine: &Engine, wanted: InstanceMode) -> InstanceMode {
+        if engine.can_rewind() { wanted } else { InstanceMode::Fresh }
     }
 
-    fn begin(&self, digest: &Digest) -> Hmac<Sha256> {
+    fn path(&self, digest: &Digest, mode: InstanceMode) -> PathBuf {
+        self.dir.join(format!("{digest}.{mode}.cwasm"))
+    }
+
+    fn begin(&self, digest: &Digest, mode: InstanceMode) -> Hmac<Sha256> {
         let mut mac = self.mac.clone();
         mac.update(self.engine_tag.as_bytes());
         mac.update(digest.as_bytes());
+        mac.update(mode.to_string().as_bytes());
         mac
     }
 
-    fn is_proven(&self, digest: &Digest, path: &Path) -> io::Result<bool> {
+    fn is_proven(&self, digest: &Digest, mode: InstanceMode, path: &Path) -> io::Result<bool> {
         let mut file = File::open(path)?;
         let Some(code_bytes) = file.metadata()?.len().checked_sub(PROOF_BYTES) else { return Ok(false) };
-        let mut mac = self.begin(digest);
+        let mut mac = self.begin(digest, mode);
         let mut code = (&mut file).take(code_bytes);
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use gust_core::{Code, Problem, api::World};
+use gust_core::{Code, InstanceMode, Problem, api::World};
 use wasmtime::component::{Component, types::ComponentItem};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
@@ -51,14 +51,17 @@ impl Verdict {
     }
 }
 
-/// Inspects and compiles `bytes` to machine code, for an [`ArtifactCache`](crate::ArtifactCache) and nothing else. Where
-/// that can be done, the component is rewritten so that its instances can be put back. Takes as long and as much memory as
-/// the component makes it.
-pub fn compile(bytes: &[u8]) -> Result<Vec<u8>, Problem> {
+/// Inspects and compiles `bytes` to machine code, for an [`ArtifactCache`](crate::ArtifactCache) and nothing else. For
+/// [`InstanceMode::Rewind`] the component is rewritten, where that can be done, so that its instances can be put back. Takes
+/// as long and as much memory as the component makes it.
+pub fn compile(bytes: &[u8], mode: InstanceMode) -> Result<Vec<u8>, Problem> {
     must_be_component(bytes)?;
-    let (rewritten, reason) = match rewrite::rewrite(bytes)? {
-        Rewrite::Rewindable(rewritten) => (Cow::Owned(rewritten), String::new()),
-        Rewrite::Not(reason) => (Cow::Borrowed(bytes), reason),
+    let (rewritten, reason) = match mode {
+        InstanceMode::Fresh => (Cow::Borrowed(bytes), "it is compiled for new instances".to_owned()),
+        InstanceMode::Rewind => match rewrite::rewrite(bytes)? {
+            Rewrite::Rewindable(rewritten) => (Cow::Owned(rewritten), String::new()),
+            Rewrite::Not(reason) => (Cow::Borrowed(bytes), reason),
+        },
     };
     let internal = |error: wasmtime::Error| {
         Problem::new(Code::Internal, "the compiler could not be set up").with_internal(format!("{error:#}"))
@@ -153,7 +156,7 @@ mod tests {
     use super::*;
 
     fn code_of(bytes: &[u8]) -> Code {
-        compile(bytes).expect_err("must be refused").code
+        compile(bytes, InstanceMode::Rewind).expect_err("must be refused").code
     }
 
     #[test]
@@ -192,7 +195,7 @@ mod tests {
             (import "wasi:keyvalue/store@0.2.0-draft" (instance))
             (import "acme:tools/saw" (instance))
             (import "wasi:io/error@0.2.0" (instance)))"#;
-        let problem = compile(&wat::parse_str(component).unwrap()).err().unwrap();
+        let problem = compile(&wat::parse_str(component).unwrap(), InstanceMode::Fresh).err().unwrap();
         assert_eq!(problem.code, Code::ComponentUnknownImport);
         assert!(problem.detail.contains("wasi:keyvalue/store@0.2.0-draft, acme:tools/saw"), "{problem}");
         assert!(!problem.detail.contains("wasi:io"), "{problem}");

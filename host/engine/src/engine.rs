@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use gust_core::{Code, Problem};
+use gust_core::{Code, Problem, RewindPolicy};
 use wasmtime::component::Linker;
 
 use crate::{
@@ -86,6 +86,11 @@ impl Engine {
 
     pub(crate) fn kept(&self) -> &Arc<Places> {
         &self.shared.kept
+    }
+
+    /// Whether this machine and this host's settings allow to put instances back.
+    pub(crate) fn can_rewind(&self) -> bool {
+        self.shared.settings.rewind != RewindPolicy::Off && self.shared.reset == Reset::PageScan
     }
 
     /// Begins to rewind a function's instances. What is idle for long is dropped, and all of it with the last clone.

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use gust_core::{Code, Problem, config::HostConfig};
+use gust_core::{Code, InstanceMode, Problem, config::HostConfig};
 use rustix::process::{Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit};
 use serde::{Deserialize, Serialize};
 use tokio::{process::Command, sync::Semaphore, time};
@@ -58,7 +58,7 @@ impl Compiler {
     }
 
     /// Compiles the component in a file to machine code.
-    pub(crate) async fn compile(&self, component: &Path) -> Result<Vec<u8>, Problem> {
+    pub(crate) async fn compile(&self, component: &Path, mode: InstanceMode) -> Result<Vec<u8>, Problem> {
         let failed = |error: io::Error| {
             Problem::new(Code::Internal, "the compiler could not be started").with_internal(error.to_string())
         };
@@ -69,6 +69,7 @@ impl Compiler {
         let child = Command::new(THIS_PROGRAM)
             .arg(WORKER_COMMAND)
             .args([component, artifact.path()])
+            .arg(mode.to_string())
             .args([self.memory_mib.to_string(), self.wall.as_secs().saturating_add(1).to_string()])
             .arg(process::id().to_string())
             .stdin(Stdio::null())
@@ -105,11 +106,13 @@ fn problem_of(stdout: &[u8], memory_mib: u32) -> Problem {
     }
 }
 
-/// The worker's side: `compile-worker COMPONENT ARTIFACT MEMORY_MIB CPU_S HOST_PID`. Says what is wrong on standard output.
+/// The worker's side: `compile-worker COMPONENT ARTIFACT MODE MEMORY_MIB CPU_S HOST_PID`. Says what is wrong on standard output.
 pub fn worker(arguments: &[String]) -> ExitCode {
     let outcome = match arguments {
-        [component, artifact, memory_mib, cpu_s, host] => {
-            end_with(host).and_then(|()| work(component, artifact, memory_mib, cpu_s))
+        [component, artifact, mode, memory_mib, cpu_s, host] => {
+            let mode =
+                if *mode == InstanceMode::Fresh.to_string() { InstanceMode::Fresh } else { InstanceMode::Rewind };
+            end_with(host).and_then(|()| limit(memory_mib, cpu_s)).and_then(|()| work(component, artifact, mode))
         }
         _ => Err(Problem::new(Code::Internal, "the compiler was called with other arguments than it knows")),
     };
@@ -122,24 +125,29 @@ pub fn worker(arguments: &[String]) -> ExitCode {
 
 /// Sees to it that this process ends when the host does, however that ends.
 fn end_with(host: &str) -> Result<(), Problem> {
-    let failed = |why: String| Problem::new(Code::Internal, "the compiler could not do its work").with_internal(why);
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| failed(error.to_string()))?;
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| failed(&error))?;
     // It may have ended before this was set.
     let parent = getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
-    if parent.to_string() == host { Ok(()) } else { Err(failed("the host is gone".to_owned())) }
+    if parent.to_string() == host { Ok(()) } else { Err(failed(&"the host is gone")) }
 }
 
-fn work(component: &str, artifact: &str, memory_mib: &str, cpu_s: &str) -> Result<(), Problem> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Problem::new(Code::Internal, "the compiler could not do its work").with_internal(error.to_string())
-    };
+fn failed(error: &dyn std::fmt::Display) -> Problem {
+    Problem::new(Code::Internal, "the compiler could not do its work").with_internal(error.to_string())
+}
+
+/// Limits this process.
+fn limit(memory_mib: &str, cpu_s: &str) -> Result<(), Problem> {
     let memory_bytes = memory_mib.parse::<u64>().map_err(|error| failed(&error))? << 20;
     let cpu_s = cpu_s.parse::<u64>().map_err(|error| failed(&error))?;
     for (resource, value) in [(Resource::As, memory_bytes), (Resource::Cpu, cpu_s), (Resource::Core, 0)] {
         let limit = Rlimit { current: Some(value), maximum: Some(value) };
         setrlimit(resource, limit).map_err(|error| failed(&error))?;
     }
+    Ok(())
+}
+
+fn work(component: &str, artifact: &str, mode: InstanceMode) -> Result<(), Problem> {
     let bytes = fs::read(component).map_err(|error| failed(&error))?;
-    let code = gust_engine::compile(&bytes)?;
+    let code = gust_engine::compile(&bytes, mode)?;
     fs::write(artifact, code).map_err(|error| failed(&error))
 }

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use gust_core::{Code, Digest, FunctionName, Manifest, Problem, config::HostConfig};
+use gust_core::{Code, Digest, FunctionName, InstanceMode, Manifest, Problem, config::HostConfig};
 use gust_engine::{ArtifactCache, Engine, Function, FunctionConfig, Lease, Places};
 use gust_store::{Published, Staged, Staging, Store, StoreError, StoredVersion};
 use http::HeaderValue;
@@ -167,7 +167,7 @@ impl Deployer {
         let function = match load().await?? {
             Some(function) => function,
             None => {
-                self.compile(digest, component).await?;
+                self.compile(digest, component, manifest.instance).await?;
                 let lost = || Problem::new(Code::Internal, "an artifact was gone as soon as it was made");
                 load().await??.ok_or_else(lost)?
             }
@@ -175,14 +175,20 @@ impl Deployer {
         Ok(Loaded { function, log, version })
     }
 
-    async fn compile(&self, digest: Digest, component: std::path::PathBuf) -> Result<(), Problem> {
+    async fn compile(
+        &self,
+        digest: Digest,
+        component: std::path::PathBuf,
+        wanted: InstanceMode,
+    ) -> Result<(), Problem> {
         if component == self.store.component_path(&digest) {
             let store = self.store.clone();
             blocking(move || store.verify(&digest)).await??;
         }
-        let code = self.compiler.compile(&component).await?;
+        let mode = self.artifacts.mode(&self.engine, wanted);
+        let code = self.compiler.compile(&component, mode).await?;
         let artifacts = self.artifacts.clone();
-        let kept = blocking(move || artifacts.insert(&digest, &code)).await?;
+        let kept = blocking(move || artifacts.insert(&digest, mode, &code)).await?;
         kept.map_err(|error| {
             let code =
                 if error.kind() == std::io::ErrorKind::StorageFull { Code::StoreFull } else { Code::StoreFailed };

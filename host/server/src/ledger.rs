@@ -1,28 +1,33 @@
 //! The ledger: every receipt becomes a log line, a line of its function's log, and metrics, on a thread of its own.
 //!
-//! A request that ends puts its receipt into a bounded queue and goes on. The thread sleeps while nothing comes; when
-//! something does it waits a moment and takes all that came meanwhile, so that under load no request pays for waking it.
-//! Where the queue is full (the thread is starved) a receipt is dropped and counted: serving never waits for accounting.
+//! A request that ends leaves its receipt in a list of its own thread and goes on. The ledger's thread sleeps while nothing
+//! comes; when something does it waits a moment and takes all that came meanwhile, so that under load no request pays for
+//! waking it. The lists are emptied by exchanging them for the ones that were worked off last, so receipts stand in memory
+//! that was used a moment ago. Where a list is full (the thread is starved) a receipt is dropped and counted: serving never
+//! waits for accounting.
 
 use std::{
-    iter,
+    mem,
     sync::{
-        Arc,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
     },
-    thread,
+    thread::{self, Thread},
     time::Duration,
 };
 
-use gust_core::Receipt;
+use gust_core::{Receipt, thread_number};
 
 use crate::{catalog::Deployment, logbook::Record, metrics::Metrics, request_log::RequestLog};
 
-/// Receipts that may wait.
-const QUEUE: usize = 64 << 10;
+/// Lists of receipts. Threads beyond share them.
+const LISTS: usize = 16;
+
+/// Receipts that may wait in one list.
+const WAITING_MAX: usize = 64 << 10;
 
 /// How long receipts are gathered before they are worked off.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(10);
 
 /// A receipt with where and when it belongs.
 pub(crate) struct Entry {
@@ -37,8 +42,29 @@ pub(crate) struct Entry {
 /// Where requests leave their receipts. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Ledger {
-    queue: SyncSender<Entry>,
+    open: Arc<Open>,
+}
+
+/// What requests and the thread share.
+struct Desk {
+    lists: [Mutex<Vec<Entry>>; LISTS],
+    /// The thread sleeps, or is about to: whoever leaves a receipt wakes it.
+    is_asleep: AtomicBool,
+    is_closed: AtomicBool,
     metrics: Arc<Metrics>,
+}
+
+/// The requests' side. When it is gone, so is the thread soon.
+struct Open {
+    desk: Arc<Desk>,
+    thread: Thread,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.desk.is_closed.store(true, SeqCst);
+        self.thread.unpark();
+    }
 }
 
 impl Ledger {
@@ -47,33 +73,84 @@ impl Ledger {
         metrics: Arc<Metrics>,
         log: Option<RequestLog>,
     ) -> std::io::Result<(Self, thread::JoinHandle<()>)> {
-        let (queue, receiver) = sync_channel(QUEUE);
-        let counted = metrics.clone();
-        let thread =
-            thread::Builder::new().name("gust-ledger".to_owned()).spawn(move || work(&receiver, &counted, log))?;
-        Ok((Self { queue, metrics }, thread))
+        let desk = Arc::new(Desk {
+            lists: std::array::from_fn(|_| Mutex::default()),
+            is_asleep: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+            metrics,
+        });
+        let worked = desk.clone();
+        let thread = thread::Builder::new().name("gust-ledger".to_owned()).spawn(move || work(&worked, log))?;
+        let open = Arc::new(Open { desk, thread: thread.thread().clone() });
+        Ok((Self { open }, thread))
     }
 
     /// Takes a receipt.
     pub(crate) fn settle(&self, entry: Entry) {
-        if self.queue.try_send(entry).is_err() {
-            self.metrics.receipts_dropped.inc();
+        let Open { desk, thread } = &*self.open;
+        let Some(list) = desk.lists.get(thread_number::get() % LISTS) else { return };
+        let mut list = lock(list);
+        if list.len() >= WAITING_MAX {
+            desk.metrics.receipts_dropped.inc();
+            return;
+        }
+        list.push(entry);
+        drop(list);
+        // The thread says that it sleeps before it looks at the lists for the last time: either it saw this receipt, or it
+        // had looked before, and then what it said is seen here.
+        if desk.is_asleep.load(SeqCst) && desk.is_asleep.swap(false, SeqCst) {
+            thread.unpark();
         }
     }
 }
 
-fn work(receiver: &Receiver<Entry>, metrics: &Metrics, mut log: Option<RequestLog>) {
-    while let Ok(first) = receiver.recv() {
-        thread::sleep(GATHER);
-        for entry in iter::once(first).chain(receiver.try_iter()) {
-            if let Some(log) = &mut log {
+fn lock(list: &Mutex<Vec<Entry>>) -> MutexGuard<'_, Vec<Entry>> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn work(desk: &Desk, mut log: Option<RequestLog>) {
+    let mut spare = Vec::new();
+    loop {
+        // Asked before looking: nobody is left then who could leave another.
+        let is_closed = desk.is_closed.load(SeqCst);
+        if work_off(desk, &mut spare, &mut log) {
+            thread::sleep(GATHER);
+        } else if is_closed {
+            return;
+        } else {
+            desk.sleep();
+        }
+    }
+}
+
+/// Works off what waits. Says whether there was something.
+fn work_off(desk: &Desk, spare: &mut Vec<Entry>, log: &mut Option<RequestLog>) -> bool {
+    let mut found = false;
+    for list in &desk.lists {
+        mem::swap(&mut *lock(list), spare);
+        found |= !spare.is_empty();
+        for entry in spare.drain(..) {
+            if let Some(log) = log {
                 log.push(&entry.receipt, entry.unix_ms);
             }
-            account(entry, metrics);
+            account(entry, &desk.metrics);
         }
-        if let Some(log) = &mut log {
-            log.flush();
+    }
+    if let Some(log) = log.as_mut().filter(|_| found) {
+        log.flush();
+    }
+    found
+}
+
+impl Desk {
+    /// Sleeps until something comes, and a moment longer.
+    fn sleep(&self) {
+        self.is_asleep.store(true, SeqCst);
+        if !self.is_closed.load(SeqCst) && self.lists.iter().all(|list| lock(list).is_empty()) {
+            thread::park();
+            thread::sleep(GATHER);
         }
+        self.is_asleep.store(false, SeqCst);
     }
 }
 

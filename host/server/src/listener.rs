@@ -85,6 +85,7 @@ impl Listener {
             let (connection, patience) = (connections.watch(connection), self.patience);
             tokio::spawn(async move {
                 tokio::select! {
+                    biased;
                     ended = connection => {
                         if let Err(error) = ended {
                             tracing::debug!(%error, "a connection ended early");

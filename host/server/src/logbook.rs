@@ -193,18 +193,7 @@ mod tests {
     }
 
     fn request() -> Record {
-        let receipt = Receipt {
-            request_id: RequestId::from_random(1),
-            function: None,
-            method: http::Method::GET,
-            status: 200,
-            ending: gust_core::receipt::Ending::Complete,
-            timing: gust_core::receipt::Timing::default(),
-            request_bytes: 0,
-            response_bytes: 0,
-            memory_bytes_peak: 0,
-            internal: None,
-        };
+        let receipt = Receipt::begin(RequestId::from_random(1), http::Method::GET);
         Record::Request { receipt, unix_ms: 0 }
     }
 

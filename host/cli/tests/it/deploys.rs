@@ -274,7 +274,7 @@ fn a_damaged_artifact_is_compiled_anew_and_a_damaged_component_costs_one_functio
     let (hello, auth) = (digest_of("hello"), digest_of("auth"));
     let engine = fs::read_dir(host.dir.join("artifacts")).unwrap().next().unwrap().unwrap().path();
     for (digest, at) in [(&hello, 5000), (&auth, 100)] {
-        let path = engine.join(format!("{}.cwasm", digest.as_str().unwrap()));
+        let path = engine.join(format!("{}.rewind.cwasm", digest.as_str().unwrap()));
         let mut bytes = fs::read(&path).unwrap();
         bytes[at] ^= 1;
         fs::write(&path, bytes).unwrap();

@@ -3,13 +3,9 @@
 //! The one that was used last is taken first, for its pages are in the caches; what stays at the other end for long is
 //! dropped. Each thread has a list of its own, so that in the steady state nobody waits for a lock.
 
-use std::{
-    cell::Cell,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gust_core::thread_number;
 
 /// Lists of a shelf. Threads beyond share them.
 const LISTS: usize = 16;
@@ -72,17 +68,7 @@ fn lock<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The list of this thread.
 fn own_list() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static OWN: Cell<Option<usize>> = const { Cell::new(None) };
-    }
-    OWN.with(|own| {
-        own.get().unwrap_or_else(|| {
-            let next = NEXT.fetch_add(1, Relaxed) % LISTS;
-            own.set(Some(next));
-            next
-        })
-    })
+    thread_number::get() % LISTS
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! receipt and gives the function's place back.
 
 use std::{
+    mem,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -40,18 +41,7 @@ pub(super) struct Visit {
 impl Visit {
     /// Begins one.
     pub(super) fn begin(ledger: Ledger, request_id: RequestId, method: Method) -> Self {
-        let receipt = Receipt {
-            request_id,
-            function: None,
-            method,
-            status: 0,
-            ending: Ending::Cancelled,
-            timing: Timing::default(),
-            request_bytes: 0,
-            response_bytes: 0,
-            memory_bytes_peak: 0,
-            internal: None,
-        };
+        let receipt = Receipt::begin(request_id, method);
         Self { ledger, began: Instant::now(), receipt, deployment: None, request_bytes: None, place: None, work: None }
     }
 
@@ -154,7 +144,8 @@ impl Visit {
 /// The one settling of the one receipt.
 impl Drop for Visit {
     fn drop(&mut self) {
-        let mut receipt = self.receipt.clone();
+        let nothing = Receipt::begin(self.receipt.request_id, Method::GET);
+        let mut receipt = mem::replace(&mut self.receipt, nothing);
         receipt.timing.total_us = self.began.elapsed().as_micros() as u64;
         if let Some(read) = &self.request_bytes {
             receipt.request_bytes = read.load(Ordering::Relaxed);
