@@ -47,8 +47,14 @@ const RULES: &[Rule] = &[
     Rule {
         forbidden: &["unsafe {", "unsafe impl", "unsafe fn", "unsafe extern"],
         within: &[""],
-        except: &["host/engine/src/artifact.rs", "host/engine/src/rewind", "xtask/tests/tidy.rs"],
-        instead: "unsafe code lives in the engine's artifact and rewind modules only",
+        except: &[
+            "host/engine/src/artifact.rs",
+            "host/engine/src/rewind/pages.rs",
+            // A guest that looks at all of its own memory.
+            "functions/hostile/src/smuggle.rs",
+            "xtask/tests/tidy.rs",
+        ],
+        instead: "unsafe code lives in host/engine/src/artifact.rs and rewind/pages.rs only",
     },
     Rule {
         forbidden: &["StatusCode::"],

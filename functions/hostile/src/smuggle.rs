@@ -56,7 +56,7 @@ fn mark_stack(word: u64) {
 pub fn seek() -> usize {
     let word = word();
     let words = memory_bytes() / 8;
-    // The first word has the address that no slice may have.
+    // SAFETY: the address lies in memory, and one thread runs. The first word has the address that no slice may have.
     let at = |index: usize| unsafe { ptr::read_volatile(ptr::without_provenance::<u64>(index * 8)) };
     (1..words).filter(|index| at(*index) == word).count()
 }
