@@ -54,6 +54,8 @@ codes! {
     MethodNotSupported = "request.method_not_supported", Client, "This method is not served";
     /// The body ended early or could not be read.
     RequestBodyIncomplete = "request.body_incomplete", Client, "The request's body did not arrive whole";
+    /// The body did not arrive within the function's time.
+    RequestTimeout = "request.timeout", Client, "The request's body did not arrive in time";
     /// The client went away before its answer was complete.
     ClientGone = "request.client_gone", Client, "The client went away";
     /// No function of that name.

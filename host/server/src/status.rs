@@ -10,6 +10,7 @@ pub(crate) fn of(code: Code) -> StatusCode {
     match code {
         RequestMalformed | RequestBodyIncomplete | GuestBadRequest => StatusCode::BAD_REQUEST,
         ApiMalformed | NameInvalid | ManifestInvalid | UploadIncomplete => StatusCode::BAD_REQUEST,
+        RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         AuthRequired => StatusCode::UNAUTHORIZED,
         FunctionNotFound | ApiNotFound => StatusCode::NOT_FOUND,
         LimitRequestBody | UploadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

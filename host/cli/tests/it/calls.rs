@@ -126,6 +126,33 @@ fn bodies_have_limits_both_ways() {
 }
 
 #[test]
+fn a_body_that_is_sent_slowly_holds_no_instance() {
+    let host = Host::start_with(&[("GUST_INSTANCES_MAX", "2")]);
+    host.deploy_as("slow", "hello", "[limits]\nwall_ms = 2000");
+    host.deploy("hello");
+    let senders: Vec<_> = (0..4)
+        .map(|_| {
+            let mut stream = TcpStream::connect(host.data).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.write_all(b"POST /slow HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n1").unwrap();
+            stream
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(host.get("/hello").status, 200);
+    }
+    for mut stream in senders {
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 408");
+    }
+    assert_eq!(
+        host.logged(|line| line["target"] == "gust::request" && line["function"] == "slow")["code"],
+        "request.timeout"
+    );
+}
+
+#[test]
 fn an_oversize_body_is_refused_before_it_is_sent() {
     let host = Host::start();
     host.deploy("hello");

@@ -1,6 +1,7 @@
 //! The request's body under its limit, counted.
 
 use std::{
+    mem,
     pin::Pin,
     sync::{
         Arc,
@@ -12,22 +13,42 @@ use std::{
 use bytes::Bytes;
 use gust_core::{Code, Problem};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use tokio::time::{self, Instant};
 
 /// A request's body that ends with a problem where it is over its limit or does not arrive whole.
 pub(super) struct Limited {
-    body: Incoming,
+    source: Source,
     bytes_max: u64,
     read: u64,
     /// Where others see what was read; none for a body that is known to be empty.
     counter: Option<Arc<AtomicU64>>,
 }
 
+enum Source {
+    /// It comes as it is read.
+    Wire(Incoming),
+    /// It is here.
+    Whole(Bytes),
+}
+
 impl Limited {
     /// `counter` counts the bytes.
     pub(super) fn new(body: Incoming, bytes_max: u64, counter: Option<Arc<AtomicU64>>) -> Self {
-        Self { body, bytes_max, read: 0, counter }
+        Self { source: Source::Wire(body), bytes_max, read: 0, counter }
     }
+
+    /// Waits until all of it is here.
+    pub(super) async fn gather(mut self, deadline: Instant) -> Result<Self, Problem> {
+        let gathered = time::timeout_at(deadline, (&mut self).collect()).await;
+        let bytes = gathered.map_err(|_| too_slow())??.to_bytes();
+        Ok(Self { source: Source::Whole(bytes), ..self })
+    }
+}
+
+fn too_slow() -> Problem {
+    Problem::new(Code::RequestTimeout, "the body did not arrive within the function's limit wall_ms")
 }
 
 /// The body is over its limit.
@@ -41,7 +62,14 @@ impl Body for Limited {
     type Error = Problem;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
-        let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else { return Poll::Ready(None) };
+        let wire = match &mut self.source {
+            Source::Wire(wire) => wire,
+            Source::Whole(bytes) => {
+                let bytes = mem::take(bytes);
+                return Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))));
+            }
+        };
+        let Some(frame) = ready!(Pin::new(wire).poll_frame(cx)) else { return Poll::Ready(None) };
         let frame = match frame {
             Ok(frame) => frame,
             Err(error) => {
@@ -62,10 +90,16 @@ impl Body for Limited {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.source {
+            Source::Wire(wire) => wire.is_end_stream(),
+            Source::Whole(bytes) => bytes.is_empty(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match &self.source {
+            Source::Wire(wire) => wire.size_hint(),
+            Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+        }
     }
 }

@@ -5,8 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gust_core::{Code, Problem, RequestId};
-use gust_engine::{Failure, GuestBody, Invocation, Lease, Scheme};
+use gust_core::{Code, Problem, RequestId, api::World};
+use gust_engine::{Failure, Function, GuestBody, Invocation, Lease, Scheme};
 use http::{HeaderMap, Request, Response, Uri, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -62,7 +62,13 @@ async fn serve(
     let request = enter(request, target, &deployment, visit)?;
     let deadline = (visit.began() + Duration::from_millis(deployment.limits().wall_ms.into())).into();
     visit.works(activity.work(deadline));
-    let lease = lease(&deployment, deadline, visit).await?;
+    let function = available(&deployment)?;
+    let request = match function.world() {
+        // It takes the body whole, so no instance waits for a client that sends it slowly.
+        World::Typed if !request.body().is_end_stream() => gathered(request, deadline).await?,
+        World::Typed | World::WasiHttp => request,
+    };
+    let lease = lease(function, deadline, visit).await?;
     let began = Instant::now();
     let called = lease.call(request, scheme).await;
     visit.ran(began.elapsed());
@@ -90,8 +96,16 @@ fn enter(
     Ok(Request::from_parts(head, Limited::new(body, deployment.limits().request_body_bytes(), counter)))
 }
 
-async fn lease(deployment: &Deployment, deadline: time::Instant, visit: &mut Visit) -> Result<Lease, Problem> {
-    let function = deployment.function.as_ref().map_err(|why| Problem::new(Code::FunctionUnavailable, why.clone()))?;
+fn available(deployment: &Deployment) -> Result<&Function, Problem> {
+    deployment.function.as_ref().map_err(|why| Problem::new(Code::FunctionUnavailable, why.clone()))
+}
+
+async fn gathered(request: Request<Limited>, deadline: time::Instant) -> Result<Request<Limited>, Problem> {
+    let (head, body) = request.into_parts();
+    Ok(Request::from_parts(head, body.gather(deadline).await?))
+}
+
+async fn lease(function: &Function, deadline: time::Instant, visit: &mut Visit) -> Result<Lease, Problem> {
     let lease = Lease::take(function, Invocation { request_id: visit.request_id(), deadline })
         .await
         .map_err(|failure| failed(failure, visit))?;
