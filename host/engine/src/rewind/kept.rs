@@ -19,7 +19,7 @@ use crate::{host::Host, lease::Instance, places::Place, rewrite};
 /// Pages that are put back at most. More are cheaper to give back to the kernel with the whole instance.
 const PAGES_MAX: usize = 4096;
 
-/// An epoch that is never reached: what is called with it only copies globals.
+/// An epoch that is never reached: what is called with it only copies globals and counts handles.
 const NO_DEADLINE: u64 = 1 << 60;
 
 /// What one call may copy out of the guest while it is asked for its memory. Nothing is copied.
@@ -73,9 +73,8 @@ pub(crate) struct Kept {
 pub(crate) struct Home {
     memory: Memory,
     image: Arc<Image>,
-    restore: Option<TypedFunc<(), ()>>,
-    /// Puts the numbers that handles get in order. None where the component has none.
-    settle: Option<TypedFunc<(u32,), ()>>,
+    /// Puts back the globals, and in order the numbers that handles get. None where the component has neither.
+    reset: Option<TypedFunc<(u32,), ()>>,
     /// Says how many globals are not as they were saved. Only where each time is to be checked.
     check: Option<TypedFunc<(), (u32,)>>,
     must_check: bool,
@@ -117,10 +116,9 @@ impl Home {
         }
         let mut memory = memory_of(store, instance).await?;
         let image = image(rewinding.image(), &mut memory)?;
-        let restore = function(store, instance, rewrite::RESTORE)?;
-        let settle = function(store, instance, rewrite::SETTLE)?;
+        let reset = function(store, instance, rewrite::RESET)?;
         let check = if must_check { function(store, instance, rewrite::CHECK)? } else { None };
-        Ok(Self { memory, image, restore, settle, check, must_check, _place: place })
+        Ok(Self { memory, image, reset, check, must_check, _place: place })
     }
 }
 
@@ -139,12 +137,9 @@ impl Kept {
         let Self { store, home, .. } = self;
         store.data_mut().end().map_err(Unfit::Refused)?;
         store.set_epoch_deadline(NO_DEADLINE);
-        if let Some(restore) = &home.restore {
-            restore.call_async(&mut *store, ()).await?;
-        }
         let handles = store.data_mut().take_handles_given();
-        if let Some(settle) = home.settle.as_ref().filter(|_| handles > 0) {
-            settle.call_async(&mut *store, (handles,)).await?;
+        if let Some(reset) = &home.reset {
+            reset.call_async(&mut *store, (handles,)).await?;
         }
         if home.memory.rewind(&home.image, PAGES_MAX)? > PAGES_MAX {
             return Err(Unfit::Refused(Refusal::TooManyPages));

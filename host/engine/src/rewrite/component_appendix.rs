@@ -1,4 +1,5 @@
-//! What the rewrite appends to a component: the functions that its modules got, and one for its handles, lifted and exported.
+//! What the rewrite appends to a component: the functions that its modules got, lifted and exported; where one call has to
+//! reach more than one instance, through a module that gathers them.
 
 use wasm_encoder::{
     Alias, CanonicalFunctionSection, CanonicalOption, Component, ComponentAliasSection, ComponentExportKind,
@@ -8,11 +9,10 @@ use wasm_encoder::{
 use wasmparser::Error;
 
 use super::{
-    CHECK, MEMORY, RESTORE, SAVE, SETTLE,
-    gatherer::{self, GATHERED},
+    CHECK, MEMORY, RESET, SAVE,
+    gatherer::{self, Gatherer},
     layout::{Counts, Layout},
     module_appendix::{self, HEAP, MEMORY_DONE},
-    settler,
 };
 
 /// The component with everything that it needs to be put back. `home` is the core instance with its memory.
@@ -20,19 +20,7 @@ pub(crate) fn appended(layout: &Layout<'_>, home: u32) -> Result<Vec<u8>, Error>
     let mut appendix = Appendix { component: Component::new(), counts: layout.counts };
     appendix.copy(layout)?;
     appendix.add_memory_question(home);
-    let with_globals = layout.instantiations().filter(|(_, module)| !module.mutable_globals.is_empty());
-    let with_globals: Vec<u32> = with_globals.map(|(instance, _)| instance).collect();
-    match *with_globals {
-        [] => {}
-        [only] => appendix.add_global_functions(only),
-        [..] => {
-            let all = appendix.add_gatherer(&with_globals);
-            appendix.add_global_functions(all);
-        }
-    }
-    if layout.imports_resources {
-        appendix.add_settler();
-    }
+    appendix.add_global_functions(layout);
     Ok(appendix.component.finish())
 }
 
@@ -71,39 +59,41 @@ impl Appendix {
         self.lift(MEMORY, ask, ty, &[CanonicalOption::Memory(memory), CanonicalOption::PostReturn(done)]);
     }
 
-    /// Lifts and exports the functions of `instance` that save, restore and compare globals.
-    fn add_global_functions(&mut self, instance: u32) {
-        let nothing = self.define_function(&[], None);
-        let count = self.define_function(&[], Some(PrimitiveValType::U32.into()));
-        for (name, ty) in [(SAVE, nothing), (RESTORE, nothing), (CHECK, count)] {
-            let function = self.alias_function(instance, name);
-            self.lift(name, function, ty, &[]);
-        }
-    }
-
-    /// An instance whose functions call those of all `instances`.
-    fn add_gatherer(&mut self, instances: &[u32]) -> u32 {
-        let mut arguments = Vec::new();
-        for (exported, _) in GATHERED {
-            for instance in instances {
-                let function = self.alias_function(*instance, exported);
-                arguments.push((gatherer::import_name(exported, *instance), function));
+    /// Lifts and exports what saves, resets and compares: of one instance, or of one that gathers several.
+    fn add_global_functions(&mut self, layout: &Layout<'_>) {
+        let gatherer = Gatherer::of(layout);
+        let gathering = gatherer.as_ref().map(|gatherer| self.add_gatherer(gatherer));
+        let only = layout.with_globals().first().copied();
+        let handles = [("handles", PrimitiveValType::U32.into())];
+        let count = Some(PrimitiveValType::U32.into());
+        for (name, params, result) in [(SAVE, &[][..], None), (RESET, &handles, None), (CHECK, &[], count)] {
+            let is_gathered = gatherer.as_ref().is_some_and(|gatherer| gatherer.exports(name));
+            if let Some(instance) = if is_gathered { gathering } else { only } {
+                let function = self.alias_function(instance, name);
+                let ty = self.define_function(params, result);
+                self.lift(name, function, ty, &[]);
             }
         }
-        self.instantiate(&gatherer::module(instances), gatherer::FROM, &arguments)
     }
 
-    /// Lifts and exports a function that puts the numbers of handles in order, by means of a type of resources that nothing
-    /// else has.
-    fn add_settler(&mut self) {
+    /// An instance of the gatherer's module.
+    fn add_gatherer(&mut self, gatherer: &Gatherer) -> u32 {
+        let mut arguments = Vec::new();
+        if gatherer.settles {
+            arguments
+                .extend(gatherer::HANDLE_FUNCTIONS.map(str::to_owned).into_iter().zip(self.add_handle_functions()));
+        }
+        for (instance, exported, imported) in gatherer.imports() {
+            arguments.push((imported, self.alias_function(instance, exported)));
+        }
+        self.instantiate(&gatherer.module(), gatherer::FROM, &arguments)
+    }
+
+    /// What makes and drops handles to a type of resources that nothing else has.
+    fn add_handle_functions(&mut self) -> [u32; 2] {
         let resource = self.define_resource();
         self.component.section(CanonicalFunctionSection::new().resource_new(resource).resource_drop(resource));
-        let arguments =
-            [settler::NEW, settler::DROP].map(|name| (name.to_owned(), next(&mut self.counts.core_functions)));
-        let instance = self.instantiate(&settler::module(), settler::FROM, &arguments);
-        let settle = self.alias_function(instance, SETTLE);
-        let ty = self.define_function(&[("handles", PrimitiveValType::U32.into())], None);
-        self.lift(SETTLE, settle, ty, &[]);
+        [next(&mut self.counts.core_functions), next(&mut self.counts.core_functions)]
     }
 
     /// An instance of a new module, which imports `functions` by their names from an instance named `from`.

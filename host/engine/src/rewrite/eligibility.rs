@@ -7,6 +7,7 @@ use wasmparser::{CanonicalFunction, CanonicalOption, MemoryType};
 
 use super::{
     PREFIX,
+    gatherer::Gatherer,
     layout::Layout,
     module::{CoreModule, Titled},
 };
@@ -60,8 +61,7 @@ fn leaves_room(layout: &Layout<'_>) -> Result<(), String> {
         return Err(format!("it has an export whose name begins with `{PREFIX}`, which is for the host to add"));
     }
     let instances = u32::try_from(layout.instantiations().count()).unwrap_or(u32::MAX);
-    // One for globals, one for handles.
-    let added = 1 + u32::from(layout.imports_resources);
+    let added = u32::from(Gatherer::of(layout).is_some());
     if instances.saturating_add(added) > CORE_INSTANCES_PER_COMPONENT_MAX {
         return Err(format!(
             "it has {instances} core instances, and putting it back takes {added} more, but there may be only \

@@ -97,6 +97,12 @@ impl<'a> Layout<'a> {
         (0..).zip(&self.instances).filter_map(move |(instance, module)| Some((instance, of((*module)?)?)))
     }
 
+    /// The core instances that have mutable globals of their own.
+    pub(crate) fn with_globals(&self) -> Vec<u32> {
+        let with_globals = self.instantiations().filter(|(_, module)| !module.mutable_globals.is_empty());
+        with_globals.map(|(instance, _)| instance).collect()
+    }
+
     /// The modules that have instances, with their indices.
     pub(crate) fn modules_in_use(&self) -> impl Iterator<Item = (u32, &CoreModule<'a>)> {
         (0..).zip(&self.modules).filter(|(index, _)| self.instances.contains(&Some(*index)))

@@ -9,15 +9,15 @@
 //!   list as if it were: the store's hostcall fuel must be as many units as the memory has bytes, or the call traps.
 //! - [`SAVE`], `func()`: copies every mutable global to another that nothing else knows. Called once, on an instance that
 //!   is as it is to be put back: instantiated, and initialised where that is wanted.
-//! - [`RESTORE`], `func()`: copies them back.
+//! - [`RESET`], `func(handles: u32)`: copies them back, and puts the numbers that handles get in the order that they have in
+//!   a new instance, for the order in which one request drops its handles could be seen by the next. Called while no handle
+//!   is alive, with at least as many as were alive at once since the last time; [what holds otherwise](settler). It makes and
+//!   drops that many.
 //! - [`CHECK`], `func() -> u32`: how many mutable globals are not what was saved, bit for bit. References cannot be compared:
 //!   of those only whether they are null.
-//! - [`SETTLE`], `func(handles: u32)`: puts the numbers that handles get in the order that they have in a new instance, for
-//!   the order in which one request drops its handles could be seen by the next. Called while no handle is alive, with at
-//!   least as many as were alive at once since the last time; [what holds otherwise](settler). It makes and drops that many.
 //!
-//! A component without mutable globals has none of the three for globals, and one that imports no type of a resource, so has
-//! no handles, has not the last.
+//! A component without mutable globals has neither [`SAVE`] nor [`CHECK`], and if it imports no type of a resource either, so
+//! has no handles, there is nothing to [`RESET`]. Each export costs every instantiation a little, so there are no more.
 //!
 //! A component that could change what is left (tables, segments, objects of a heap besides the memory) is [not
 //! eligible](eligibility), and neither is one whose parts cannot all be seen.
@@ -52,14 +52,11 @@ pub(crate) const MEMORY: &str = "gust-rewind-memory";
 /// Saves the mutable globals.
 pub(crate) const SAVE: &str = "gust-rewind-save";
 
-/// Restores the mutable globals as they were saved.
-pub(crate) const RESTORE: &str = "gust-rewind-restore";
+/// Restores the mutable globals as they were saved, and puts the numbers of handles in order.
+pub(crate) const RESET: &str = "gust-rewind-reset";
 
 /// Counts the mutable globals that are not as they were saved.
 pub(crate) const CHECK: &str = "gust-rewind-check";
-
-/// Puts the numbers of handles in order.
-pub(crate) const SETTLE: &str = "gust-rewind-settle";
 
 /// What came of a component.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! What the rewrite appends to a core module: functions that say where its memory is, and that save, restore and
+//! What the rewrite appends to a core module: functions that say where its memory is, and that save, reset and
 //! compare its mutable globals, all exported.
 
 use std::borrow::Cow;
@@ -10,7 +10,7 @@ use wasm_encoder::{
 use wasmparser::Error;
 
 use super::{
-    CHECK, MEMORY, RESTORE, SAVE,
+    CHECK, MEMORY, RESET, SAVE,
     module::CoreModule,
     section::{self, Section},
 };
@@ -117,7 +117,8 @@ impl<'m> Appendix<'m> {
             body.instructions().end();
         }
         self.add_function(SAVE, &[], &[], &save);
-        self.add_function(RESTORE, &[], &[], &restore);
+        // Handles are the gatherer's: where there is none, the number of them is always 0.
+        self.add_function(RESET, &[ValType::I32], &[], &restore);
         self.add_function(CHECK, &[], &[ValType::I32], &check);
     }
 

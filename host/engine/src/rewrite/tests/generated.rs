@@ -14,7 +14,7 @@ use wasmtime::{Engine, Instance, Store, Val};
 
 use super::{COUNTER, EVERY_TYPE, Rewrite, rewrite};
 use crate::{
-    rewrite::{CHECK, PREFIX, RESTORE, SAVE, module::CoreModule, module_appendix, section},
+    rewrite::{CHECK, PREFIX, RESET, SAVE, module::CoreModule, module_appendix, section},
     settings,
 };
 
@@ -167,7 +167,7 @@ fn globals_are_put_back(module: &[u8]) {
     let after = globals(&mut store, &instance);
     let differing = before.iter().zip(&after).filter(|(before, after)| before != after).count();
     assert_eq!(changed(&mut store, &instance), differing, "{before:?}, then {after:?}");
-    instance.get_func(&mut store, RESTORE).unwrap().call(&mut store, &[], &mut []).unwrap();
+    instance.get_func(&mut store, RESET).unwrap().call(&mut store, &[Val::I32(0)], &mut []).unwrap();
     assert_eq!(globals(&mut store, &instance), before);
     assert_eq!(changed(&mut store, &instance), 0);
 }

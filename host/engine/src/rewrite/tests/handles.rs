@@ -8,7 +8,7 @@ use wasmtime::{
     component::{Component, Linker, Resource, ResourceType},
 };
 
-use super::{COUNTER, Guest, SETTLE, rewritten};
+use super::{Guest, RESET, rewritten};
 use crate::settings;
 
 /// A component that gets things from the host, as results and as arguments, and tells the numbers of their handles.
@@ -49,11 +49,21 @@ struct Thing;
 
 impl Guest {
     fn with_things() -> Self {
+        Self::of_things(&COMPONENT)
+    }
+
+    /// The same component with these fields too.
+    pub(super) fn with_things_and(fields: &str) -> Self {
+        let things = THINGS.strip_suffix(')').unwrap();
+        Self::of_things(&loaded(&format!("{things} {fields})")))
+    }
+
+    fn of_things(component: &Component) -> Self {
         let mut linker = Linker::new(&ENGINE);
         let mut maker = linker.instance("host:things/maker").unwrap();
         maker.resource("thing", ResourceType::host::<Thing>(), |_, _| Ok(())).unwrap();
         maker.func_wrap("make", |_, (): ()| Ok((Resource::<Thing>::new_own(1),))).unwrap();
-        Self::linked(&COMPONENT, &linker)
+        Self::linked(component, &linker)
     }
 
     /// The number of a handle that is made now.
@@ -62,16 +72,12 @@ impl Guest {
     }
 
     /// The numbers of as many handles, made now.
-    fn series(&mut self, handles: u32) -> Vec<u32> {
+    pub(super) fn series(&mut self, handles: u32) -> Vec<u32> {
         (0..handles).map(|_| self.make()).collect()
     }
 
-    fn drop(&mut self, handle: u32) {
+    pub(super) fn drop(&mut self, handle: u32) {
         self.call::<(u32,), ()>("drop", (handle,));
-    }
-
-    fn settle(&mut self, handles: u32) -> wasmtime::Result<()> {
-        self.try_call(SETTLE, (handles,))
     }
 
     /// The number of the handle to a thing that the host gives now.
@@ -120,12 +126,12 @@ fn settled_handles_get_the_numbers_that_they_get_in_a_new_instance() {
     for line in orders(4) {
         for handles in [4, 5, 20] {
             let mut guest = in_line(&line);
-            guest.settle(handles).unwrap();
+            guest.reset(handles).unwrap();
             assert_eq!(guest.series(30), (1..=30).collect::<Vec<_>>(), "{line:?}, {handles}");
         }
     }
     let mut untouched = Guest::with_things();
-    untouched.settle(20).unwrap();
+    untouched.reset(20).unwrap();
     assert_eq!(untouched.series(30), (1..=30).collect::<Vec<_>>());
 }
 
@@ -134,7 +140,7 @@ fn handles_that_the_host_gives_through_a_shim_are_of_the_same_line() {
     let mut guest = Guest::with_things();
     assert_eq!((guest.give(), guest.give(), guest.make()), (1, 2, 3));
     [3, 1, 2].into_iter().for_each(|handle| guest.drop(handle));
-    guest.settle(3).unwrap();
+    guest.reset(3).unwrap();
     assert_eq!((guest.give(), guest.make(), guest.give()), (1, 2, 3));
 }
 
@@ -145,7 +151,7 @@ fn with_too_few_it_traps_or_settles_no_more_than_those() {
             let mut guest = in_line(&line);
             let whole: Vec<u32> = line.iter().copied().chain(5..=9).collect();
             let (first, rest) = whole.split_at(usize::try_from(handles).unwrap());
-            let outcome = guest.settle(handles);
+            let outcome = guest.reset(handles);
             if first.iter().any(|number| *number > handles) {
                 outcome.unwrap_err();
                 guest.try_call::<(), (u32,)>("make", ()).expect_err("nothing can be called after a trap");
@@ -157,7 +163,7 @@ fn with_too_few_it_traps_or_settles_no_more_than_those() {
         }
     }
     let mut unnoticed = in_line(&[1, 3, 2]);
-    unnoticed.settle(1).unwrap();
+    unnoticed.reset(1).unwrap();
     assert_eq!(unnoticed.series(4), [1, 3, 2, 4]);
 }
 
@@ -168,7 +174,7 @@ fn while_a_handle_is_alive_its_number_is_not_settled() {
         guest.series(3);
         guest.drop(1);
         guest.drop(3);
-        guest.settle(handles).expect_err("the second is alive");
+        guest.reset(handles).expect_err("the second is alive");
     }
 }
 
@@ -176,10 +182,10 @@ fn while_a_handle_is_alive_its_number_is_not_settled() {
 fn as_many_as_there_may_be_are_always_enough() {
     let mut guest = in_line(&[3, 1, 4, 2]);
     guest.store.set_max_component_handles(4);
-    guest.settle(4).unwrap();
+    guest.reset(4).unwrap();
     assert_eq!(guest.series(4), [1, 2, 3, 4]);
     guest.try_call::<(), (u32,)>("make", ()).expect_err("there may be four");
-    in_line(&[]).settle(u32::MAX).expect_err("there may be fewer by default, so this ends");
+    in_line(&[]).reset(u32::MAX).expect_err("there may be fewer by default, so this ends");
 }
 
 proptest! {
@@ -199,7 +205,7 @@ proptest! {
                 }
             }
             alive.into_iter().for_each(|handle| guest.drop(handle));
-            guest.settle(u32::try_from(most).unwrap() + spare).unwrap();
+            guest.reset(u32::try_from(most).unwrap() + spare).unwrap();
         }
         prop_assert_eq!(guest.series(15), (1..=15).collect::<Vec<_>>());
     }
@@ -207,7 +213,7 @@ proptest! {
 
 #[test]
 fn only_a_component_that_can_have_handles_settles_them() {
-    let settles = |component: &Component| component.get_export_index(None, SETTLE).is_some();
+    let settles = |component: &Component| component.get_export_index(None, RESET).is_some();
     let memory = "(core module $m (memory 1)) (core instance (instantiate $m))";
     let with = |fields: &str| settles(&loaded(&format!("(component {fields} {memory})")));
     let resource = r#"(export "thing" (type (sub resource)))"#;
@@ -215,7 +221,7 @@ fn only_a_component_that_can_have_handles_settles_them() {
     assert!(with(r#"(import "thing" (type (sub resource)))"#));
     assert!(with(&format!(r#"(import "a:b/c" (instance {resource}))"#)));
     assert!(with(&format!(r#"(import "a:b/c" (instance (export "inner" (instance {resource}))))"#)));
-    assert!(!settles(&loaded(COUNTER)));
+    assert!(!with(""));
     assert!(!with(&format!("(type (instance {resource}))")), "the type is only described");
     assert!(!with(
         r#"(import "f" (func)) (import "a:b/c" (instance (type $r (record (field "x" u8))) (export "r" (type (eq $r)))))"#
