@@ -24,10 +24,13 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use wasmtime::component::Component;
 
-use crate::{Engine, Function, FunctionConfig, compile::Verdict};
+use crate::{Engine, Function, FunctionConfig, verdict::Verdict};
 
 /// Bytes of the proof at the end of a file.
 const PROOF_BYTES: u64 = 32;
+
+/// Changed whenever an artifact means something else: another verdict, or other functions that the rewrite adds.
+const FORMAT: u32 = 2;
 
 /// Bytes read at a time while a proof is checked.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -96,10 +99,10 @@ impl ArtifactCache {
             Problem::new(Code::Internal, "the component's memory image could not be made")
                 .with_internal(error.to_string())
         })?;
-        let not_rewindable = verdict(&path).map_err(|error| {
+        let verdict = verdict(&path).map_err(|error| {
             Problem::new(Code::Internal, "the compiled component cannot be read").with_internal(error.to_string())
         })?;
-        Function::link(engine, &component, config, not_rewindable).map(Some)
+        Function::link(engine, &component, config, verdict).map(Some)
     }
 
     /// Removes all artifacts but those of `digests`, and what interrupted inserts left. For a host that starts, before
@@ -160,8 +163,8 @@ impl ArtifactCache {
     }
 }
 
-/// Why the component's instances cannot be put back, from the end of a file that is proven.
-fn verdict(path: &Path) -> io::Result<Option<String>> {
+/// Whether the component's instances can be put back, from the end of a file that is proven.
+fn verdict(path: &Path) -> io::Result<Verdict> {
     let mut file = File::open(path)?;
     let compiled_bytes = file.metadata()?.len().saturating_sub(PROOF_BYTES);
     file.seek(SeekFrom::Start(compiled_bytes.saturating_sub(Verdict::TAIL_BYTES_MAX)))?;
@@ -170,9 +173,10 @@ fn verdict(path: &Path) -> io::Result<Option<String>> {
     Verdict::of(&tail).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
-/// Names everything that an artifact depends on: this crate's version and whatever wasmtime says shapes its code.
+/// Names everything that an artifact depends on: this crate's version, what it makes of one, and whatever wasmtime says shapes its code.
 fn tag(engine: &wasmtime::Engine) -> String {
     let mut hasher = DefaultHasher::new();
+    FORMAT.hash(&mut hasher);
     engine.precompile_compatibility_hash().hash(&mut hasher);
     format!("{}-{:016x}", env!("CARGO_PKG_VERSION"), hasher.finish())
 }

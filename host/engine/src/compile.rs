@@ -14,6 +14,7 @@ use crate::{
     interfaces::function::TypedPre,
     rewrite::{self, Rewrite},
     settings,
+    verdict::Verdict,
 };
 
 /// What begins every WebAssembly binary.
@@ -28,39 +29,18 @@ const CORE_MODULE_LAYER: &[u8] = &[1, 0, 0, 0];
 /// The most imports or exports that an error lists.
 const LISTED_MAX: usize = 20;
 
-/// Whether a component's instances can be put back: the end of what [`compile`] makes, after the machine code.
-pub(crate) struct Verdict;
-
-impl Verdict {
-    /// The most that it takes, in bytes.
-    pub(crate) const TAIL_BYTES_MAX: u64 = 4 << 10;
-
-    /// Appends it: why not, or nothing, and how many bytes that takes.
-    fn append(artifact: &mut Vec<u8>, reason: &str) {
-        let reason = reason.get(..reason.floor_char_boundary(2 << 10)).unwrap_or_default();
-        artifact.extend_from_slice(reason.as_bytes());
-        artifact.extend_from_slice(&(reason.len() as u32).to_le_bytes());
-    }
-
-    /// Reads the reason from the end of an artifact; none where that holds no verdict.
-    pub(crate) fn of(artifact: &[u8]) -> Option<Option<String>> {
-        let (rest, len) = artifact.split_last_chunk()?;
-        let from = rest.len().checked_sub(u32::from_le_bytes(*len) as usize)?;
-        let reason = String::from_utf8(rest.get(from..)?.to_vec()).ok()?;
-        Some((!reason.is_empty()).then_some(reason))
-    }
-}
-
 /// Inspects and compiles `bytes` to machine code, for an [`ArtifactCache`](crate::ArtifactCache) and nothing else. For
 /// [`InstanceMode::Rewind`] the component is rewritten, where that can be done, so that its instances can be put back. Takes
 /// as long and as much memory as the component makes it.
 pub fn compile(bytes: &[u8], mode: InstanceMode) -> Result<Vec<u8>, Problem> {
     must_be_component(bytes)?;
-    let (rewritten, reason) = match mode {
-        InstanceMode::Fresh => (Cow::Borrowed(bytes), "it is compiled for new instances".to_owned()),
+    let (rewritten, verdict) = match mode {
+        InstanceMode::Fresh => (Cow::Borrowed(bytes), Verdict::Not("it is compiled for new instances".to_owned())),
         InstanceMode::Rewind => match rewrite::rewrite(bytes)? {
-            Rewrite::Rewindable(rewritten) => (Cow::Owned(rewritten), String::new()),
-            Rewrite::Not(reason) => (Cow::Borrowed(bytes), reason),
+            Rewrite::Rewindable { component, restores_itself } => {
+                (Cow::Owned(component), Verdict::Rewindable { restores_itself })
+            }
+            Rewrite::Not(reason) => (Cow::Borrowed(bytes), Verdict::Not(reason)),
         },
     };
     let internal = |error: wasmtime::Error| {
@@ -71,7 +51,7 @@ pub fn compile(bytes: &[u8], mode: InstanceMode) -> Result<Vec<u8>, Problem> {
         .map_err(|error| Problem::new(Code::ComponentMalformed, format!("{error:#}")))?;
     must_be_servable(&engine, &component)?;
     let mut artifact = component.serialize().map_err(internal)?;
-    Verdict::append(&mut artifact, &reason);
+    verdict.append(&mut artifact);
     Ok(artifact)
 }
 
@@ -176,17 +156,6 @@ mod tests {
         let engine = wasmtime::Engine::new(&settings::compiling()).unwrap();
         let artifact = engine.precompile_component(&wat::parse_str("(component)").unwrap()).unwrap();
         assert_eq!(code_of(&artifact), Code::ComponentPrecompiled);
-    }
-
-    #[test]
-    fn a_verdict_is_found_at_the_end() {
-        for reason in ["", "its module `main` changes a table"] {
-            let mut artifact = b"machine code".to_vec();
-            Verdict::append(&mut artifact, reason);
-            assert_eq!(Verdict::of(&artifact).unwrap().unwrap_or_default(), reason);
-        }
-        assert!(Verdict::of(b"abc").is_none());
-        assert!(Verdict::of(&[b'x', 9, 0, 0, 0]).is_none());
     }
 
     #[test]

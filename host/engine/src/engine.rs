@@ -94,8 +94,9 @@ impl Engine {
     }
 
     /// Begins to rewind a function's instances. What is idle for long is dropped, and all of it with the last clone.
-    pub(crate) fn rewinding(&self) -> Arc<Rewinding> {
-        let rewinding = Rewinding::new();
+    /// `restores_itself` says that its typed handler has put back the globals when it returns.
+    pub(crate) fn rewinding(&self, restores_itself: bool) -> Arc<Rewinding> {
+        let rewinding = Rewinding::new(restores_itself);
         let mut rewound = self.shared.rewound.lock().unwrap_or_else(PoisonError::into_inner);
         rewound.push(Arc::downgrade(&rewinding));
         rewinding

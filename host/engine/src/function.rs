@@ -12,6 +12,7 @@ use crate::{
     interfaces::function::TypedIndices,
     output::OutputSink,
     rewind::Rewinding,
+    verdict::Verdict,
 };
 
 /// What a function's owner decided about it.
@@ -47,13 +48,13 @@ pub(crate) enum Callee {
 }
 
 impl Function {
-    /// Links `component`, as it came from an [`ArtifactCache`](crate::ArtifactCache). `not_rewindable` says why its
-    /// instances cannot be put back, where that is so.
+    /// Links `component`, as it came from an [`ArtifactCache`](crate::ArtifactCache). `verdict` says whether its
+    /// instances can be put back.
     pub(crate) fn link(
         engine: &Engine,
         component: &Component,
         config: FunctionConfig,
-        not_rewindable: Option<String>,
+        verdict: Verdict,
     ) -> Result<Self, Problem> {
         let refused = |error: wasmtime::Error| {
             let detail = format!("the component cannot be linked: {error:#}");
@@ -64,8 +65,10 @@ impl Function {
             Ok(indices) => Callee::Typed { pre, indices },
             Err(_) => Callee::WasiHttp { indices: ProxyIndices::new(&pre).map_err(refused)?, pre },
         };
-        let never_rewound = never_rewound(engine, config.instance, not_rewindable);
-        let rewinding = never_rewound.is_none().then(|| engine.rewinding());
+        let (rewinding, never_rewound) = match may_rewind(engine, config.instance, verdict) {
+            Ok(restores_itself) => (Some(engine.rewinding(restores_itself)), None),
+            Err(reason) => (None, Some(reason.into())),
+        };
         let terms = Terms {
             env: config.env,
             log_bytes_max: config.limits.log_bytes(),
@@ -75,7 +78,6 @@ impl Function {
         };
         let ty = component.component_type();
         let imports = ty.imports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
-        let never_rewound = never_rewound.map(Into::into);
         Ok(Self { engine: engine.clone(), callee, terms: Arc::new(terms), rewinding, never_rewound, imports })
     }
 
@@ -102,16 +104,18 @@ impl Function {
     }
 }
 
-/// Why a function's instances are not put back, whatever they do.
-fn never_rewound(engine: &Engine, mode: InstanceMode, not_rewindable: Option<String>) -> Option<String> {
+/// Whether an instance has put back its own globals when its typed handler returns; or why a function's instances are not put
+/// back, whatever they do.
+fn may_rewind(engine: &Engine, mode: InstanceMode, verdict: Verdict) -> Result<bool, String> {
     if mode == InstanceMode::Fresh {
-        return Some("its manifest says instance = \"fresh\"".to_owned());
+        return Err("its manifest says instance = \"fresh\"".to_owned());
     }
     if engine.settings().rewind == RewindPolicy::Off {
-        return Some("the host's setting rewind is off".to_owned());
+        return Err("the host's setting rewind is off".to_owned());
     }
-    match engine.reset() {
-        Reset::PageScan => not_rewindable,
-        Reset::Discard { why } => Some(format!("the kernel does not tell which pages were written: {why}")),
+    match (engine.reset(), verdict) {
+        (Reset::Discard { why }, _) => Err(format!("the kernel does not tell which pages were written: {why}")),
+        (Reset::PageScan, Verdict::Not(reason)) => Err(reason),
+        (Reset::PageScan, Verdict::Rewindable { restores_itself }) => Ok(restores_itself),
     }
 }

@@ -22,6 +22,7 @@ mod rewind;
 mod rewrite;
 mod settings;
 mod ticker;
+mod verdict;
 
 pub use artifact::ArtifactCache;
 pub use body::{GuestBody, Running};

@@ -10,6 +10,7 @@ use super::{
     pages::Image,
     shelf::Shelf,
 };
+use crate::lease::Instance;
 
 /// What an instance that could not be put back counts, against one that could.
 const REFUSAL_WEIGHT: u32 = 3;
@@ -22,6 +23,8 @@ const REFUSAL_BALANCE_MAX: u32 = 48;
 pub(crate) struct Rewinding {
     image: OnceLock<Arc<Image>>,
     shelf: Shelf<Kept>,
+    /// Whether the typed handler has put back the globals when it returns.
+    restores_itself: bool,
     /// Refusals by weight, less what went well. Never below zero.
     balance: AtomicU32,
     stopped: OnceLock<Refusal>,
@@ -30,11 +33,13 @@ pub(crate) struct Rewinding {
 }
 
 impl Rewinding {
-    /// Of a function whose component was rewritten for it.
-    pub(crate) fn new() -> Arc<Self> {
+    /// Of a function whose component was rewritten for it. `restores_itself` says that its typed handler has put back the
+    /// globals when it returns.
+    pub(crate) fn new(restores_itself: bool) -> Arc<Self> {
         Arc::new(Self {
             image: OnceLock::new(),
             shelf: Shelf::new(),
+            restores_itself,
             balance: AtomicU32::new(0),
             stopped: OnceLock::new(),
             now: AtomicU32::new(0),
@@ -54,6 +59,15 @@ impl Rewinding {
     /// Why it was given up, if it was.
     pub(crate) fn stopped(&self) -> Option<Refusal> {
         self.stopped.get().copied()
+    }
+
+    /// Whether a call of this instance that returned has put back the globals.
+    pub(super) fn has_restored(&self, callee: &Instance) -> bool {
+        match callee {
+            Instance::Typed(_) => self.restores_itself,
+            // Nothing is called at the end of this handler.
+            Instance::WasiHttp(_) => false,
+        }
     }
 
     /// The image, taken by the first instance that gets here.

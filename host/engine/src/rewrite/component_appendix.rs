@@ -11,14 +11,16 @@ use wasmparser::Error;
 use super::{
     CHECK, MEMORY, RESET, SAVE,
     gatherer::{self, Gatherer},
+    handler::PostReturn,
     layout::{Counts, Layout},
     module_appendix::{self, HEAP, MEMORY_DONE},
 };
 
-/// The component with everything that it needs to be put back. `home` is the core instance with its memory.
-pub(crate) fn appended(layout: &Layout<'_>, home: u32) -> Result<Vec<u8>, Error> {
+/// The component with everything that it needs to be put back. `home` is the core instance with its memory, `post_return`
+/// the function whose end shall put the globals back.
+pub(crate) fn appended(layout: &Layout<'_>, home: u32, post_return: Option<PostReturn>) -> Result<Vec<u8>, Error> {
     let mut appendix = Appendix { component: Component::new(), counts: layout.counts };
-    appendix.copy(layout)?;
+    appendix.copy(layout, post_return)?;
     appendix.add_memory_question(home);
     appendix.add_global_functions(layout);
     Ok(appendix.component.finish())
@@ -32,13 +34,15 @@ struct Appendix {
 
 impl Appendix {
     /// Everything that was there, with the modules that have state rewritten.
-    fn copy(&mut self, layout: &Layout<'_>) -> Result<(), Error> {
+    fn copy(&mut self, layout: &Layout<'_>, post_return: Option<PostReturn>) -> Result<(), Error> {
         let mut modules = (0..).zip(&layout.modules);
         for section in &layout.sections {
             let module = if section.id == u8::from(ComponentSectionId::CoreModule) { modules.next() } else { None };
             match module {
                 Some((index, module)) if module.has_state() && layout.instances.contains(&Some(index)) => {
-                    let rewritten = module_appendix::appended(module)?;
+                    let post_return = post_return.filter(|post_return| post_return.module == index);
+                    let post_return = post_return.map(|post_return| post_return.function);
+                    let rewritten = module_appendix::appended(module, post_return)?;
                     self.component.section(&RawSection { id: section.id, data: &rewritten });
                 }
                 _ => {

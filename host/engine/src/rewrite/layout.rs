@@ -6,7 +6,7 @@ use wasmparser::{
     Payload, Validator, WasmFeatures, types::TypesRef,
 };
 
-use super::{PREFIX, module::CoreModule, resources, section::Section};
+use super::{PREFIX, core_functions::CoreFunctions, module::CoreModule, resources, section::Section};
 
 /// What a component holds.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Layout<'a> {
     pub(crate) modules: Vec<CoreModule<'a>>,
     /// For each core instance the module that it is of; none for one that only groups what others export.
     pub(crate) instances: Vec<Option<u32>>,
+    /// Its core functions.
+    pub(crate) core_functions: CoreFunctions<'a>,
     /// Its canonical functions: what is lifted, lowered and built in.
     pub(crate) canonical_functions: Vec<CanonicalFunction>,
     /// Whether a module comes from outside or is given away.
@@ -61,19 +63,19 @@ impl Counts {
 }
 
 impl<'a> Layout<'a> {
-    /// Validates and reads a component.
-    pub(crate) fn read(component: &'a [u8]) -> Result<Self, Error> {
-        let types = validate(component)?;
+    /// Reads a component that is valid and has these types.
+    pub(crate) fn read(component: &'a [u8], types: TypesRef<'_>) -> Result<Self, Error> {
         let mut layout = Self {
             sections: Vec::new(),
             modules: Vec::new(),
             instances: Vec::new(),
+            core_functions: CoreFunctions::default(),
             canonical_functions: Vec::new(),
             has_foreign_module: false,
             has_inner_code: false,
             imports_resources: false,
             has_name_of_ours: false,
-            counts: Counts::of(types.as_ref()),
+            counts: Counts::of(types),
         };
         let mut depth = 0_u32;
         for payload in Parser::new(0).parse_all(component) {
@@ -82,7 +84,7 @@ impl<'a> Layout<'a> {
             let closes = matches!(payload, Payload::End(_));
             if depth == 0 {
                 layout.sections.extend(Section::of(&payload, component));
-                layout.note(payload, component, types.as_ref())?;
+                layout.note(payload, component, types)?;
             } else {
                 layout.note_inner(payload)?;
             }
@@ -93,8 +95,17 @@ impl<'a> Layout<'a> {
 
     /// The core instances that are of a module, with it.
     pub(crate) fn instantiations(&self) -> impl Iterator<Item = (u32, &CoreModule<'a>)> {
-        let of = |module: u32| usize::try_from(module).ok().and_then(|module| self.modules.get(module));
-        (0..).zip(&self.instances).filter_map(move |(instance, module)| Some((instance, of((*module)?)?)))
+        (0..).zip(&self.instances).filter_map(|(instance, module)| Some((instance, self.module((*module)?)?)))
+    }
+
+    /// The module with this index.
+    pub(crate) fn module(&self, index: u32) -> Option<&CoreModule<'a>> {
+        self.modules.get(usize::try_from(index).ok()?)
+    }
+
+    /// The module that this core instance is of.
+    pub(crate) fn module_of(&self, instance: u32) -> Option<u32> {
+        self.instances.get(usize::try_from(instance).ok()?).copied().flatten()
     }
 
     /// The core instances that have mutable globals of their own.
@@ -118,13 +129,18 @@ impl<'a> Layout<'a> {
                 for instance in instances {
                     self.instances.push(match instance? {
                         Instance::Instantiate { module_index, .. } => Some(module_index),
-                        Instance::FromExports(_) => None,
+                        Instance::FromExports(exports) => {
+                            self.core_functions.note_group(&exports);
+                            None
+                        }
                     });
                 }
             }
             Payload::ComponentCanonicalSection(functions) => {
                 for function in functions {
-                    self.canonical_functions.push(function?);
+                    let function = function?;
+                    self.core_functions.note_canonical(&function);
+                    self.canonical_functions.push(function);
                 }
             }
             Payload::ComponentImportSection(imports) => {
@@ -169,7 +185,8 @@ impl<'a> Layout<'a> {
         Ok(())
     }
 
-    fn note_alias(&mut self, alias: &ComponentAlias<'_>) {
+    fn note_alias(&mut self, alias: &ComponentAlias<'a>) {
+        self.core_functions.note_alias(alias);
         match alias {
             ComponentAlias::InstanceExport { kind, .. } => self.note_passage(*kind),
             ComponentAlias::Outer { kind: ComponentOuterAliasKind::CoreModule, .. } => self.has_foreign_module = true,

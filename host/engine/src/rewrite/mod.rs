@@ -19,16 +19,24 @@
 //! A component without mutable globals has neither [`SAVE`] nor [`CHECK`], and if it imports no type of a resource either, so
 //! has no handles, there is nothing to [`RESET`]. Each export costs every instantiation a little, so there are no more.
 //!
+//! After a call of the typed handler the globals may be as they were saved already: where [one function](handler) is called at
+//! the end of each, that puts them back too. The host then need not ask for it, and [is told so](Rewrite::Rewindable).
+//!
 //! A component that could change what is left (tables, segments, objects of a heap besides the memory) is [not
 //! eligible](eligibility), and neither is one whose parts cannot all be seen.
 //!
 //! What is here reads and writes the binary format and runs nothing. An index of the component or of a module never changes
-//! its meaning, for everything new stands behind everything old: what was there is copied byte for byte.
+//! its meaning, for everything new stands behind everything old: what was there is copied byte for byte, but
+//! for the export of that one function.
 
 mod component_appendix;
+mod core_functions;
 mod effect;
 mod eligibility;
+mod exports;
 mod gatherer;
+mod globals;
+mod handler;
 mod layout;
 mod module;
 mod module_appendix;
@@ -36,12 +44,12 @@ mod resources;
 mod section;
 mod settler;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use gust_core::{Code, Problem};
 use wasmparser::{Error, Parser};
 
-use self::layout::Layout;
+use self::{handler::PostReturn, layout::Layout};
 
 /// What all names begin with that the rewrite exports, from components and from modules.
 pub(crate) const PREFIX: &str = "gust-rewind";
@@ -61,8 +69,13 @@ pub(crate) const CHECK: &str = "gust-rewind-check";
 /// What came of a component.
 #[derive(Debug)]
 pub(crate) enum Rewrite {
-    /// The component, rewritten: an instance of it can be put back.
-    Rewindable(Vec<u8>),
+    /// An instance of it can be put back.
+    Rewindable {
+        /// The component, rewritten.
+        component: Vec<u8>,
+        /// Whether every call of its typed handler that returns has put the globals back.
+        restores_itself: bool,
+    },
     /// It cannot be put back. The reason is one sentence for the function's owner.
     Not(String),
 }
@@ -74,13 +87,15 @@ pub(crate) fn rewrite(component: &[u8]) -> Result<Rewrite, Problem> {
         return Err(Problem::new(Code::ComponentMalformed, "it does not begin as a component does"));
     }
     let malformed = |error: Error| Problem::new(Code::ComponentMalformed, format!("{error}"));
-    let layout = Layout::read(component).map_err(malformed)?;
+    let types = layout::validate(component).map_err(malformed)?;
+    let layout = Layout::read(component, types.as_ref()).map_err(malformed)?;
     let home = match eligibility::check(&layout) {
         Ok(home) => home,
         Err(reason) => return Ok(Rewrite::Not(reason)),
     };
-    match component_appendix::appended(&layout, home).and_then(valid) {
-        Ok(rewritten) => Ok(Rewrite::Rewindable(rewritten)),
+    let post_return = PostReturn::of(&layout, types.as_ref());
+    match component_appendix::appended(&layout, home, post_return).and_then(valid) {
+        Ok(component) => Ok(Rewrite::Rewindable { component, restores_itself: post_return.is_some() }),
         Err(error) => {
             tracing::debug!(%error, "a component could not be rewritten");
             Ok(Rewrite::Not("it could not be rewritten so that it stays valid".to_owned()))

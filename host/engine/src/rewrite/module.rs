@@ -2,17 +2,15 @@
 
 use std::fmt;
 
-use wasm_encoder::{
-    ConstExpr, GlobalType, ValType,
-    reencode::{Reencode as _, RoundtripReencoder},
-};
 use wasmparser::{
-    BinaryReader, CustomSectionReader, Error, FunctionBody, KnownCustom, MemoryType, Name, Parser, Payload, TypeRef,
+    BinaryReader, CustomSectionReader, Error, FunctionBody, Global, KnownCustom, MemoryType, Name, Parser, Payload,
+    TypeRef,
 };
 
 use super::{
     PREFIX,
     effect::{self, Effect},
+    globals::MutableGlobal,
     section::{self, Section},
 };
 
@@ -35,21 +33,13 @@ pub(crate) struct CoreModule<'a> {
     /// Memories that it defines.
     pub(crate) memories: Vec<MemoryType>,
     /// Mutable globals that it defines.
-    pub(crate) mutable_globals: Vec<MutableGlobal>,
+    pub(crate) mutable_globals: Vec<MutableGlobal<'a>>,
     /// The first function that does what cannot be put back, and what that is.
     pub(crate) lasting: Option<(u32, Effect)>,
     /// Whether it exports a name of ours.
     pub(crate) has_name_of_ours: bool,
     /// Functions whose bodies were read, imported ones included.
     functions_read: u32,
-}
-
-/// A mutable global that a module defines.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct MutableGlobal {
-    /// Its index in the module.
-    pub(crate) index: u32,
-    ty: wasmparser::GlobalType,
 }
 
 /// A module by the name that it gives itself, or by its index.
@@ -97,7 +87,7 @@ impl<'a> CoreModule<'a> {
             Payload::MemorySection(memories) => self.memories = memories.into_iter().collect::<Result<_, _>>()?,
             Payload::GlobalSection(globals) => {
                 for global in globals {
-                    self.note_global(global?.ty);
+                    self.note_global(global?);
                 }
             }
             Payload::ExportSection(exports) => {
@@ -123,9 +113,9 @@ impl<'a> CoreModule<'a> {
         }
     }
 
-    fn note_global(&mut self, ty: wasmparser::GlobalType) {
-        if ty.mutable {
-            self.mutable_globals.push(MutableGlobal { index: self.globals, ty });
+    fn note_global(&mut self, global: Global<'a>) {
+        if global.ty.mutable {
+            self.mutable_globals.push(MutableGlobal { index: self.globals, ty: global.ty, first: global.init_expr });
         }
         self.globals += 1;
     }
@@ -155,23 +145,6 @@ impl<'a> CoreModule<'a> {
                 _ => None,
             })
             .flat_map(|names| names.map_while(Result::ok))
-    }
-}
-
-impl MutableGlobal {
-    /// The type and the first value of a global that can hold what this one does; none where none can.
-    pub(crate) fn shadow(&self) -> Option<(GlobalType, ConstExpr)> {
-        let ty = RoundtripReencoder.global_type(self.ty).ok().filter(|ty| !ty.shared)?;
-        let empty = match ty.val_type {
-            ValType::I32 => ConstExpr::i32_const(0),
-            ValType::I64 => ConstExpr::i64_const(0),
-            ValType::F32 => ConstExpr::f32_const(0.0.into()),
-            ValType::F64 => ConstExpr::f64_const(0.0.into()),
-            ValType::V128 => ConstExpr::v128_const(0),
-            ValType::Ref(reference) if reference.nullable => ConstExpr::ref_null(reference.heap_type),
-            ValType::Ref(_) => return None,
-        };
-        Some((ty, empty))
     }
 }
 

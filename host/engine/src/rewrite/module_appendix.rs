@@ -1,18 +1,14 @@
 //! What the rewrite appends to a core module: functions that say where its memory is, and that save, reset and
-//! compare its mutable globals, all exported.
-
-use std::borrow::Cow;
+//! compare its mutable globals, all exported; and one that stands in for another, to put the globals back after it.
 
 use wasm_encoder::{
-    CodeSection, ConstExpr, Encode, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType,
-    MemArg, Module, Section as _, SectionId, TypeSection, ValType,
+    CodeSection, ConstExpr, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType, MemArg,
+    Module, Section as _, TypeSection, ValType,
 };
 use wasmparser::Error;
 
 use super::{
-    CHECK, MEMORY, RESET, SAVE,
-    module::CoreModule,
-    section::{self, Section},
+    CHECK, MEMORY, RESET, SAVE, exports, globals::Shadowed, handler::POST_RETURN, module::CoreModule, section,
 };
 
 /// The module's memory, exported by a name that is known.
@@ -28,34 +24,19 @@ const ANSWER_AT: i32 = 8;
 /// bytes (the upper 32 bits) at address 0 (the lower). Of 65536 pages nothing is left.
 const PAGES_SHIFT: i64 = 16 + 32;
 
-/// The contents of a section with no entries.
-const NO_ENTRIES: &[u8] = &[0];
-
-/// The order that sections of a module must have (WebAssembly core specification, "Binary Format", "Modules").
-const ORDER: [SectionId; 13] = [
-    SectionId::Type,
-    SectionId::Import,
-    SectionId::Function,
-    SectionId::Table,
-    SectionId::Memory,
-    SectionId::Tag,
-    SectionId::Global,
-    SectionId::Export,
-    SectionId::Start,
-    SectionId::Element,
-    SectionId::DataCount,
-    SectionId::Code,
-    SectionId::Data,
-];
-
-/// The module with everything that it needs to be put back.
-pub(crate) fn appended(module: &CoreModule<'_>) -> Result<Vec<u8>, Error> {
+/// The module with everything that it needs to be put back. `post_return` is the function exported as [`POST_RETURN`], where
+/// its end shall put the globals back.
+pub(crate) fn appended(module: &CoreModule<'_>, post_return: Option<u32>) -> Result<Vec<u8>, Error> {
     let mut appendix = Appendix::new(module);
     if !module.memories.is_empty() {
         appendix.add_memory_question();
     }
     if !module.mutable_globals.is_empty() {
-        appendix.add_global_functions();
+        let shadowed = appendix.add_shadows();
+        appendix.add_global_functions(&shadowed);
+        if let Some(original) = post_return {
+            appendix.add_post_return(original, &shadowed);
+        }
     }
     appendix.finish()
 }
@@ -68,6 +49,8 @@ struct Appendix<'m> {
     globals: GlobalSection,
     exports: ExportSection,
     code: CodeSection,
+    /// What [`POST_RETURN`] is instead of what it was.
+    post_return: Option<u32>,
 }
 
 impl<'m> Appendix<'m> {
@@ -79,6 +62,7 @@ impl<'m> Appendix<'m> {
             globals: GlobalSection::new(),
             exports: ExportSection::new(),
             code: CodeSection::new(),
+            post_return: None,
         }
     }
 
@@ -100,26 +84,47 @@ impl<'m> Appendix<'m> {
         self.exports.export(HEAP, ExportKind::Memory, memory);
     }
 
-    /// A function that copies each mutable global to a shadow of its own, one that copies it back, and one that counts those
-    /// that differ from their shadows.
-    fn add_global_functions(&mut self) {
+    /// For each mutable global one that nothing else knows.
+    fn add_shadows(&mut self) -> Vec<Shadowed> {
+        let globals = self.module.mutable_globals.iter();
+        let shadowed = globals.filter_map(|global| {
+            let (ty, first) = global.shadow()?;
+            let shadow = self.add_global(ty, &first);
+            Some(Shadowed { global: global.index, shadow, ty: ty.val_type })
+        });
+        shadowed.collect()
+    }
+
+    /// A function that copies each mutable global to its shadow, one that copies it back, and one that counts those that
+    /// differ from their shadows.
+    fn add_global_functions(&mut self, shadowed: &[Shadowed]) {
         let (mut save, mut restore, mut check) = (Function::new([]), Function::new([]), Function::new([]));
         check.instructions().i32_const(0);
-        for global in &self.module.mutable_globals {
-            let Some((ty, empty)) = global.shadow() else { continue };
-            let shadow = self.add_global(ty, &empty);
-            save.instructions().global_get(global.index).global_set(shadow);
-            restore.instructions().global_get(shadow).global_set(global.index);
-            differs(&mut check, global.index, ty.val_type, shadow);
+        for global in shadowed {
+            global.save(&mut save);
+            global.restore(&mut restore);
+            global.differs(&mut check);
             check.instructions().i32_add();
         }
         for body in [&mut save, &mut restore, &mut check] {
             body.instructions().end();
         }
         self.add_function(SAVE, &[], &[], &save);
-        // Handles are the gatherer's: where there is none, the number of them is always 0.
+        // Handles are the gatherer's. Where there is none, neither are they.
         self.add_function(RESET, &[ValType::I32], &[], &restore);
         self.add_function(CHECK, &[], &[ValType::I32], &check);
+    }
+
+    /// A function that calls the one that it stands in for, then copies each mutable global back.
+    ///
+    /// On an instance whose globals were not saved it copies back what they were before any code ran. Nothing comes of that:
+    /// such an instance is used for one call and dropped, and this is the last that runs of it.
+    fn add_post_return(&mut self, original: u32, shadowed: &[Shadowed]) {
+        let mut body = Function::new([]);
+        body.instructions().local_get(0).call(original);
+        shadowed.iter().for_each(|global| global.restore(&mut body));
+        body.instructions().end();
+        self.post_return = Some(self.define_function(&[ValType::I32], &[], &body));
     }
 
     fn add_global(&mut self, ty: GlobalType, value: &ConstExpr) -> u32 {
@@ -129,56 +134,35 @@ impl<'m> Appendix<'m> {
     }
 
     fn add_function(&mut self, name: &str, params: &[ValType], results: &[ValType], body: &Function) {
+        let function = self.define_function(params, results, body);
+        self.exports.export(name, ExportKind::Func, function);
+    }
+
+    fn define_function(&mut self, params: &[ValType], results: &[ValType], body: &Function) -> u32 {
         let ty = self.module.types + self.types.len();
         let function = self.module.functions + self.functions.len();
         self.types.ty().function(params.iter().copied(), results.iter().copied());
         self.functions.function(ty);
-        self.exports.export(name, ExportKind::Func, function);
         self.code.function(body);
+        function
     }
 
     fn finish(self) -> Result<Vec<u8>, Error> {
         let mut sections = self.module.sections.clone();
-        append(&mut sections, self.types.id(), &self.types)?;
-        append(&mut sections, self.functions.id(), &self.functions)?;
-        append(&mut sections, self.globals.id(), &self.globals)?;
-        append(&mut sections, self.exports.id(), &self.exports)?;
-        append(&mut sections, self.code.id(), &self.code)?;
+        if let Some(post_return) = self.post_return {
+            for section in sections.iter_mut().filter(|section| section.id == self.exports.id()) {
+                section.contents = exports::redirected(&section.contents, POST_RETURN, post_return)?.into();
+            }
+        }
+        section::append(&mut sections, self.types.id(), &self.types)?;
+        section::append(&mut sections, self.functions.id(), &self.functions)?;
+        section::append(&mut sections, self.globals.id(), &self.globals)?;
+        section::append(&mut sections, self.exports.id(), &self.exports)?;
+        section::append(&mut sections, self.code.id(), &self.code)?;
         let mut module = Module::new();
         for section in &sections {
             module.section(&section.raw());
         }
         Ok(module.finish())
     }
-}
-
-/// Leaves 1 where a global and its shadow differ in any bit, otherwise 0. References differ where one of them is null.
-fn differs(body: &mut Function, global: u32, ty: ValType, shadow: u32) {
-    let mut code = body.instructions();
-    match ty {
-        ValType::I32 => code.global_get(global).global_get(shadow).i32_ne(),
-        ValType::I64 => code.global_get(global).global_get(shadow).i64_ne(),
-        ValType::F32 => code.global_get(global).i32_reinterpret_f32().global_get(shadow).i32_reinterpret_f32().i32_ne(),
-        ValType::F64 => code.global_get(global).i64_reinterpret_f64().global_get(shadow).i64_reinterpret_f64().i64_ne(),
-        ValType::V128 => code.global_get(global).global_get(shadow).v128_xor().v128_any_true(),
-        ValType::Ref(_) => code.global_get(global).ref_is_null().global_get(shadow).ref_is_null().i32_ne(),
-    };
-}
-
-/// Appends the entries of `added` to the section with this id, which is put in its place where there is none.
-fn append(sections: &mut Vec<Section<'_>>, id: u8, added: &impl Encode) -> Result<(), Error> {
-    match sections.iter_mut().find(|section| section.id == id) {
-        Some(section) => section.contents = Cow::Owned(section::appended(&section.contents, added)?),
-        None => {
-            let contents = Cow::Owned(section::appended(NO_ENTRIES, added)?);
-            let at = sections.iter().position(|section| place(section.id) > place(id)).unwrap_or(sections.len());
-            sections.insert(at, Section { id, contents });
-        }
-    }
-    Ok(())
-}
-
-/// Where a section stands among others; none for a custom one, which may stand anywhere.
-fn place(id: u8) -> Option<usize> {
-    ORDER.iter().position(|known| u8::from(*known) == id)
 }

@@ -2,11 +2,31 @@
 
 use std::borrow::Cow;
 
-use wasm_encoder::{Encode, RawSection};
+use wasm_encoder::{Encode, RawSection, SectionId};
 use wasmparser::{BinaryReader, Error, Payload};
 
 /// The id of a custom section, in modules and in components.
 pub(crate) const CUSTOM: u8 = 0;
+
+/// The contents of a section with no entries.
+const NO_ENTRIES: &[u8] = &[0];
+
+/// The order that sections of a module must have (WebAssembly core specification, "Binary Format", "Modules").
+const ORDER: [SectionId; 13] = [
+    SectionId::Type,
+    SectionId::Import,
+    SectionId::Function,
+    SectionId::Table,
+    SectionId::Memory,
+    SectionId::Tag,
+    SectionId::Global,
+    SectionId::Export,
+    SectionId::Start,
+    SectionId::Element,
+    SectionId::DataCount,
+    SectionId::Code,
+    SectionId::Data,
+];
 
 /// A section of a module or a component.
 #[derive(Debug, Clone)]
@@ -30,6 +50,19 @@ impl<'a> Section<'a> {
     }
 }
 
+/// Appends the entries of `added` to the section with this id, which is put in its place where there is none.
+pub(crate) fn append(sections: &mut Vec<Section<'_>>, id: u8, added: &impl Encode) -> Result<(), Error> {
+    match sections.iter_mut().find(|section| section.id == id) {
+        Some(section) => section.contents = Cow::Owned(appended(&section.contents, added)?),
+        None => {
+            let contents = Cow::Owned(appended(NO_ENTRIES, added)?);
+            let at = sections.iter().position(|section| place(section.id) > place(id)).unwrap_or(sections.len());
+            sections.insert(at, Section { id, contents });
+        }
+    }
+    Ok(())
+}
+
 /// The contents of a section that begins with the number of its entries, and the entries of `added` behind its own.
 pub(crate) fn appended(contents: &[u8], added: &impl Encode) -> Result<Vec<u8>, Error> {
     let mut encoded = Vec::new();
@@ -50,4 +83,9 @@ pub(crate) fn appended(contents: &[u8], added: &impl Encode) -> Result<Vec<u8>, 
 fn split(mut contents: BinaryReader<'_>) -> Result<(u32, &[u8]), Error> {
     let count = contents.read_var_u32()?;
     Ok((count, contents.read_bytes(contents.bytes_remaining())?))
+}
+
+/// Where a section stands among others; none for a custom one, which may stand anywhere.
+fn place(id: u8) -> Option<usize> {
+    ORDER.iter().position(|known| u8::from(*known) == id)
 }

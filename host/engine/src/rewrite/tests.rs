@@ -4,7 +4,9 @@ mod examples;
 mod gathering;
 mod generated;
 mod handles;
+mod post_return;
 mod reasons;
+pub(crate) mod unbalanced;
 
 use wasmtime::{
     Engine, Store,
@@ -88,7 +90,7 @@ impl Guest {
 /// The component, rewritten.
 fn rewritten(component: &[u8]) -> Vec<u8> {
     match rewrite(component).unwrap() {
-        Rewrite::Rewindable(rewritten) => rewritten,
+        Rewrite::Rewindable { component, .. } => component,
         Rewrite::Not(reason) => panic!("{reason}"),
     }
 }

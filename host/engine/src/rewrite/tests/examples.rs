@@ -1,6 +1,6 @@
 //! The example functions, rewritten, do all that they did.
 
-use std::{fs, path::Path, sync::Arc};
+use std::sync::Arc;
 
 use gust_core::{Limits, RequestId};
 use wasmtime::{
@@ -8,7 +8,10 @@ use wasmtime::{
     component::{Component, Instance, WasmList},
 };
 
-use super::{CHECK, MEMORY, RESET, SAVE, rewritten};
+use super::{
+    CHECK, MEMORY, RESET, Rewrite, SAVE, rewrite, rewritten,
+    unbalanced::{example, rewritten_in_vain, unbalanced},
+};
 use crate::{
     host::{Host, Terms},
     interfaces::{
@@ -27,11 +30,6 @@ struct Silent;
 
 impl OutputSink for Silent {
     fn line(&self, _: &RequestId, _: OutputStream, _: String) {}
-}
-
-fn example(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/functions/{name}.wasm"));
-    fs::read(&path).unwrap_or_else(|_| panic!("{} is missing; build it with: cargo xtask functions", path.display()))
 }
 
 fn exports(engine: &Engine, component: &Component) -> Vec<String> {
@@ -106,14 +104,51 @@ async fn a_rewritten_function_answers_as_before() {
     let engine = Engine::new(&settings::compiling()).unwrap();
     let component = Component::from_binary(&engine, &rewritten(&example("hello"))).unwrap();
     let (mut store, instance) = instantiate(&component).await;
-    let typed = Typed::new(&mut store, &instance).unwrap();
     run(&mut store, &instance, SAVE).await;
     for name in ["Ada", "Grace"] {
-        let path = format!("/?name={name}");
-        let request =
-            Request { method: "GET", scheme: "http", authority: "localhost", path: &path, headers: &[], body: &[] };
-        let response = typed.gust_function_handler().call_handle(&mut store, request).await.unwrap().unwrap();
-        assert_eq!(response.body, format!("Hello, {name}!").as_bytes());
+        assert_eq!(answer(&mut store, &instance, name).await, format!("Hello, {name}!"));
         reset(&mut store, &instance, 0).await;
     }
+}
+
+#[test]
+fn every_typed_example_restores_itself() {
+    for name in ["hello", "image", "markdown", "auth", "hostile", "raw"] {
+        let Rewrite::Rewindable { restores_itself, .. } = rewrite(&example(name)).unwrap() else { panic!("{name}") };
+        assert_eq!(restores_itself, name != "raw", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_typed_call_leaves_every_global_as_it_was_saved() {
+    let (hello, unbalanced) = (example("hello"), unbalanced("hello"));
+    for component in [rewritten(&hello), rewritten(&unbalanced)] {
+        assert_eq!(changed_by_calls(&component).await, [0, 0]);
+    }
+    let in_vain = rewritten_in_vain(&unbalanced);
+    assert_eq!(changed_by_calls(&in_vain).await, [1, 1], "if not so, this shows nothing");
+}
+
+/// How many globals each of two typed calls leaves other than they were saved.
+async fn changed_by_calls(component: &[u8]) -> [u32; 2] {
+    let engine = Engine::new(&settings::compiling()).unwrap();
+    let (mut store, instance) = instantiate(&Component::from_binary(&engine, component).unwrap()).await;
+    run(&mut store, &instance, SAVE).await;
+    assert_eq!(changed(&mut store, &instance).await, 0);
+    let mut after = [0, 0];
+    for (name, changed_by_call) in ["Ada", "Grace"].into_iter().zip(&mut after) {
+        assert_eq!(answer(&mut store, &instance, name).await, format!("Hello, {name}!"));
+        *changed_by_call = changed(&mut store, &instance).await;
+    }
+    after
+}
+
+/// What the example answers through its typed handler.
+async fn answer(store: &mut Store<Host>, instance: &Instance, name: &str) -> String {
+    let typed = Typed::new(&mut *store, instance).unwrap();
+    let path = format!("/?name={name}");
+    let request =
+        Request { method: "GET", scheme: "http", authority: "localhost", path: &path, headers: &[], body: &[] };
+    let response = typed.gust_function_handler().call_handle(store, request).await.unwrap().unwrap();
+    String::from_utf8(response.body).unwrap()
 }

@@ -56,7 +56,7 @@ proptest! {
         for config in [anything(), runnable()] {
             let Some(module) = module(&seed, config) else { continue };
             match rewrite(&component(&module)).unwrap() {
-                Rewrite::Rewindable(_) => {}
+                Rewrite::Rewindable { .. } => {}
                 Rewrite::Not(reason) => prop_assert!(!reason.contains("stays valid"), "{reason}"),
             }
         }
@@ -66,7 +66,7 @@ proptest! {
     fn any_modules_globals_are_put_back(seed in vec(any::<u8>(), 0..2000)) {
         let Some(module) = module(&seed, runnable()) else { return Ok(()) };
         let module = with_bare_globals(&module);
-        let rewritten = module_appendix::appended(&CoreModule::read(&module).unwrap()).unwrap();
+        let rewritten = module_appendix::appended(&CoreModule::read(&module).unwrap(), None).unwrap();
         globals_are_put_back(&rewritten);
     }
 }

@@ -8,7 +8,7 @@ use crate::rewrite::{Rewrite, rewrite};
 fn reason(text: &str) -> String {
     match rewrite(&wat::parse_str(text).unwrap()).unwrap() {
         Rewrite::Not(reason) => reason,
-        Rewrite::Rewindable(_) => panic!("it was rewritten: {text}"),
+        Rewrite::Rewindable { .. } => panic!("it was rewritten: {text}"),
     }
 }
 
@@ -38,7 +38,7 @@ fn there_is_one_memory_of_the_common_kind() {
     let longest = "its memory has 4 GiB at first, and a list of all of it would be too long";
     assert_eq!(reason_of_module("(memory 65536)"), longest);
     let almost = "(component (core module $m (memory 65535)) (core instance (instantiate $m)))";
-    assert!(matches!(rewrite(&wat::parse_str(almost).unwrap()).unwrap(), Rewrite::Rewindable(_)));
+    assert!(matches!(rewrite(&wat::parse_str(almost).unwrap()).unwrap(), Rewrite::Rewindable { .. }));
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_module_without_instances_is_not_asked() {
         (core module (memory 1) (table 1 funcref) (func (table.set (i32.const 0) (ref.null func))))
         (core module $m (memory 1))
         (core instance (instantiate $m)))"#;
-    assert!(matches!(rewrite(&wat::parse_str(text).unwrap()).unwrap(), Rewrite::Rewindable(_)));
+    assert!(matches!(rewrite(&wat::parse_str(text).unwrap()).unwrap(), Rewrite::Rewindable { .. }));
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn instructions_that_change_memory_and_globals_are_fine() {
             (func (drop (ref.i31 (i32.const 0))))
             (func (return_call 0)))
         (core instance (instantiate $m)))"#;
-    assert!(matches!(rewrite(&wat::parse_str(text).unwrap()).unwrap(), Rewrite::Rewindable(_)));
+    assert!(matches!(rewrite(&wat::parse_str(text).unwrap()).unwrap(), Rewrite::Rewindable { .. }));
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn globals_can_be_copied() {
             (global (mut externref) (ref.null extern)) (global (mut (ref null $t)) (ref.null $t))
             (global (mut anyref) (ref.null any)))
         (core instance (instantiate $m)))";
-    assert!(matches!(rewrite(&wat::parse_str(nullable).unwrap()).unwrap(), Rewrite::Rewindable(_)));
+    assert!(matches!(rewrite(&wat::parse_str(nullable).unwrap()).unwrap(), Rewrite::Rewindable { .. }));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn an_inner_component_that_only_names_things_is_fine() {
             (import "f" (func $f))
             (export "g" (func $f)))
         (instance (export "a:b/c") (instantiate $shim (with "f" (func $f)))))"#;
-    assert!(matches!(rewrite(&wat::parse_str(text).unwrap()).unwrap(), Rewrite::Rewindable(_)));
+    assert!(matches!(rewrite(&wat::parse_str(text).unwrap()).unwrap(), Rewrite::Rewindable { .. }));
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn no_resources_are_its_own() {
         (core module $m (memory 1))
         (core instance (instantiate $m))
         (core func (canon resource.drop $r)))"#;
-    assert!(matches!(rewrite(&wat::parse_str(others).unwrap()).unwrap(), Rewrite::Rewindable(_)));
+    assert!(matches!(rewrite(&wat::parse_str(others).unwrap()).unwrap(), Rewrite::Rewindable { .. }));
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn there_is_room_for_one_more_instance_where_that_is_needed() {
         format!("{resource} {more_globals} {}", instances(60)),
     ] {
         let text = format!("(component (core module $m (memory 1)) (core instance (instantiate $m)) {fits})");
-        assert!(matches!(rewrite(&wat::parse_str(text).unwrap()).unwrap(), Rewrite::Rewindable(_)));
+        assert!(matches!(rewrite(&wat::parse_str(text).unwrap()).unwrap(), Rewrite::Rewindable { .. }));
     }
 }
 
