@@ -3,17 +3,9 @@
 use std::sync::Arc;
 
 use gust_core::{Code, InstanceMode, InstanceState, Limits, Problem, RewindPolicy, api::World};
-use wasmtime::component::{Component, InstancePre};
-use wasmtime_wasi_http::p2::bindings::ProxyIndices;
+use wasmtime::component::Component;
 
-use crate::{
-    Engine, Reset,
-    host::{Host, Terms},
-    interfaces::function::TypedIndices,
-    output::OutputSink,
-    rewind::Rewinding,
-    verdict::Verdict,
-};
+use crate::{Engine, Reset, callee::Callee, host::Terms, output::OutputSink, rewind::Rewinding, verdict::Verdict};
 
 /// What a function's owner decided about it.
 pub struct FunctionConfig {
@@ -40,13 +32,6 @@ pub struct Function {
     imports: Arc<[String]>,
 }
 
-/// The export that requests go through, resolved once.
-#[derive(Clone)]
-pub(crate) enum Callee {
-    Typed { pre: InstancePre<Host>, indices: TypedIndices },
-    WasiHttp { pre: InstancePre<Host>, indices: ProxyIndices },
-}
-
 impl Function {
     /// Links `component`, as it came from an [`ArtifactCache`](crate::ArtifactCache). `verdict` says whether its
     /// instances can be put back.
@@ -61,10 +46,7 @@ impl Function {
             Problem::new(Code::ComponentUnknownImport, detail)
         };
         let pre = engine.linker().instantiate_pre(component).map_err(refused)?;
-        let callee = match TypedIndices::new(&pre) {
-            Ok(indices) => Callee::Typed { pre, indices },
-            Err(_) => Callee::WasiHttp { indices: ProxyIndices::new(&pre).map_err(refused)?, pre },
-        };
+        let callee = Callee::new(pre).map_err(refused)?;
         let (rewinding, never_rewound) = match may_rewind(engine, config.instance, verdict) {
             Ok(restores_itself) => (Some(engine.rewinding(restores_itself)), None),
             Err(reason) => (None, Some(reason.into())),
@@ -83,10 +65,7 @@ impl Function {
 
     /// The export that requests go through.
     pub fn world(&self) -> World {
-        match self.callee {
-            Callee::Typed { .. } => World::Typed,
-            Callee::WasiHttp { .. } => World::WasiHttp,
-        }
+        self.callee.world()
     }
 
     /// Where each request's instance comes from now, and why.

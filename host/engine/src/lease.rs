@@ -12,13 +12,12 @@ use tokio::{
     time::{self, Duration, Instant},
 };
 use wasmtime::{Store, UpdateDeadline, component::Instance as Component};
-use wasmtime_wasi_http::p2::bindings::Proxy;
 
 use crate::{
+    callee::Instance,
     failure::{self, Failure, Usage},
-    function::{Callee, Function},
+    function::Function,
     host::{Host, RESOURCES_MAX},
-    interfaces::function::Typed,
     places::Place,
     rewind::{Home, Kept, Refusal, Rewinding},
 };
@@ -58,12 +57,6 @@ pub(crate) struct Leased {
     pub(crate) callee: Instance,
     /// Where it goes when it was put back; none where it is dropped.
     home: Option<(Box<Home>, Arc<Rewinding>)>,
-}
-
-/// An instance by the export that it is called through. Cheap to clone: it is where the export is, not what is there.
-pub(crate) enum Instance {
-    Typed(Typed),
-    WasiHttp(Proxy),
 }
 
 impl Lease {
@@ -111,7 +104,7 @@ impl Leased {
     async fn make(function: &Function, invocation: Invocation, mut slot: Place) -> Result<Self, Failure> {
         loop {
             let mut store = store(function, invocation.request_id, slot);
-            let made = time::timeout_at(invocation.deadline, instantiate(&function.callee, &mut store)).await;
+            let made = time::timeout_at(invocation.deadline, function.callee.instantiate(&mut store)).await;
             let (callee, component) = match made {
                 Ok(Ok(made)) => made,
                 Ok(Err(error)) => {
@@ -138,7 +131,7 @@ impl Leased {
         let Self { store, callee, home } = self;
         let usage = Usage { memory_bytes_peak: store.data().memory.bytes_peak() };
         if let Some((home, rewinding)) = home {
-            Kept::give_back(&rewinding, store, callee, home).await;
+            rewinding.give_back(store, callee, home).await;
         }
         usage
     }
@@ -167,19 +160,6 @@ fn store(function: &Function, request_id: RequestId, slot: Place) -> Store<Host>
     store
 }
 
-async fn instantiate(callee: &Callee, store: &mut Store<Host>) -> wasmtime::Result<(Instance, Component)> {
-    Ok(match callee {
-        Callee::Typed { pre, indices } => {
-            let component = pre.instantiate_async(&mut *store).await?;
-            (Instance::Typed(indices.load(store, &component)?), component)
-        }
-        Callee::WasiHttp { pre, indices } => {
-            let component = pre.instantiate_async(&mut *store).await?;
-            (Instance::WasiHttp(indices.load(store, &component)?), component)
-        }
-    })
-}
-
 fn spoilt() -> Failure {
     let problem = Problem::new(Code::Internal, "an instance was lost while it was made");
     Failure { problem, usage: Usage::default() }
@@ -201,7 +181,7 @@ async fn home(function: &Function, store: &mut Store<Host>, component: &Componen
     };
     let Some(place) = function.engine.kept().try_take() else { return Prepared::ToBeDropped };
     let must_check = function.engine.settings().rewind == RewindPolicy::Checked;
-    let home = Home::prepare(rewinding, store, component, place, must_check).await;
+    let home = rewinding.prepare(store, component, place, must_check).await;
     store.set_epoch_deadline(TICKS_UNTIL_YIELD);
     match home {
         Ok(home) => Prepared::ToBeKept((Box::new(home), rewinding.clone())),

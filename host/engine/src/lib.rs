@@ -7,6 +7,7 @@
 mod artifact;
 mod body;
 mod call;
+mod callee;
 mod compile;
 mod engine;
 mod failure;

@@ -10,11 +10,7 @@ use bytes::Bytes;
 use gust_core::Problem;
 use http_body::Body;
 
-use crate::{
-    body::GuestBody,
-    failure::Failure,
-    lease::{Instance, Lease},
-};
+use crate::{body::GuestBody, callee::Instance, failure::Failure, lease::Lease};
 
 impl Lease {
     /// Calls the instance. The response's body holds what is left of the lease; when it ends or is dropped, the instance

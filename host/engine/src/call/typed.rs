@@ -13,9 +13,10 @@ use tokio::time;
 use super::{Scheme, head};
 use crate::{
     body::GuestBody,
+    callee::Instance,
     failure::{self, Failure},
     interfaces::function::{Error, Request, Response},
-    lease::{Instance, Lease, Leased},
+    lease::{Lease, Leased},
 };
 
 /// Calls a typed instance.

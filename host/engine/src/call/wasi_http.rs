@@ -29,8 +29,9 @@ use wasmtime_wasi_http::{
 use super::{Scheme, head};
 use crate::{
     body::{GuestBody, Running},
+    callee::Instance,
     failure::{self, Failure, Usage},
-    lease::{Instance, Lease, Leased},
+    lease::{Lease, Leased},
 };
 
 /// A guest at work on this thread: ready when it has returned, with what it used.

@@ -1,9 +1,6 @@
 //! An instance that is kept from one request to the next, and how it is put back in between.
 
-use std::{
-    fmt, io,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
 use wasmtime::{
     Store,
@@ -12,9 +9,9 @@ use wasmtime::{
 
 use super::{
     pages::{Image, Memory},
-    rewinding::Rewinding,
+    refusal::{Refusal, Unfit},
 };
-use crate::{host::Host, lease::Instance, places::Place, rewrite};
+use crate::{callee::Instance, host::Host, places::Place, rewrite};
 
 /// Pages that are put back at most. More are cheaper to give back to the kernel with the whole instance.
 const PAGES_MAX: usize = 4096;
@@ -24,43 +21,6 @@ const NO_DEADLINE: u64 = 1 << 60;
 
 /// What one call may copy out of the guest while it is asked for its memory. Nothing is copied.
 const ANY_BYTES: usize = usize::MAX;
-
-/// Why an instance was not put back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// Its memory grew, and it cannot shrink.
-    Grew,
-    /// It holds handles after its call.
-    Handles,
-    /// It wrote to too much of its memory.
-    TooManyPages,
-    /// Another instance of the component began in another state.
-    StatesDiffer,
-    /// The kernel, or the component's own functions, failed.
-    Failed,
-    /// Something was left behind, found by looking.
-    Inexact,
-}
-
-impl Refusal {
-    /// Whether no other instance of the function will do better.
-    pub(super) fn is_final(self) -> bool {
-        matches!(self, Self::StatesDiffer | Self::Failed | Self::Inexact)
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Grew => "its memory grows during requests; a larger initial memory would help",
-            Self::Handles => "it keeps handles when a request is over",
-            Self::TooManyPages => "its requests write to more than 16 MiB of memory",
-            Self::StatesDiffer => "its instances do not all begin in the same state",
-            Self::Failed => "putting an instance back failed; the host's log has the cause",
-            Self::Inexact => "an instance that was put back was not as it began; please report this",
-        })
-    }
-}
 
 /// An idle instance.
 pub(crate) struct Kept {
@@ -83,31 +43,17 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// Makes a pristine instance fit to be put back. `place` is one of those for instances that are kept. It changes the
-    /// store's epoch deadline.
-    pub(crate) async fn prepare(
-        rewinding: &Rewinding,
-        store: &mut Store<Host>,
-        instance: &Component,
-        place: Place,
-        must_check: bool,
-    ) -> Result<Self, Refusal> {
-        Self::try_prepare(rewinding, store, instance, place, must_check).await.map_err(|unfit| {
-            let refusal = unfit.told("an instance cannot be made fit to be put back");
-            rewinding.refused(refusal);
-            refusal
-        })
-    }
-
-    async fn try_prepare(
-        rewinding: &Rewinding,
+    /// Makes a pristine instance fit to be put back, to what `image` holds of the function's first. `place` is one of those
+    /// for instances that are kept. It changes the store's epoch deadline.
+    pub(super) async fn prepare(
+        image: &OnceLock<Arc<Image>>,
         store: &mut Store<Host>,
         instance: &Component,
         place: Place,
         must_check: bool,
     ) -> Result<Self, Unfit> {
         if !store.data().has_no_handles() {
-            return Err(Unfit::Refused(Refusal::Handles));
+            return Err(Refusal::Handles.into());
         }
         store.data_mut().is_pristine();
         store.set_epoch_deadline(NO_DEADLINE);
@@ -115,87 +61,48 @@ impl Home {
             save.call_async(&mut *store, ()).await?;
         }
         let mut memory = memory_of(store, instance).await?;
-        let image = image(rewinding.image(), &mut memory)?;
+        let image = adopt(image, &mut memory)?;
         let reset = function(store, instance, rewrite::RESET)?;
         let check = if must_check { function(store, instance, rewrite::CHECK)? } else { None };
         Ok(Self { memory, image, reset, check, must_check, _place: place })
     }
-}
 
-impl Kept {
-    /// Puts an instance back after a call that returned, and keeps it with its function's others; drops it where it cannot
-    /// be put back.
-    pub(crate) async fn give_back(rewinding: &Rewinding, store: Store<Host>, callee: Instance, home: Box<Home>) {
-        let mut kept = Self { store, callee, home };
-        match kept.put_back(rewinding).await {
-            Ok(()) => rewinding.keep(kept),
-            Err(unfit) => rewinding.refused(unfit.told("an instance cannot be put back")),
-        }
-    }
-
-    async fn put_back(&mut self, rewinding: &Rewinding) -> Result<(), Unfit> {
-        let Self { store, callee, home } = self;
-        store.data_mut().end().map_err(Unfit::Refused)?;
+    /// Puts the instance back after a call that returned. `has_restored` says that the call has put back the globals.
+    pub(super) async fn put_back(&mut self, store: &mut Store<Host>, has_restored: bool) -> Result<(), Unfit> {
+        store.data_mut().end()?;
         store.set_epoch_deadline(NO_DEADLINE);
         let handles = store.data_mut().take_handles_given();
         // One call less, which is a good part of what a small request takes.
-        let is_reset = handles == 0 && rewinding.has_restored(callee);
-        if let Some(reset) = home.reset.as_ref().filter(|_| !is_reset) {
+        let is_reset = handles == 0 && has_restored;
+        if let Some(reset) = self.reset.as_ref().filter(|_| !is_reset) {
             reset.call_async(&mut *store, (handles,)).await?;
         }
-        if home.memory.rewind(&home.image, PAGES_MAX)? > PAGES_MAX {
-            return Err(Unfit::Refused(Refusal::TooManyPages));
+        if self.memory.rewind(&self.image, PAGES_MAX)? > PAGES_MAX {
+            return Err(Refusal::TooManyPages.into());
         }
-        if home.must_check { home.check(store).await } else { Ok(()) }
+        if self.must_check { self.check(store).await } else { Ok(()) }
     }
-}
 
-impl Home {
+    /// Changes one byte of the memory, as if it had been left behind.
+    #[cfg(test)]
+    pub(super) fn plant(&mut self, at: usize) {
+        self.memory.plant(at);
+    }
+
     /// Looks whether everything is as it began.
-    async fn check(&mut self, store: &mut Store<Host>) -> Result<(), Unfit> {
+    pub(super) async fn check(&mut self, store: &mut Store<Host>) -> Result<(), Unfit> {
         if let Some(at) = self.memory.first_difference(&self.image) {
             tracing::error!(at, "memory that was put back differs");
-            return Err(Unfit::Refused(Refusal::Inexact));
+            return Err(Refusal::Inexact.into());
         }
         if let Some(check) = &self.check {
             let (globals,) = check.call_async(&mut *store, ()).await?;
             if globals > 0 {
                 tracing::error!(globals, "globals that were put back differ");
-                return Err(Unfit::Refused(Refusal::Inexact));
+                return Err(Refusal::Inexact.into());
             }
         }
         Ok(())
-    }
-}
-
-/// Why an instance is not kept.
-enum Unfit {
-    Refused(Refusal),
-    Failed(wasmtime::Error),
-}
-
-impl Unfit {
-    /// The reason, the log told of one that should not be.
-    fn told(self, what: &str) -> Refusal {
-        match self {
-            Self::Refused(refusal) => refusal,
-            Self::Failed(error) => {
-                tracing::warn!(%error, "{what}; the function's get a new one for each request");
-                Refusal::Failed
-            }
-        }
-    }
-}
-
-impl From<wasmtime::Error> for Unfit {
-    fn from(error: wasmtime::Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<io::Error> for Unfit {
-    fn from(error: io::Error) -> Self {
-        Self::Failed(error.into())
     }
 }
 
@@ -218,19 +125,19 @@ where
 /// Where the instance's memory is.
 async fn memory_of(store: &mut Store<Host>, instance: &Component) -> Result<Memory, Unfit> {
     let ask = function::<(), (WasmList<u8>,)>(store, instance, rewrite::MEMORY)?;
-    let Some(ask) = ask else { return Err(Unfit::Refused(Refusal::Failed)) };
+    let Some(ask) = ask else { return Err(Refusal::Failed.into()) };
     let fuel = store.hostcall_fuel();
     store.set_hostcall_fuel(ANY_BYTES);
     let (whole,) = ask.call_async(&mut *store, ()).await?;
     store.set_hostcall_fuel(fuel);
     let whole = whole.as_le_slice(&*store);
-    if whole.is_empty() { Err(Unfit::Refused(Refusal::Grew)) } else { Ok(Memory::new(whole)) }
+    if whole.is_empty() { Err(Refusal::Grew.into()) } else { Ok(Memory::new(whole)) }
 }
 
 /// The function's image: taken of this memory if it is the first, else compared with it.
-fn image(slot: &OnceLock<Arc<Image>>, memory: &mut Memory) -> Result<Arc<Image>, Unfit> {
+fn adopt(slot: &OnceLock<Arc<Image>>, memory: &mut Memory) -> Result<Arc<Image>, Unfit> {
     if let Some(image) = slot.get() {
-        return if memory.adopt(image)? { Ok(image.clone()) } else { Err(Unfit::Refused(Refusal::StatesDiffer)) };
+        return if memory.adopt(image)? { Ok(image.clone()) } else { Err(Refusal::StatesDiffer.into()) };
     }
     let own = Arc::new(memory.capture()?);
     let image = slot.get_or_init(|| own.clone());
@@ -238,5 +145,5 @@ fn image(slot: &OnceLock<Arc<Image>>, memory: &mut Memory) -> Result<Arc<Image>,
     if Arc::ptr_eq(image, &own) || memory.adopt(image)? {
         return Ok(image.clone());
     }
-    Err(Unfit::Refused(Refusal::StatesDiffer))
+    Err(Refusal::StatesDiffer.into())
 }

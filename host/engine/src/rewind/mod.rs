@@ -12,10 +12,12 @@
 
 mod kept;
 mod pages;
+mod refusal;
 mod rewinding;
 mod shelf;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use kept::{Home, Kept, Refusal};
+pub(crate) use kept::{Home, Kept};
+pub(crate) use refusal::Refusal;
 pub(crate) use rewinding::Rewinding;

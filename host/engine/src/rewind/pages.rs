@@ -154,6 +154,14 @@ impl Memory {
         (0..self.len).step_by(PAGE_BYTES).find(differs)
     }
 
+    /// Changes one byte.
+    #[cfg(test)]
+    pub(super) fn plant(&mut self, at: usize) {
+        assert!(at < self.len);
+        // SAFETY: the byte lies in the memory (asserted above, 1, 3), which is writable and used by nobody (2).
+        unsafe { *((self.base + at) as *mut u8) ^= 1 };
+    }
+
     fn holds(&self, image: &Image, run: &Range<usize>) -> bool {
         self.slice(run.clone()).chunks(PAGE_BYTES).zip(run.clone().step_by(PAGE_BYTES)).all(|(page, at)| {
             match image.page(at) {

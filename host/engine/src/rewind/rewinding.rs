@@ -5,12 +5,15 @@ use std::sync::{
     atomic::{AtomicU32, Ordering::Relaxed},
 };
 
+use wasmtime::{Store, component::Instance as Component};
+
 use super::{
-    kept::{Kept, Refusal},
+    kept::{Home, Kept},
     pages::Image,
+    refusal::Refusal,
     shelf::Shelf,
 };
-use crate::lease::Instance;
+use crate::{callee::Instance, host::Host, places::Place};
 
 /// What an instance that could not be put back counts, against one that could.
 const REFUSAL_WEIGHT: u32 = 3;
@@ -61,22 +64,37 @@ impl Rewinding {
         self.stopped.get().copied()
     }
 
-    /// Whether a call of this instance that returned has put back the globals.
-    pub(super) fn has_restored(&self, callee: &Instance) -> bool {
-        match callee {
+    /// Makes a pristine instance fit to be put back. `place` is one of those for instances that are kept. It changes the
+    /// store's epoch deadline.
+    pub(crate) async fn prepare(
+        &self,
+        store: &mut Store<Host>,
+        instance: &Component,
+        place: Place,
+        must_check: bool,
+    ) -> Result<Home, Refusal> {
+        Home::prepare(&self.image, store, instance, place, must_check).await.map_err(|unfit| {
+            let refusal = unfit.told("an instance cannot be made fit to be put back");
+            self.refused(refusal);
+            refusal
+        })
+    }
+
+    /// Puts an instance back after a call that returned, and keeps it; drops it where it cannot be put back.
+    pub(crate) async fn give_back(&self, mut store: Store<Host>, callee: Instance, mut home: Box<Home>) {
+        let has_restored = match callee {
             Instance::Typed(_) => self.restores_itself,
             // Nothing is called at the end of this handler.
             Instance::WasiHttp(_) => false,
+        };
+        match home.put_back(&mut store, has_restored).await {
+            Ok(()) => self.keep(Kept { store, callee, home }),
+            Err(unfit) => self.refused(unfit.told("an instance cannot be put back")),
         }
     }
 
-    /// The image, taken by the first instance that gets here.
-    pub(super) fn image(&self) -> &OnceLock<Arc<Image>> {
-        &self.image
-    }
-
     /// Keeps an instance that was put back.
-    pub(super) fn keep(&self, kept: Kept) {
+    fn keep(&self, kept: Kept) {
         if self.balance.load(Relaxed) > 0 {
             // Two at once may take one too few or too many off; it is a balance, not a count.
             let less = |balance: u32| balance.checked_sub(1);
@@ -88,7 +106,7 @@ impl Rewinding {
     }
 
     /// Counts an instance that could not be put back.
-    pub(super) fn refused(&self, refusal: Refusal) {
+    fn refused(&self, refusal: Refusal) {
         let balance = self.balance.fetch_add(REFUSAL_WEIGHT, Relaxed) + REFUSAL_WEIGHT;
         if balance >= REFUSAL_BALANCE_MAX || refusal.is_final() {
             // The first reason stands.
