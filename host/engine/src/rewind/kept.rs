@@ -16,6 +16,9 @@ use crate::{callee::Instance, host::Host, places::Place, rewrite};
 /// Pages that are put back at most. More are cheaper to give back to the kernel with the whole instance.
 const PAGES_MAX: usize = 4096;
 
+/// What an image holds at most, in bytes: it is kept for as long as its function is.
+const IMAGE_BYTES_MAX: usize = 64 << 20;
+
 /// An epoch that is never reached: what is called with it only copies globals and counts handles.
 const NO_DEADLINE: u64 = 1 << 60;
 
@@ -139,7 +142,7 @@ fn adopt(slot: &OnceLock<Arc<Image>>, memory: &mut Memory) -> Result<Arc<Image>,
     if let Some(image) = slot.get() {
         return if memory.adopt(image)? { Ok(image.clone()) } else { Err(Refusal::StatesDiffer.into()) };
     }
-    let own = Arc::new(memory.capture()?);
+    let own = Arc::new(memory.capture(IMAGE_BYTES_MAX)?.ok_or(Refusal::TooLarge)?);
     let image = slot.get_or_init(|| own.clone());
     // Another instance may have been first, and its image is the one to be like.
     if Arc::ptr_eq(image, &own) || memory.adopt(image)? {

@@ -96,17 +96,20 @@ impl Memory {
         Self { base: whole.as_ptr() as usize, len: whole.len() }
     }
 
-    /// Takes the image of a memory that is pristine.
-    pub(crate) fn capture(&mut self) -> io::Result<Image> {
+    /// Takes the image of a memory that is pristine; none where it would be larger than `bytes_max`.
+    pub(crate) fn capture(&mut self, bytes_max: usize) -> io::Result<Option<Image>> {
         let mut private = Vec::new();
         self.scan(|run| private.push(run))?;
         let mut image = Image { pages: Vec::with_capacity(self.len / PAGE_BYTES), bytes: Vec::new(), private };
         for page in self.slice(0..self.len).chunks(PAGE_BYTES) {
             let stored = page.iter().any(|byte| *byte != 0).then(|| image.store(page)).transpose()?;
             image.pages.push(stored);
+            if image.bytes.len() > bytes_max {
+                return Ok(None);
+            }
         }
         self.trim(&image)?;
-        Ok(image)
+        Ok(Some(image))
     }
 
     /// Gives all pages back but those that differ from the component's own data. Reading mapped every page, or an earlier

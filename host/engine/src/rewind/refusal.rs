@@ -11,6 +11,8 @@ pub(crate) enum Refusal {
     Handles,
     /// It wrote to too much of its memory.
     TooManyPages,
+    /// What its memory holds from the beginning is too much to keep a copy of.
+    TooLarge,
     /// Another instance of the component began in another state.
     StatesDiffer,
     /// The kernel, or the component's own functions, failed.
@@ -22,7 +24,7 @@ pub(crate) enum Refusal {
 impl Refusal {
     /// Whether no other instance of the function will do better.
     pub(super) fn is_final(self) -> bool {
-        matches!(self, Self::StatesDiffer | Self::Failed | Self::Inexact)
+        matches!(self, Self::TooLarge | Self::StatesDiffer | Self::Failed | Self::Inexact)
     }
 }
 
@@ -32,6 +34,7 @@ impl fmt::Display for Refusal {
             Self::Grew => "its memory grows during requests; a larger initial memory would help",
             Self::Handles => "it keeps handles when a request is over",
             Self::TooManyPages => "its requests write to more than 16 MiB of memory",
+            Self::TooLarge => "its memory holds more than 64 MiB before its first request",
             Self::StatesDiffer => "its instances do not all begin in the same state",
             Self::Failed => "putting an instance back failed; the host's log has the cause",
             Self::Inexact => "an instance that was put back was not as it began; please report this",
