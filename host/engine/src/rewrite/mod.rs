@@ -26,8 +26,8 @@
 //! eligible](eligibility), and neither is one whose parts cannot all be seen.
 //!
 //! What is here reads and writes the binary format and runs nothing. An index of the component or of a module never changes
-//! its meaning, for everything new stands behind everything old: what was there is copied byte for byte, but
-//! for the export of that one function.
+//! its meaning, for everything new stands behind everything old: what was there is copied byte for byte, but for the
+//! export of that one function.
 
 mod component_appendix;
 mod core_functions;
