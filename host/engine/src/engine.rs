@@ -42,7 +42,7 @@ impl Engine {
     pub fn new(settings: Settings) -> Result<Self, Problem> {
         let reset = Reset::choose();
         let failed = |error: wasmtime::Error| {
-            let detail = "the pool of instances could not be set up: lower instances_max or memory_mib_max";
+            let detail = "the pool of instances could not be set up: lower instances_max";
             Problem::new(Code::Internal, detail).with_internal(format!("{error:#}"))
         };
         let wasmtime = wasmtime::Engine::new(&settings::serving(&settings, &reset)).map_err(failed)?;

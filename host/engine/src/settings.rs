@@ -18,7 +18,7 @@ const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 /// component takes what another's instances need: a core instance is a count, the rest is address space.
 pub(crate) const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 64;
 const TABLES_PER_COMPONENT_MAX: u32 = 32;
-const MEMORIES_PER_COMPONENT_MAX: u32 = 8;
+const MEMORIES_PER_COMPONENT_MAX: u32 = 2;
 
 /// The most elements of one table.
 const TABLE_ELEMENTS_MAX: usize = 100_000;

@@ -128,3 +128,9 @@ fn what_does_not_finish_in_time_is_broken_off() {
     host.signal("-TERM");
     assert!(host.child.wait().unwrap().success());
 }
+
+#[test]
+fn the_documented_number_of_instances_fits() {
+    let host = Host::start_with(&[("GUST_INSTANCES_MAX", "2000")]);
+    assert_eq!(host.metric("gust_instances_free", &[]), 2000.0);
+}
