@@ -257,7 +257,7 @@ fn a_client_that_does_not_read_loses_its_instance() {
     host.deploy_as("raw", "raw", "[limits]\nwall_ms = 500\nresponse_body_mib = 64\nconcurrency = 1");
     let mut stream = TcpStream::connect(host.data).unwrap();
     stream.write_all(b"GET /raw/stream?n=16000 HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
-    until("the guest is at work", || host.get("/raw").status == 429);
+    host.until_serving(1);
     until("its place is free", || host.get("/raw").status == 200);
     drop(stream);
 }
@@ -294,7 +294,7 @@ fn a_client_that_goes_away_takes_its_guest_along() {
     host.deploy_as("hostile", "hostile", "[limits]\nconcurrency = 1");
     let mut stream = TcpStream::connect(host.data).unwrap();
     stream.write_all(b"GET /hostile/loop HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
-    until("the guest runs", || host.get("/hostile/state").status == 429);
+    host.until_serving(1);
     drop(stream);
     until("its place is free again", || host.get("/hostile/state").status == 200);
 }

@@ -20,6 +20,9 @@ use ureq::{Agent, http::Request};
 /// The longest that anything is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Instances of a test's host, unless the test says otherwise.
+const INSTANCES_MAX: u32 = 64;
+
 /// The command under test.
 pub fn gust() -> Command {
     let mut gust = Command::new(env!("CARGO_BIN_EXE_gust"));
@@ -124,7 +127,7 @@ impl Host {
         let mut command = gust();
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir"]).arg(dir);
         // A small pool, so that many hosts fit beside each other.
-        command.env("GUST_INSTANCES_MAX", "64").env("XDG_STATE_HOME", dir);
+        command.env("GUST_INSTANCES_MAX", INSTANCES_MAX.to_string()).env("XDG_STATE_HOME", dir);
         // Whatever a test does, every instance that is put back is compared with what it was.
         command.env("GUST_REWIND", "checked");
         let child = command.envs(variables.iter().copied()).stderr(Stdio::piped()).spawn();
@@ -225,6 +228,12 @@ impl Host {
         let info = self.api("GET", &format!("/v1/functions/{function}"), "", b"").json();
         let text = |key: &str| info["instance"][key].as_str().unwrap_or_default().to_owned();
         (text("mode"), text("reason"))
+    }
+
+    /// Waits until this many instances serve. Asking by calling would take a place from whoever is waited for.
+    pub fn until_serving(&self, instances: u32) {
+        let free = f64::from(INSTANCES_MAX - instances);
+        until("as many instances serve as shall", || self.metric("gust_instances_free", &[]) == free);
     }
 
     /// Bytes to the data listener as they are; what comes back until the connection ends.

@@ -209,7 +209,7 @@ fn a_function_at_its_concurrency_refuses_and_others_serve() {
         stream
     };
     let held = [hold(), hold()];
-    until("both places are taken", || host.get("/hostile/state").status == 429);
+    host.until_serving(2);
     let refused = host.get("/hostile/state");
     assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("limit.concurrency", "1"));
     assert_eq!(host.get("/hello").status, 200);
