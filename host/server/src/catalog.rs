@@ -105,13 +105,12 @@ impl Catalog {
         deployment
     }
 
-    /// Takes a function away, and says what it was. Requests that have begun finish.
-    pub(crate) fn remove(&self, name: &FunctionName) -> Option<Arc<Deployment>> {
-        let before = self.current.rcu(|snapshot| {
+    /// Takes a function away. Requests that have begun finish.
+    pub(crate) fn remove(&self, name: &FunctionName) {
+        self.current.rcu(|snapshot| {
             let mut next = Snapshot::clone(snapshot);
             next.functions.remove(name);
             next
         });
-        before.get(name.as_str()).cloned()
     }
 }

@@ -110,8 +110,6 @@ fn problem_of(stdout: &[u8], memory_mib: u32) -> Problem {
 pub fn worker(arguments: &[String]) -> ExitCode {
     let outcome = match arguments {
         [component, artifact, mode, memory_mib, cpu_s, host] => {
-            let mode =
-                if *mode == InstanceMode::Fresh.to_string() { InstanceMode::Fresh } else { InstanceMode::Rewind };
             end_with(host).and_then(|()| limit(memory_mib, cpu_s)).and_then(|()| work(component, artifact, mode))
         }
         _ => Err(Problem::new(Code::Internal, "the compiler was called with other arguments than it knows")),
@@ -146,7 +144,9 @@ fn limit(memory_mib: &str, cpu_s: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-fn work(component: &str, artifact: &str, mode: InstanceMode) -> Result<(), Problem> {
+fn work(component: &str, artifact: &str, mode: &str) -> Result<(), Problem> {
+    let modes = [InstanceMode::Rewind, InstanceMode::Fresh];
+    let mode = modes.into_iter().find(|known| known.to_string() == mode).ok_or_else(|| failed(&"no such mode"))?;
     let bytes = fs::read(component).map_err(|error| failed(&error))?;
     let code = gust_engine::compile(&bytes, mode)?;
     fs::write(artifact, code).map_err(|error| failed(&error))

@@ -108,9 +108,8 @@ impl Deployer {
         let (store, owned) = (self.store.clone(), name.clone());
         let turn = self.changing.lock().await;
         let existed = blocking(move || store.delete(&owned)).await??;
-        if let Some(removed) = self.catalog.remove(name) {
-            self.metrics.forget(&removed.name);
-        }
+        self.catalog.remove(name);
+        self.metrics.forget(name);
         drop(turn);
         self.count_functions();
         Ok(existed)

@@ -40,6 +40,13 @@ pub(crate) enum Record {
 }
 
 impl Record {
+    fn unix_ms(&self) -> u64 {
+        match self {
+            Self::Request { unix_ms, .. } => *unix_ms,
+            Self::Printed(line) => line.unix_ms,
+        }
+    }
+
     fn line(&self) -> LogLine {
         match self {
             Self::Request { receipt, unix_ms } => line_of_request(receipt, *unix_ms),
@@ -90,7 +97,8 @@ impl Lines {
     /// The newest `count` lines, oldest first.
     fn tail(&self, count: usize) -> Vec<LogLine> {
         let mut lines: Vec<_> = self.requests.iter().chain(&self.printed).collect();
-        lines.sort_unstable_by_key(|(number, _)| *number);
+        // Requests' lines come by way of the ledger, so a little later than what happened after them.
+        lines.sort_unstable_by_key(|(number, record)| (record.unix_ms(), *number));
         lines.iter().skip(lines.len().saturating_sub(count)).map(|(_, record)| record.line()).collect()
     }
 }
@@ -212,6 +220,16 @@ mod tests {
             log.tail(2).iter().map(|line| line.stream).collect::<Vec<_>>(),
             [LogStream::Stdout, LogStream::Request]
         );
+    }
+
+    #[test]
+    fn lines_are_in_the_order_of_time() {
+        let log = FunctionLog::new("hello".parse().unwrap());
+        let Record::Printed(mut line) = printed("later") else { unreachable!("it was printed") };
+        line.unix_ms = 5;
+        log.push(Record::Printed(line));
+        log.push(request());
+        assert_eq!(log.tail(2).iter().map(|line| line.unix_ms).collect::<Vec<_>>(), [0, 5]);
     }
 
     #[test]

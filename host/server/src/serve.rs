@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     io,
     net::SocketAddr,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -159,17 +160,23 @@ impl Host {
         let admin = TowerToHyperService::new(admin::router(admin));
         let admin_listener = Listener::new(self.admin_socket, config, Gauge::default(), idle + deploying);
         let data_listener = Listener::new(self.data_socket, config, open, idle).run(answer, &data_connections);
-        let admin_listener = admin_listener.run(|_| admin.clone(), &admin_connections);
+        let mut admin_listener = pin!(admin_listener.run(|_| admin.clone(), &admin_connections));
         let (reset, functions) = (self.deployer.engine.reset(), self.deployer.catalog.load().all().len());
         ready(admin_address);
-        tracing::info!(data = %data_address, admin = %admin_address, functions, ?reset, "serving");
+        let data_dir = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
+        let data_dir = data_dir.display();
+        tracing::info!(data = %data_address, admin = %admin_address, %data_dir, functions, ?reset, "serving");
         tokio::select! {
             () = data_listener => {}
-            () = admin_listener => {}
+            () = &mut admin_listener => {}
             stopped = stop_signal() => stopped?,
         }
         draining.store(true, Ordering::Relaxed);
-        drain(data_connections, admin_connections, config.drain_ms).await;
+        // The admin listener goes on meanwhile: whoever asks whether the host is ready is told that it is not.
+        tokio::select! {
+            () = drain(data_connections, config.drain_ms) => {}
+            () = admin_listener => {}
+        }
         Ok(self.ledger_thread)
     }
 }
@@ -209,11 +216,10 @@ async fn stop_signal() -> Result<(), ServeError> {
 }
 
 /// Lets requests in flight finish and idle connections end, for a limited time. Followers of logs are not waited for.
-async fn drain(data: GracefulShutdown, admin: GracefulShutdown, drain_ms: u32) {
+async fn drain(data: GracefulShutdown, drain_ms: u32) {
     let limit = Duration::from_millis(drain_ms.into());
     match time::timeout(limit, data.shutdown()).await {
         Ok(()) => tracing::info!("drained"),
         Err(_) => tracing::warn!(drain_ms, "requests that did not finish in time are broken off"),
     }
-    drop(admin);
 }

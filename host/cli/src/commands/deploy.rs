@@ -28,7 +28,6 @@ const CREATED: u16 = 201;
 pub fn run(host: &HostArgs, options: &Deploy) -> Result<()> {
     let manifest = match &options.manifest {
         Some(path) => Some(project::read_manifest(path)?),
-        None if options.component.is_some() => None,
         None => project::manifest_in(&options.path)?,
     };
     let client = Client::new(host)?;

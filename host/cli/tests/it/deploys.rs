@@ -206,7 +206,7 @@ fn concurrency_is_the_functions_over_all_its_versions() {
     host.deploy_as("hostile", "hostile", "[limits]\nconcurrency = 1");
     let mut holder = TcpStream::connect(host.data).unwrap();
     holder.write_all(b"GET /hostile/sleep?n=60000 HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
-    until("its place is taken", || host.get("/hostile/state").status == 429);
+    host.until_serving(1);
     host.deploy_as("hostile", "hostile", "[limits]\nconcurrency = 1\nlog_kib = 8");
     assert_eq!(host.get("/hostile/state").code(), "limit.concurrency");
 }

@@ -46,6 +46,17 @@ fn a_function_lives_through_the_commands() {
 }
 
 #[test]
+fn a_component_is_deployed_with_the_manifest_beside_it() {
+    let host = Host::start();
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("gust.toml"), "name = \"odd\"\n[limits]\nmemory_mib = 64\n").unwrap();
+    let path = dir.path().to_str().unwrap();
+    out(&host.gust(&["deploy", component("hello").to_str().unwrap(), "--path", path]));
+    let info = host.api("GET", "/v1/functions/odd", "", b"").json();
+    assert_eq!(info["limits"]["memory_mib"], 64);
+}
+
+#[test]
 fn mistakes_are_told_with_what_to_do() {
     let host = Host::start();
     let dir = tempfile::tempdir().unwrap();

@@ -109,7 +109,9 @@ fn sigterm_lets_requests_finish() {
     let mut stream = TcpStream::connect(host.data).unwrap();
     stream.write_all(b"GET /hostile/sleep?n=1500 HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
     until("the request runs", || host.metric("gust_instances_free", &[]) == 63.0);
+    assert_eq!(host.api("GET", "/readyz", "", b"").status, 200);
     host.signal("-TERM");
+    until("it says that it drains", || host.api("GET", "/readyz", "", b"").status == 503);
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");

@@ -1,5 +1,5 @@
 //! Rewinding: an instance that served a request is put back to exactly the state that instantiation left, and serves the
-//! next one, for a third of what a new instance costs.
+//! next one, for less than half of what a new instance costs (`docs/performance.md`).
 //!
 //! A call can change an instance's memory, its globals, its handles, and what the host holds for it. Memory is put back page
 //! by page ([`pages`]); globals by code that the component was given when it was deployed ([`crate::rewrite`]), which the host

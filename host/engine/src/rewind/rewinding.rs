@@ -18,8 +18,8 @@ use crate::{callee::Instance, host::Host, places::Place};
 /// What an instance that could not be put back counts, against one that could.
 const REFUSAL_WEIGHT: u32 = 3;
 
-/// The balance at which a function is no longer tried. Preparing an instance costs about as much as rewinding saves twice,
-/// so one refusal in four is about where it stops paying.
+/// The balance at which a function is no longer tried: more than one refusal in four, over some requests. To make an instance
+/// fit for nothing costs more than one that is put back saves; where exactly that stops paying has not been measured.
 const REFUSAL_BALANCE_MAX: u32 = 48;
 
 /// One function's rewinding.
