@@ -49,6 +49,7 @@ pub struct Lease {
     pub(crate) deadline: Instant,
     pub(crate) response_bytes_max: u64,
     timing: LeaseTiming,
+    ready_at: Instant,
 }
 
 /// The instance of a lease. Dropping it ends the instance.
@@ -63,15 +64,15 @@ impl Lease {
     /// Waits for a slot, for as long as the engine's settings allow, and makes an instance pristine or a pristine one.
     pub async fn take(function: &Function, invocation: Invocation) -> Result<Self, Failure> {
         let began = Instant::now();
-        let slot = slot(function).await.map_err(|problem| Failure { problem, usage: Usage::default() })?;
-        let got_slot = Instant::now();
+        let (slot, queue) = slot(function).await.map_err(|problem| Failure { problem, usage: Usage::default() })?;
         let instance = match function.rewinding.as_ref().and_then(|rewinding| Some((rewinding.take()?, rewinding))) {
             Some((kept, rewinding)) => Leased::of_kept(kept, rewinding.clone(), invocation.request_id, slot),
             None => Leased::make(function, invocation, slot).await?,
         };
-        let timing = LeaseTiming { queue: got_slot - began, init: got_slot.elapsed() };
+        let ready_at = Instant::now();
+        let timing = LeaseTiming { queue, init: ready_at - began - queue };
         let response_bytes_max = function.terms.response_bytes_max;
-        Ok(Self { instance, deadline: invocation.deadline, response_bytes_max, timing })
+        Ok(Self { instance, deadline: invocation.deadline, response_bytes_max, timing, ready_at })
     }
 
     /// Makes a pristine instance and drops it again: a component whose start code fails is found at its deploy.
@@ -90,6 +91,11 @@ impl Lease {
     /// How long it took.
     pub fn timing(&self) -> LeaseTiming {
         self.timing
+    }
+
+    /// When it was there.
+    pub fn ready_at(&self) -> Instant {
+        self.ready_at
     }
 }
 
@@ -126,26 +132,29 @@ impl Leased {
         }
     }
 
-    /// Ends a call that returned: the instance is put back and kept, or dropped. Says what it used.
-    pub(crate) async fn give_back(self) -> Usage {
+    /// Ends a call that returned, in the same poll: the instance is put back and kept, or dropped. `at_once` says that the
+    /// call was over the first time it was polled. Says what it used.
+    pub(crate) async fn give_back(self, at_once: bool) -> Usage {
         let Self { store, callee, home } = self;
         let usage = Usage { memory_bytes_peak: store.data().memory.bytes_peak() };
         if let Some((home, rewinding)) = home {
-            rewinding.give_back(store, callee, home).await;
+            rewinding.give_back(store, callee, home, at_once).await;
         }
         usage
     }
 }
 
-/// A place in the pool. Where one is free this is a single atomic operation.
-async fn slot(function: &Function) -> Result<Place, Problem> {
+/// A place in the pool, and how long it took to get. Where one is free this is a single atomic operation.
+async fn slot(function: &Function) -> Result<(Place, Duration), Problem> {
     let slots = function.engine.slots();
     if let Some(slot) = slots.try_take() {
-        return Ok(slot);
+        return Ok((slot, Duration::ZERO));
     }
+    let began = Instant::now();
     let wait = Duration::from_millis(function.engine.settings().queue_ms.into());
     let busy = |_| Problem::new(Code::HostBusy, "all instances are in use; try again in a moment");
-    time::timeout(wait, slots.take()).await.map_err(busy)
+    let slot = time::timeout(wait, slots.take()).await.map_err(busy)?;
+    Ok((slot, began.elapsed()))
 }
 
 fn store(function: &Function, request_id: RequestId, slot: Place) -> Store<Host> {

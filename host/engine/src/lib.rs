@@ -35,4 +35,5 @@ pub use function::{Function, FunctionConfig};
 pub use lease::{Invocation, Lease, LeaseTiming};
 pub use output::{OutputSink, OutputStream};
 pub use places::{Place, Places};
+pub use rewind::put_back_waiting;
 pub use settings::{Reset, Settings};

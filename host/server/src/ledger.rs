@@ -13,7 +13,7 @@ use std::{
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     thread::{self, Thread},
-    time::Duration,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use gust_core::{Receipt, thread_number};
@@ -36,7 +36,25 @@ pub(crate) struct Entry {
     /// What served the request.
     pub(crate) deployment: Option<Arc<Deployment>>,
     /// When the request ended.
-    pub(crate) unix_ms: u64,
+    pub(crate) ended: Instant,
+}
+
+/// The same moment by both clocks: requests read one of them only.
+struct Now {
+    instant: Instant,
+    system: SystemTime,
+}
+
+impl Now {
+    fn read() -> Self {
+        Self { instant: Instant::now(), system: SystemTime::now() }
+    }
+
+    /// An earlier moment, in milliseconds since 1970-01-01T00:00Z.
+    fn unix_ms(&self, moment: Instant) -> u64 {
+        let since = self.system.duration_since(UNIX_EPOCH).unwrap_or_default();
+        since.saturating_sub(self.instant.saturating_duration_since(moment)).as_millis() as u64
+    }
 }
 
 /// Where requests leave their receipts. Cheap to clone.
@@ -129,11 +147,13 @@ fn work_off(desk: &Desk, spare: &mut Vec<Entry>, log: &mut Option<RequestLog>) -
     for list in &desk.lists {
         mem::swap(&mut *lock(list), spare);
         found |= !spare.is_empty();
+        let now = Now::read();
         for entry in spare.drain(..) {
+            let unix_ms = now.unix_ms(entry.ended);
             if let Some(log) = log {
-                log.push(&entry.receipt, entry.unix_ms);
+                log.push(&entry.receipt, unix_ms);
             }
-            account(entry, &desk.metrics);
+            account(entry, unix_ms, &desk.metrics);
         }
     }
     if let Some(log) = log.as_mut().filter(|_| found) {
@@ -154,13 +174,27 @@ impl Desk {
     }
 }
 
-fn account(entry: Entry, metrics: &Metrics) {
-    let Entry { receipt, deployment, unix_ms } = entry;
+fn account(entry: Entry, unix_ms: u64, metrics: &Metrics) {
+    let Entry { receipt, deployment, .. } = entry;
     match deployment {
         Some(deployment) => {
             deployment.metrics.count(&receipt);
             deployment.log.push(Record::Request { receipt, unix_ms });
         }
         None => metrics.count_unrouted(&receipt),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_told_to_the_millisecond() {
+        let system = UNIX_EPOCH + Duration::from_micros(10_000_100);
+        let now = Now { instant: Instant::now(), system };
+        assert_eq!(now.unix_ms(now.instant), 10_000);
+        assert_eq!(now.unix_ms(now.instant - Duration::from_micros(100)), 10_000);
+        assert_eq!(now.unix_ms(now.instant - Duration::from_micros(101)), 9_999);
     }
 }

@@ -5,6 +5,7 @@
 
 mod admin;
 mod catalog;
+mod coalescing;
 mod compiler;
 mod data;
 mod deploy;

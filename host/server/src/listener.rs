@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use crate::{
+    coalescing::Coalescing,
     lingering::Lingering,
     patience::{Activity, Watched},
 };
@@ -80,7 +81,7 @@ impl Listener {
             let stream = self.accept().await;
             let activity = Activity::new();
             let stream = Lingering::new(stream, Counted::new(place, self.open.clone()), activity.clone());
-            let io = TokioIo::new(Watched::new(stream, activity.clone()));
+            let io = TokioIo::new(Coalescing::new(Watched::new(stream, activity.clone())));
             let connection = self.protocol.serve_connection(io, service(&activity)).into_owned();
             let (connection, patience) = (connections.watch(connection), self.patience);
             tokio::spawn(async move {

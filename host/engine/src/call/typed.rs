@@ -17,6 +17,7 @@ use crate::{
     failure::{self, Failure},
     interfaces::function::{Error, Request, Response},
     lease::{Lease, Leased},
+    rewind,
 };
 
 /// Calls a typed instance.
@@ -30,11 +31,12 @@ where
 {
     let Lease { mut instance, deadline, response_bytes_max, .. } = lease;
     let method = request.method().clone();
-    let called = time::timeout_at(deadline, exchange(&mut instance, request, scheme)).await;
+    let exchange = time::timeout_at(deadline, exchange(&mut instance, request, scheme));
+    let (called, at_once) = rewind::at_once(exchange).await;
     match called.unwrap_or_else(|_| Err(failure::timed_out())) {
         // It returned, so it is as good as it was.
         Ok(answer) => {
-            let usage = instance.give_back().await;
+            let usage = instance.give_back(at_once).await;
             match answer.and_then(|response| to_http(response, &method, response_bytes_max)) {
                 Ok((parts, body)) => Ok(http::Response::from_parts(parts, GuestBody::whole(body, usage))),
                 Err(problem) => Err(Failure { problem, usage }),

@@ -32,6 +32,7 @@ use crate::{
     callee::Instance,
     failure::{self, Failure, Usage},
     lease::{Lease, Leased},
+    rewind,
 };
 
 /// A guest at work on this thread: ready when it has returned, with what it used.
@@ -108,10 +109,10 @@ where
         let outparam = store.data_mut().http().new_response_outparam(answer)?;
         proxy.wasi_http_incoming_handler().call_handle(store, request, outparam).await
     });
-    let returned = called.await;
+    let (returned, at_once) = rewind::at_once(called).await;
     let memory = &instance.store.data().memory;
     match returned {
-        Ok(Ok(())) => Ok(instance.give_back().await),
+        Ok(Ok(())) => Ok(instance.give_back(at_once).await),
         Ok(Err(error)) => Err(Failure::new(failure::of_guest(&error, memory), memory)),
         Err(_) => Err(Failure::new(failure::timed_out(), memory)),
     }

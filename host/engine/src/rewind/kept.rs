@@ -1,6 +1,9 @@
 //! An instance that is kept from one request to the next, and how it is put back in between.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    mem,
+    sync::{Arc, OnceLock},
+};
 
 use wasmtime::{
     Store,
@@ -8,7 +11,9 @@ use wasmtime::{
 };
 
 use super::{
+    faults,
     pages::{Image, Memory},
+    private::PrivatePages,
     refusal::{Refusal, Unfit},
 };
 use crate::{callee::Instance, host::Host, places::Place, rewrite};
@@ -32,15 +37,26 @@ pub(crate) struct Kept {
     pub(crate) home: Box<Home>,
 }
 
+/// What of the memory a call may have written to that was not put back yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Nothing,
+    /// Pages that were private before.
+    OnlyPrivate,
+    Anything,
+}
+
 /// What an instance needs to be put back.
 pub(crate) struct Home {
     memory: Memory,
+    private: PrivatePages,
     image: Arc<Image>,
     /// Puts back the globals, and in order the numbers that handles get. None where the component has neither.
     reset: Option<TypedFunc<(u32,), ()>>,
     /// Says how many globals are not as they were saved. Only where each time is to be checked.
     check: Option<TypedFunc<(), (u32,)>>,
     must_check: bool,
+    written: Written,
     /// Counts it among those that the engine keeps.
     _place: Place,
 }
@@ -67,23 +83,64 @@ impl Home {
         let image = adopt(image, &mut memory)?;
         let reset = function(store, instance, rewrite::RESET)?;
         let check = if must_check { function(store, instance, rewrite::CHECK)? } else { None };
-        Ok(Self { memory, image, reset, check, must_check, _place: place })
+        Ok(Self {
+            memory,
+            private: PrivatePages::default(),
+            image,
+            reset,
+            check,
+            must_check,
+            written: Written::Nothing,
+            _place: place,
+        })
     }
 
-    /// Puts the instance back after a call that returned. `has_restored` says that the call has put back the globals.
-    pub(super) async fn put_back(&mut self, store: &mut Store<Host>, has_restored: bool) -> Result<(), Unfit> {
+    /// Ends a call that returned, in the same poll: all is put back but the memory. `has_restored` says that the call has put
+    /// back the globals, `at_once` that it was over the first time it was polled.
+    pub(super) async fn end(
+        &mut self,
+        store: &mut Store<Host>,
+        has_restored: bool,
+        mut at_once: bool,
+    ) -> Result<(), Unfit> {
         store.data_mut().end()?;
         store.set_epoch_deadline(NO_DEADLINE);
         let handles = store.data_mut().take_handles_given();
         // One call less, which is a good part of what a small request takes.
         let is_reset = handles == 0 && has_restored;
         if let Some(reset) = self.reset.as_ref().filter(|_| !is_reset) {
-            reset.call_async(&mut *store, (handles,)).await?;
+            let (reset, reset_at_once) = faults::at_once(reset.call_async(&mut *store, (handles,))).await;
+            reset?;
+            at_once &= reset_at_once;
         }
-        if self.memory.rewind(&self.image, PAGES_MAX)? > PAGES_MAX {
+        self.written = if at_once && faults::none_since_last() { Written::OnlyPrivate } else { Written::Anything };
+        if self.must_check { self.check_globals(store).await } else { Ok(()) }
+    }
+
+    /// Whether the memory is still to be put back.
+    pub(super) fn is_soiled(&self) -> bool {
+        self.written != Written::Nothing
+    }
+
+    /// Puts back the memory, if that is still to be done.
+    pub(super) fn put_back_memory(&mut self) -> Result<(), Unfit> {
+        let none_new = match mem::replace(&mut self.written, Written::Nothing) {
+            Written::Nothing => return Ok(()),
+            Written::OnlyPrivate => true,
+            Written::Anything => false,
+        };
+        if self.private.put_back(&mut self.memory, &self.image, PAGES_MAX, none_new)? > PAGES_MAX {
             return Err(Refusal::TooManyPages.into());
         }
-        if self.must_check { self.check(store).await } else { Ok(()) }
+        if self.must_check { self.check_memory() } else { Ok(()) }
+    }
+
+    /// Pages that are private to the instance.
+    #[cfg(test)]
+    pub(super) fn private_pages(&self) -> usize {
+        let mut pages = 0;
+        self.memory.scan(|run| pages += run.len() / super::pages::PAGE_BYTES).unwrap();
+        pages
     }
 
     /// Changes one byte of the memory, as if it had been left behind.
@@ -92,20 +149,27 @@ impl Home {
         self.memory.plant(at);
     }
 
-    /// Looks whether everything is as it began.
-    pub(super) async fn check(&mut self, store: &mut Store<Host>) -> Result<(), Unfit> {
-        if let Some(at) = self.memory.first_difference(&self.image) {
-            tracing::error!(at, "memory that was put back differs");
-            return Err(Refusal::Inexact.into());
-        }
-        if let Some(check) = &self.check {
-            let (globals,) = check.call_async(&mut *store, ()).await?;
-            if globals > 0 {
-                tracing::error!(globals, "globals that were put back differ");
-                return Err(Refusal::Inexact.into());
+    /// Looks whether the memory is as it began.
+    pub(super) fn check_memory(&mut self) -> Result<(), Unfit> {
+        match self.memory.first_difference(&self.image) {
+            None => Ok(()),
+            Some(at) => {
+                tracing::error!(at, "memory that was put back differs");
+                Err(Refusal::Inexact.into())
             }
         }
-        Ok(())
+    }
+
+    /// Looks whether the globals are as they began.
+    async fn check_globals(&mut self, store: &mut Store<Host>) -> Result<(), Unfit> {
+        let Some(check) = &self.check else { return Ok(()) };
+        match check.call_async(&mut *store, ()).await? {
+            (0,) => Ok(()),
+            (globals,) => {
+                tracing::error!(globals, "globals that were put back differ");
+                Err(Refusal::Inexact.into())
+            }
+        }
     }
 }
 

@@ -21,6 +21,7 @@
 use std::{
     fs::File,
     io,
+    mem::MaybeUninit,
     ops::Range,
     os::fd::{AsFd as _, BorrowedFd},
     slice,
@@ -79,6 +80,7 @@ const PAGEMAP_SCAN: Opcode = opcode::read_write::<ScanArgument>(b'f', 16);
 pub(crate) struct Memory {
     base: usize,
     len: usize,
+    has_small_pages: bool,
 }
 
 /// What the memory of every pristine instance of a component holds.
@@ -93,7 +95,20 @@ pub(crate) struct Image {
 impl Memory {
     /// The memory that `whole` is all of.
     pub(crate) fn new(whole: &[u8]) -> Self {
-        Self { base: whole.as_ptr() as usize, len: whole.len() }
+        Self { base: whole.as_ptr() as usize, len: whole.len(), has_small_pages: false }
+    }
+
+    /// Whether pages become private one by one, with a fault each.
+    pub(super) fn has_small_pages(&self) -> bool {
+        self.has_small_pages
+    }
+
+    /// Keeps the kernel from gathering pages into huge ones, which would make them private without a fault.
+    fn keep_small(&mut self) {
+        // SAFETY: the range is the whole memory (1, 3), and nothing of what it holds is changed by this.
+        let kept = unsafe { madvise(self.base as *mut _, self.len, Advice::LinuxNoHugepage) };
+        // A kernel that has none may refuse; then pages are listed each time.
+        self.has_small_pages = kept.is_ok();
     }
 
     /// Takes the image of a memory that is pristine; none where it would be larger than `bytes_max`.
@@ -114,12 +129,16 @@ impl Memory {
 
     /// Gives all pages back but those that differ from the component's own data. Reading mapped every page, or an earlier
     /// use of the slot wrote to some, and each scan would go over them.
-    fn trim(&mut self, image: &Image) -> io::Result<()> {
+    pub(super) fn trim(&mut self, image: &Image) -> io::Result<()> {
+        self.keep_small();
         // SAFETY: the range is the whole memory (1, 3), nobody uses it (2), and what is lost by this is written back from
         // the image at once.
         unsafe { madvise(self.base as *mut _, self.len, Advice::LinuxDontNeed) }?;
-        for run in &image.private {
-            self.put_back(image, run);
+        for at in image.private.iter().flat_map(|run| run.clone().step_by(PAGE_BYTES)) {
+            let page = at..at + PAGE_BYTES;
+            if !self.holds(image, &page) {
+                self.put_back(image, &page);
+            }
         }
         Ok(())
     }
@@ -139,18 +158,6 @@ impl Memory {
         Ok(false)
     }
 
-    /// Puts back what differs from `image`. Says how many pages were private; more than `pages_max` are not put back.
-    pub(crate) fn rewind(&mut self, image: &Image, pages_max: usize) -> io::Result<usize> {
-        let mut pages = 0;
-        self.scan(|run| {
-            pages += run.len() / PAGE_BYTES;
-            if pages <= pages_max {
-                self.put_back(image, &run);
-            }
-        })?;
-        Ok(pages)
-    }
-
     /// The first byte that is not as in `image`, as an offset. Reads all of the memory.
     pub(crate) fn first_difference(&mut self, image: &Image) -> Option<usize> {
         let differs = |at: &usize| !self.holds(image, &(*at..at + PAGE_BYTES));
@@ -165,7 +172,8 @@ impl Memory {
         unsafe { *((self.base + at) as *mut u8) ^= 1 };
     }
 
-    fn holds(&self, image: &Image, run: &Range<usize>) -> bool {
+    /// Whether a run of whole pages holds what it does in `image`.
+    pub(super) fn holds(&self, image: &Image, run: &Range<usize>) -> bool {
         self.slice(run.clone()).chunks(PAGE_BYTES).zip(run.clone().step_by(PAGE_BYTES)).all(|(page, at)| {
             match image.page(at) {
                 Some(pristine) => page == pristine,
@@ -174,8 +182,8 @@ impl Memory {
         })
     }
 
-    /// Writes a run of whole pages.
-    fn put_back(&self, image: &Image, run: &Range<usize>) {
+    /// Writes a run of whole pages as they are in `image`.
+    pub(super) fn put_back(&mut self, image: &Image, run: &Range<usize>) {
         assert!(run.start <= run.end && run.end <= self.len, "a page outside of the memory");
         for at in run.clone().step_by(PAGE_BYTES) {
             // SAFETY: the page lies in the memory (asserted above, 1, 3), which is writable and used by nobody (2).
@@ -194,7 +202,7 @@ impl Memory {
     }
 
     /// Calls `found` with every run of private pages, as offsets.
-    fn scan(&self, mut found: impl FnMut(Range<usize>)) -> io::Result<()> {
+    pub(super) fn scan(&self, mut found: impl FnMut(Range<usize>)) -> io::Result<()> {
         let pagemap = pagemap()?;
         let end = (self.base + self.len) as u64;
         let mut start = self.base as u64;
@@ -246,6 +254,17 @@ impl Image {
         let at = (*self.pages.get(offset / PAGE_BYTES)?)? as usize * PAGE_BYTES;
         self.bytes.get(at..at + PAGE_BYTES)
     }
+}
+
+/// How many page faults the calling thread had; none where the kernel does not say.
+pub(super) fn faults_of_thread() -> Option<i64> {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the kernel writes a structure of this type where the pointer points, and nothing else.
+    let failed = unsafe { libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) };
+    // SAFETY: all its fields are numbers, for which zeroes will do.
+    let usage = unsafe { usage.assume_init() };
+    // One that was tried twice counts as major.
+    (failed == 0).then_some(usage.ru_minflt + usage.ru_majflt)
 }
 
 /// This process's page map, opened once.

@@ -1,8 +1,11 @@
 //! What is known of one function's rewinding: its image, its idle instances, and whether to go on.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU32, Ordering::Relaxed},
+use std::{
+    cell::Cell,
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
 };
 
 use wasmtime::{Store, component::Instance as Component};
@@ -21,6 +24,23 @@ const REFUSAL_WEIGHT: u32 = 3;
 /// The balance at which a function is no longer tried: more than one refusal in four, over some requests. To make an instance
 /// fit for nothing costs more than one that is put back saves; where exactly that stops paying has not been measured.
 const REFUSAL_BALANCE_MAX: u32 = 48;
+
+/// What the log says of an instance that is dropped.
+const NOT_PUT_BACK: &str = "an instance cannot be put back";
+
+thread_local! {
+    /// The function of the instance that was put on this thread's shelf last, where its memory is still to be put back.
+    static WAITS: Cell<Option<Weak<Rewinding>>> = const { Cell::new(None) };
+}
+
+/// Puts back the memory of the instance that was used last on this thread, if nobody did yet: to be called when there is a
+/// moment, as when an answer is on its way. What is not put back by then is when it is needed.
+pub fn put_back_waiting() {
+    let waits = WAITS.take().and_then(|waits| waits.upgrade());
+    if let Some(rewinding) = waits {
+        rewinding.shelf.renew_newest(|kept| kept.home.is_soiled(), |kept| rewinding.put_back(kept));
+    }
+}
 
 /// One function's rewinding.
 pub(crate) struct Rewinding {
@@ -49,9 +69,13 @@ impl Rewinding {
         })
     }
 
-    /// An idle instance.
+    /// An idle instance, pristine.
     pub(crate) fn take(&self) -> Option<Kept> {
-        self.shelf.take()
+        loop {
+            if let Some(kept) = self.put_back(self.shelf.take()?) {
+                return Some(kept);
+            }
+        }
     }
 
     /// Whether another instance should be made fit for it.
@@ -80,28 +104,50 @@ impl Rewinding {
         })
     }
 
-    /// Puts an instance back after a call that returned, and keeps it; drops it where it cannot be put back.
-    pub(crate) async fn give_back(&self, mut store: Store<Host>, callee: Instance, mut home: Box<Home>) {
+    /// Keeps an instance after a call that returned, in the same poll, all but its memory put back: that is done when it is
+    /// taken, or before ([`put_back_waiting`]). Drops it where it cannot be put back. `at_once` says that the call was over
+    /// the first time it was polled.
+    pub(crate) async fn give_back(
+        self: &Arc<Self>,
+        mut store: Store<Host>,
+        callee: Instance,
+        mut home: Box<Home>,
+        at_once: bool,
+    ) {
         let has_restored = match callee {
             Instance::Typed(_) => self.restores_itself,
             // Nothing is called at the end of this handler.
             Instance::WasiHttp(_) => false,
         };
-        match home.put_back(&mut store, has_restored).await {
-            Ok(()) => self.keep(Kept { store, callee, home }),
-            Err(unfit) => self.refused(unfit.told("an instance cannot be put back")),
+        match home.end(&mut store, has_restored, at_once).await {
+            Ok(()) if self.goes_on() => {
+                self.shelf.put(Kept { store, callee, home }, self.now.load(Relaxed));
+                WAITS.set(Some(Arc::downgrade(self)));
+            }
+            Ok(()) => {}
+            Err(unfit) => self.refused(unfit.told(NOT_PUT_BACK)),
         }
     }
 
-    /// Keeps an instance that was put back.
-    fn keep(&self, kept: Kept) {
+    /// The instance with its memory put back; none where that cannot be.
+    fn put_back(&self, mut kept: Kept) -> Option<Kept> {
+        match kept.home.put_back_memory() {
+            Ok(()) => {
+                self.went_well();
+                Some(kept)
+            }
+            Err(unfit) => {
+                self.refused(unfit.told(NOT_PUT_BACK));
+                None
+            }
+        }
+    }
+
+    fn went_well(&self) {
         if self.balance.load(Relaxed) > 0 {
             // Two at once may take one too few or too many off; it is a balance, not a count.
             let less = |balance: u32| balance.checked_sub(1);
             let _ = self.balance.fetch_update(Relaxed, Relaxed, less);
-        }
-        if self.goes_on() {
-            self.shelf.put(kept, self.now.load(Relaxed));
         }
     }
 

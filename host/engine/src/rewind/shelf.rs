@@ -42,6 +42,17 @@ impl<T> Shelf<T> {
         }
     }
 
+    /// Makes the one that this thread put here last into what `renew` makes of it, or takes it away, if that `is_due`.
+    pub(crate) fn renew_newest(&self, is_due: impl FnOnce(&T) -> bool, renew: impl FnOnce(T) -> Option<T>) {
+        let Some(list) = self.lists.get(own_list()) else { return };
+        let due = lock(list).pop_if(|idle| is_due(&idle.thing));
+        // Without the lock: it takes a while.
+        let Some(Idle { thing, since }) = due else { return };
+        if let Some(thing) = renew(thing) {
+            lock(list).push(Idle { thing, since });
+        }
+    }
+
     /// Drops those that have been here since before `since`.
     pub(crate) fn expire(&self, since: u32) {
         for list in &self.lists {
@@ -86,6 +97,20 @@ mod tests {
         assert_eq!((shelf.take(), shelf.len()), (Some(4), 4));
         shelf.expire(2);
         assert_eq!((shelf.take(), shelf.take(), shelf.take()), (Some(3), Some(2), None));
+    }
+
+    #[test]
+    fn the_newest_is_renewed_where_it_is_due() {
+        let shelf = Shelf::new();
+        shelf.renew_newest(|_| true, Some);
+        for n in [1, 2] {
+            shelf.put(n, 0);
+        }
+        shelf.renew_newest(|n| *n == 2, |n| Some(n + 10));
+        shelf.renew_newest(|n| *n == 2, |_| None);
+        assert_eq!((shelf.take(), shelf.len()), (Some(12), 1));
+        shelf.renew_newest(|n| *n == 1, |_| None);
+        assert_eq!(shelf.len(), 0);
     }
 
     #[test]

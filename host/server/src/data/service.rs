@@ -1,9 +1,6 @@
 //! The way of a request, from its head to the head of its response.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use gust_core::{Code, Problem, RequestId, api::World};
 use gust_engine::{Failure, Function, GuestBody, Invocation, Lease, Scheme};
@@ -21,6 +18,7 @@ use super::{
 };
 use crate::{
     catalog::{Catalog, Deployment},
+    coalescing,
     ledger::Ledger,
     patience::Activity,
 };
@@ -69,9 +67,11 @@ async fn serve(
         World::Typed | World::WasiHttp => request,
     };
     let lease = lease(function, deadline, visit).await?;
-    let began = Instant::now();
+    let began = lease.ready_at();
     let called = lease.call(request, scheme).await;
-    visit.ran(began.elapsed());
+    let run = began.elapsed();
+    coalescing::note_call(run);
+    visit.ran(run);
     called.map_err(|failure| failed(failure, visit))
 }
 

@@ -23,7 +23,6 @@ use http::Method;
 use crate::{
     catalog::Deployment,
     ledger::{Entry, Ledger},
-    logbook::unix_ms,
     patience::Work,
 };
 
@@ -146,11 +145,12 @@ impl Drop for Visit {
     fn drop(&mut self) {
         let nothing = Receipt::begin(self.receipt.request_id, Method::GET);
         let mut receipt = mem::replace(&mut self.receipt, nothing);
-        receipt.timing.total_us = self.began.elapsed().as_micros() as u64;
+        let ended = Instant::now();
+        receipt.timing.total_us = (ended - self.began).as_micros() as u64;
         if let Some(read) = &self.request_bytes {
             receipt.request_bytes = read.load(Ordering::Relaxed);
         }
-        self.ledger.settle(Entry { receipt, deployment: self.deployment.take(), unix_ms: unix_ms() });
+        self.ledger.settle(Entry { receipt, deployment: self.deployment.take(), ended });
     }
 }
 

@@ -112,6 +112,12 @@ impl Made {
     }
 }
 
+/// Ends a call that was over at once.
+async fn put_back(home: &mut Home, made: &mut Made, has_restored: bool) -> Result<(), Unfit> {
+    home.end(&mut made.store, has_restored, true).await?;
+    home.put_back_memory()
+}
+
 fn refusal(unfit: Unfit) -> Refusal {
     unfit.told("in a test")
 }
@@ -127,10 +133,45 @@ async fn a_used_instance_is_as_it_began() {
             assert_eq!(made.sum().await, expected);
             made.call("change").await;
             assert_ne!(made.sum().await, expected);
-            home.put_back(&mut made.store, false).await.unwrap();
+            put_back(&mut home, made, false).await.unwrap();
         }
         assert_eq!(made.sum().await, expected);
     }
+}
+
+#[tokio::test]
+async fn a_page_that_is_written_late_is_put_back_too() {
+    let Some(bench) = Bench::new() else { return };
+    let mut made = bench.make().await;
+    let mut home = bench.prepare(&mut made).await;
+    for _ in 0..3 {
+        made.sum().await;
+        put_back(&mut home, &mut made, false).await.unwrap();
+    }
+    let few = home.private_pages();
+    // By now the pages that are written are known, and these are others.
+    made.call("change").await;
+    put_back(&mut home, &mut made, false).await.unwrap();
+    assert!(few < 4 && home.private_pages() >= 17, "{few}");
+}
+
+#[tokio::test]
+async fn pages_that_are_not_written_any_more_are_given_up() {
+    let Some(bench) = Bench::new() else { return };
+    let mut made = bench.make().await;
+    let mut home = bench.prepare(&mut made).await;
+    made.call("change").await;
+    for _ in 0..200 {
+        put_back(&mut home, &mut made, false).await.unwrap();
+        made.sum().await;
+    }
+    assert!(home.private_pages() < 4);
+    // Those that are written each time stay.
+    for _ in 0..200 {
+        made.call("change").await;
+        put_back(&mut home, &mut made, false).await.unwrap();
+    }
+    assert!(home.private_pages() >= 17);
 }
 
 #[tokio::test]
@@ -139,12 +180,12 @@ async fn a_page_that_is_left_behind_is_found() {
     let mut made = bench.make().await;
     let mut home = bench.prepare(&mut made).await;
     made.call("change").await;
-    home.put_back(&mut made.store, false).await.unwrap();
-    home.check(&mut made.store).await.unwrap();
+    put_back(&mut home, &mut made, false).await.unwrap();
+    home.check_memory().unwrap();
     for at in [0, 1024, 66_000, 4 * 65_536 - 1] {
         home.plant(at);
-        assert_eq!(refusal(home.check(&mut made.store).await.unwrap_err()), Refusal::Inexact, "at {at}");
-        home.put_back(&mut made.store, false).await.unwrap();
+        assert_eq!(refusal(home.check_memory().unwrap_err()), Refusal::Inexact, "at {at}");
+        put_back(&mut home, &mut made, false).await.unwrap();
     }
 }
 
@@ -155,7 +196,7 @@ async fn a_global_that_is_left_behind_is_found() {
     let mut home = bench.prepare(&mut made).await;
     made.call("change").await;
     // As if the call had put it back itself, which it has not.
-    let unfit = home.put_back(&mut made.store, true).await.unwrap_err();
+    let unfit = put_back(&mut home, &mut made, true).await.unwrap_err();
     assert_eq!(refusal(unfit), Refusal::Inexact);
 }
 
@@ -165,9 +206,9 @@ async fn a_handle_that_is_left_behind_is_found() {
     let mut made = bench.make().await;
     let mut home = bench.prepare(&mut made).await;
     let handle = wasmtime_wasi_io::IoView::table(made.store.data_mut()).push(()).unwrap();
-    assert_eq!(refusal(home.put_back(&mut made.store, false).await.unwrap_err()), Refusal::Handles);
+    assert_eq!(refusal(put_back(&mut home, &mut made, false).await.unwrap_err()), Refusal::Handles);
     wasmtime_wasi_io::IoView::table(made.store.data_mut()).delete(handle).unwrap();
-    home.put_back(&mut made.store, false).await.unwrap();
+    put_back(&mut home, &mut made, false).await.unwrap();
 }
 
 #[tokio::test]
@@ -176,7 +217,7 @@ async fn a_memory_that_grew_is_not_put_back() {
     let mut made = bench.make().await;
     let mut home = bench.prepare(&mut made).await;
     made.call("grow").await;
-    assert_eq!(refusal(home.put_back(&mut made.store, false).await.unwrap_err()), Refusal::Grew);
+    assert_eq!(refusal(put_back(&mut home, &mut made, false).await.unwrap_err()), Refusal::Grew);
 }
 
 #[tokio::test]
