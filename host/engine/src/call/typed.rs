@@ -3,9 +3,11 @@
 //! The request is lent to the guest (wasmtime copies it once, into the guest's memory) and the response's body is copied
 //! once, out of it.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use gust_core::{Code, Problem};
-use http::{Method, header};
+use http::{Method, header, request::Parts};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::time;
@@ -30,14 +32,14 @@ where
     B: Body<Data = Bytes, Error = Problem> + Send + 'static,
 {
     let Lease { mut instance, deadline, response_bytes_max, .. } = lease;
-    let method = request.method().clone();
-    let exchange = time::timeout_at(deadline, exchange(&mut instance, request, scheme));
-    let (called, at_once) = rewind::at_once(exchange).await;
+    let (request, body) = request.into_parts();
+    let exchange = exchange(&mut instance, &request, body, scheme);
+    let (called, at_once) = rewind::at_once(pin!(time::timeout_at(deadline, exchange))).await;
     match called.unwrap_or_else(|_| Err(failure::timed_out())) {
         // It returned, so it is as good as it was.
         Ok(answer) => {
             let usage = instance.give_back(at_once).await;
-            match answer.and_then(|response| to_http(response, &method, response_bytes_max)) {
+            match answer.and_then(|response| to_http(response, &request.method, response_bytes_max)) {
                 Ok((parts, body)) => Ok(http::Response::from_parts(parts, GuestBody::whole(body, usage))),
                 Err(problem) => Err(Failure { problem, usage }),
             }
@@ -49,7 +51,8 @@ where
 /// The guest's answer; or why it did not return.
 async fn exchange<B>(
     instance: &mut Leased,
-    request: http::Request<B>,
+    head: &Parts,
+    body: B,
     scheme: Scheme,
 ) -> Result<Result<Response, Problem>, Problem>
 where
@@ -58,7 +61,6 @@ where
     let Leased { store, callee: Instance::Typed(typed), .. } = instance else {
         return Err(Problem::new(Code::Internal, "an instance was called through another's export"));
     };
-    let (head, body) = request.into_parts();
     let body = if body.is_end_stream() { Bytes::new() } else { body.collect().await?.to_bytes() };
     let headers: Vec<_> = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let authority = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());

@@ -6,7 +6,7 @@
 
 use std::{
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll},
 };
 
@@ -97,7 +97,7 @@ async fn run<B>(
 where
     B: Body<Data = Bytes, Error = Error> + Send + 'static,
 {
-    let called = time::timeout_at(deadline, async {
+    let called = async {
         let Leased { store, callee: Instance::WasiHttp(proxy), .. } = &mut instance else {
             return Err(wasmtime::Error::msg("an instance was called through another's export"));
         };
@@ -108,8 +108,8 @@ where
         let request = store.data_mut().http().new_incoming_request(scheme, request)?;
         let outparam = store.data_mut().http().new_response_outparam(answer)?;
         proxy.wasi_http_incoming_handler().call_handle(store, request, outparam).await
-    });
-    let (returned, at_once) = rewind::at_once(called).await;
+    };
+    let (returned, at_once) = rewind::at_once(pin!(time::timeout_at(deadline, called))).await;
     let memory = &instance.store.data().memory;
     match returned {
         Ok(Ok(())) => Ok(instance.give_back(at_once).await),

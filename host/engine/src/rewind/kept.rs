@@ -2,6 +2,7 @@
 
 use std::{
     mem,
+    pin::pin,
     sync::{Arc, OnceLock},
 };
 
@@ -109,7 +110,7 @@ impl Home {
         // One call less, which is a good part of what a small request takes.
         let is_reset = handles == 0 && has_restored;
         if let Some(reset) = self.reset.as_ref().filter(|_| !is_reset) {
-            let (reset, reset_at_once) = faults::at_once(reset.call_async(&mut *store, (handles,))).await;
+            let (reset, reset_at_once) = faults::at_once(pin!(reset.call_async(&mut *store, (handles,)))).await;
             reset?;
             at_once &= reset_at_once;
         }

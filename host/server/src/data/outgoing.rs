@@ -24,7 +24,7 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// A response's body. Dropping it ends the visit.
 pub(crate) struct Outgoing {
     source: Source,
-    visit: Visit,
+    visit: Box<Visit>,
 }
 
 enum Source {
@@ -33,7 +33,7 @@ enum Source {
 }
 
 /// The guest's response.
-pub(super) fn of_guest(response: Response<GuestBody>, mut visit: Visit) -> Response<Outgoing> {
+pub(super) fn of_guest(response: Response<GuestBody>, mut visit: Box<Visit>) -> Response<Outgoing> {
     let (mut head, body) = response.into_parts();
     if let Ok(value) = HeaderValue::from_maybe_shared(server_timing(visit.timing())) {
         head.headers.append(SERVER_TIMING, value);
@@ -55,7 +55,7 @@ fn server_timing(timing: Timing) -> Bytes {
 }
 
 /// The host's own answer to a request that went wrong.
-pub(super) fn of_problem(problem: &Problem, mut visit: Visit) -> Response<Outgoing> {
+pub(super) fn of_problem(problem: &Problem, mut visit: Box<Visit>) -> Response<Outgoing> {
     let (mut head, body) = status::answer(problem, Some(&visit.request_id())).into_parts();
     insert_request_id(&mut head.headers, &visit);
     visit.answered(head.status);

@@ -39,7 +39,9 @@ pub(crate) async fn answer(
     scheme: Scheme,
 ) -> Response<Outgoing> {
     let request_id = request_id(request.headers());
-    let mut visit = Visit::begin(data.ledger.clone(), request_id, admit::told_method(request.method()));
+    // In a box, for it travels with the request through every step, and into the response.
+    let visit = Visit::begin(data.ledger.clone(), request_id, admit::told_method(request.method()));
+    let mut visit = Box::new(visit);
     match serve(data, activity, request, scheme, &mut visit).await {
         Ok(response) => outgoing::of_guest(response, visit),
         Err(problem) => outgoing::of_problem(&problem, visit),
