@@ -75,7 +75,7 @@ async fn answer(function: &Function, path: &'static str, number: u64) {
     let lease = Lease::take(function, invocation).await.unwrap();
     let body: NoBody = Empty::new().map_err(nothing as fn(Infallible) -> Problem);
     let request = Request::builder().uri(path).header("host", "localhost").body(body).unwrap();
-    let response = lease.call(request, Scheme::Http).await.unwrap();
+    let response = lease.call(Box::new(request), Scheme::Http).await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(!response.into_body().collect().await.unwrap().to_bytes().is_empty());
 }

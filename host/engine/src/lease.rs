@@ -67,7 +67,8 @@ impl Lease {
         let (slot, queue) = slot(function).await.map_err(|problem| Failure { problem, usage: Usage::default() })?;
         let instance = match function.rewinding.as_ref().and_then(|rewinding| Some((rewinding.take()?, rewinding))) {
             Some((kept, rewinding)) => Leased::of_kept(kept, rewinding.clone(), invocation.request_id, slot),
-            None => Leased::make(function, invocation, slot).await?,
+            // What is seldom done is done elsewhere: it would make the future of every request larger, which is moved.
+            None => Box::pin(Leased::make(function, invocation, slot)).await?,
         };
         let ready_at = Instant::now();
         let timing = LeaseTiming { queue, init: ready_at - began - queue };
@@ -153,7 +154,7 @@ async fn slot(function: &Function) -> Result<(Place, Duration), Problem> {
     let began = Instant::now();
     let wait = Duration::from_millis(function.engine.settings().queue_ms.into());
     let busy = |_| Problem::new(Code::HostBusy, "all instances are in use; try again in a moment");
-    let slot = time::timeout(wait, slots.take()).await.map_err(busy)?;
+    let slot = Box::pin(time::timeout(wait, slots.take())).await.map_err(busy)?;
     Ok((slot, began.elapsed()))
 }
 

@@ -17,8 +17,13 @@ impl Lease {
     /// is gone.
     ///
     /// The request's URI holds the path that the guest shall see, its `Host` header the authority. The request's body
-    /// reports what is wrong with it as a [`Problem`], a limit it is over included.
-    pub async fn call<B>(self, request: http::Request<B>, scheme: Scheme) -> Result<http::Response<GuestBody>, Failure>
+    /// reports what is wrong with it as a [`Problem`], a limit it is over included. It comes in a box, for it is handed through
+    /// several futures.
+    pub async fn call<B>(
+        self,
+        request: Box<http::Request<B>>,
+        scheme: Scheme,
+    ) -> Result<http::Response<GuestBody>, Failure>
     where
         B: Body<Data = Bytes, Error = Problem> + Send + 'static,
     {

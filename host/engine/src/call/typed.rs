@@ -10,7 +10,6 @@ use gust_core::{Code, Problem};
 use http::{Method, header, request::Parts};
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use tokio::time;
 
 use super::{Scheme, head};
 use crate::{
@@ -25,17 +24,16 @@ use crate::{
 /// Calls a typed instance.
 pub(super) async fn call<B>(
     lease: Lease,
-    request: http::Request<B>,
+    request: Box<http::Request<B>>,
     scheme: Scheme,
 ) -> Result<http::Response<GuestBody>, Failure>
 where
     B: Body<Data = Bytes, Error = Problem> + Send + 'static,
 {
     let Lease { mut instance, deadline, response_bytes_max, .. } = lease;
-    let (request, body) = request.into_parts();
-    let exchange = exchange(&mut instance, &request, body, scheme);
-    let (called, at_once) = rewind::at_once(pin!(time::timeout_at(deadline, exchange))).await;
-    match called.unwrap_or_else(|_| Err(failure::timed_out())) {
+    let (request, body) = (*request).into_parts();
+    let (called, at_once) = rewind::within(Some(deadline), pin!(exchange(&mut instance, &request, body, scheme))).await;
+    match called.unwrap_or_else(|| Err(failure::timed_out())) {
         // It returned, so it is as good as it was.
         Ok(answer) => {
             let usage = instance.give_back(at_once).await;

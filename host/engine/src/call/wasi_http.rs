@@ -14,10 +14,7 @@ use bytes::Bytes;
 use gust_core::{Code, Problem};
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use tokio::{
-    sync::oneshot,
-    time::{self, Instant},
-};
+use tokio::{sync::oneshot, time::Instant};
 use wasmtime_wasi_http::{
     Error, WasiHttpView as _,
     p2::{
@@ -44,7 +41,7 @@ type Answer = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
 /// Calls a `wasi:http` instance.
 pub(super) async fn call<B>(
     lease: Lease,
-    request: http::Request<B>,
+    request: Box<http::Request<B>>,
     scheme: Scheme,
 ) -> Result<http::Response<GuestBody>, Failure>
 where
@@ -53,7 +50,6 @@ where
     let Lease { instance, deadline, response_bytes_max, .. } = lease;
     let method = request.method().clone();
     let (answer_sender, mut answer) = oneshot::channel();
-    let request = request.map(|body| body.map_err(to_wasi));
     let running = run(instance, request, scheme, answer_sender, deadline);
     let mut running = Some(Box::pin(running) as Guest);
     let mut usage = Usage::default();
@@ -89,13 +85,13 @@ where
 /// The guest's whole life, from the call to its return.
 async fn run<B>(
     mut instance: Leased,
-    request: http::Request<B>,
+    request: Box<http::Request<B>>,
     scheme: Scheme,
     answer: oneshot::Sender<Answer>,
     deadline: Instant,
 ) -> Result<Usage, Failure>
 where
-    B: Body<Data = Bytes, Error = Error> + Send + 'static,
+    B: Body<Data = Bytes, Error = Problem> + Send + 'static,
 {
     let called = async {
         let Leased { store, callee: Instance::WasiHttp(proxy), .. } = &mut instance else {
@@ -105,16 +101,17 @@ where
             Scheme::Http => types::Scheme::Http,
             Scheme::Https => types::Scheme::Https,
         };
+        let request = request.map(|body| body.map_err(to_wasi));
         let request = store.data_mut().http().new_incoming_request(scheme, request)?;
         let outparam = store.data_mut().http().new_response_outparam(answer)?;
         proxy.wasi_http_incoming_handler().call_handle(store, request, outparam).await
     };
-    let (returned, at_once) = rewind::at_once(pin!(time::timeout_at(deadline, called))).await;
+    let (returned, at_once) = rewind::within(Some(deadline), pin!(called)).await;
     let memory = &instance.store.data().memory;
     match returned {
-        Ok(Ok(())) => Ok(instance.give_back(at_once).await),
-        Ok(Err(error)) => Err(Failure::new(failure::of_guest(&error, memory), memory)),
-        Err(_) => Err(Failure::new(failure::timed_out(), memory)),
+        Some(Ok(())) => Ok(instance.give_back(at_once).await),
+        Some(Err(error)) => Err(Failure::new(failure::of_guest(&error, memory), memory)),
+        None => Err(Failure::new(failure::timed_out(), memory)),
     }
 }
 

@@ -110,12 +110,10 @@ impl Home {
         // One call less, which is a good part of what a small request takes.
         let is_reset = handles == 0 && has_restored;
         if let Some(reset) = self.reset.as_ref().filter(|_| !is_reset) {
-            let (reset, reset_at_once) = faults::at_once(pin!(reset.call_async(&mut *store, (handles,)))).await;
-            reset?;
-            at_once &= reset_at_once;
+            at_once &= Box::pin(reset_to(reset, store, handles)).await?;
         }
         self.written = if at_once && faults::none_since_last() { Written::OnlyPrivate } else { Written::Anything };
-        if self.must_check { self.check_globals(store).await } else { Ok(()) }
+        if self.must_check { Box::pin(self.check_globals(store)).await } else { Ok(()) }
     }
 
     /// Whether the memory is still to be put back.
@@ -172,6 +170,13 @@ impl Home {
             }
         }
     }
+}
+
+/// Puts back the globals, and the order of the numbers of that many handles. Says whether it was over at once.
+async fn reset_to(reset: &TypedFunc<(u32,), ()>, store: &mut Store<Host>, handles: u32) -> wasmtime::Result<bool> {
+    let (reset, at_once) = faults::within(None, pin!(reset.call_async(store, (handles,)))).await;
+    reset.transpose()?;
+    Ok(at_once)
 }
 
 /// One of the functions that the rewrite added, where it did.

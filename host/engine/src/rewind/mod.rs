@@ -20,7 +20,7 @@ mod shelf;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use faults::at_once;
+pub(crate) use faults::within;
 pub(crate) use kept::{Home, Kept};
 pub(crate) use refusal::Refusal;
 pub(crate) use rewinding::Rewinding;

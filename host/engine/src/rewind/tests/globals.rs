@@ -63,7 +63,7 @@ async fn state_after_requests(artifact: &[u8], path: &str) -> InstanceState {
         let lease = Lease::take(&function, invocation).await.unwrap();
         let body = Empty::<Bytes>::new().map_err(|never: Infallible| -> Problem { match never {} });
         let request = Request::builder().uri(path).header("host", "localhost").body(body).unwrap();
-        let response = lease.call(request, Scheme::Http).await.unwrap();
+        let response = lease.call(Box::new(request), Scheme::Http).await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
         response.into_body().collect().await.unwrap();
     }
