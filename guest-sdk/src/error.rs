@@ -55,6 +55,12 @@ impl fmt::Debug for Error {
     }
 }
 
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 /// The error and what caused it, for the log only. `Error` itself is no `std::error::Error`, or this could not be.
 impl<E: std::error::Error> From<E> for Error {
     fn from(error: E) -> Self {

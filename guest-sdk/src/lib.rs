@@ -25,6 +25,8 @@
 //! A handler's arguments are [extractors](extract), what it returns is anything that implements [`IntoResponse`]. It stays
 //! a plain function: a test calls it as it is.
 //!
+//! A function marked with [`init`](macro@init) runs once before the first request, for what takes long and is the same for all.
+//!
 //! Built for `wasm32-wasip2`, the crate is one component with two exports: `gust:function/handler`, which is the faster on
 //! gust, and `wasi:http/incoming-handler` 0.2, which every other host calls. The handler does not know which one it was.
 
@@ -32,6 +34,7 @@ pub mod accept;
 pub mod error;
 pub mod extract;
 mod handler;
+mod init;
 pub mod response;
 
 #[cfg(target_arch = "wasm32")]
@@ -40,7 +43,7 @@ mod exports;
 pub use bytes::Bytes;
 pub use error::Error;
 pub use extract::{Form, FromRequest, FromRequestParts, Json, PathRest, Query};
-pub use gust_sdk_macros::handler;
+pub use gust_sdk_macros::{handler, init};
 pub use http;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 pub use response::{Html, IntoHeaders, IntoResponse};
@@ -54,10 +57,13 @@ pub type Response = http::Response<Bytes>;
 /// What the [`handler`] attribute needs. Not part of the crate's promises.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::handler::{Handler, call};
+    pub use crate::{
+        handler::{Handler, call},
+        init::{Init, into_ready, none},
+    };
 
     #[cfg(target_arch = "wasm32")]
-    pub use crate::exports::{Entry, Typed, WasiHttp, typed, wasi_http};
+    pub use crate::exports::{Entry, Initial, Ready, Typed, WasiHttp, initial, typed, wasi_http};
 
     #[cfg(target_arch = "wasm32")]
     pub use wasip2;

@@ -11,7 +11,7 @@ pub fn path(relative: &str) -> PathBuf {
 pub const FUNCTIONS: [&str; 4] = ["hello", "image", "markdown", "auth"];
 
 /// Guests for the host's tests, beside the examples.
-pub const TEST_GUESTS: [&str; 2] = ["hostile", "raw"];
+pub const TEST_GUESTS: [&str; 3] = ["hostile", "raw", "ready"];
 
 /// The component of an example, once it is built.
 pub fn component(function: &str) -> PathBuf {

@@ -3,8 +3,10 @@
 //! The text becomes HTML first and the HTML is cleaned then, as a browser would read it: what a writer smuggles through
 //! the Markdown, in whatever way, meets the same cleaner.
 
+use std::sync::LazyLock;
+
 use ammonia::Builder;
-use gust_sdk::{Error, Html, Method, Query, StatusCode, handler};
+use gust_sdk::{Error, Html, Method, Query, StatusCode, handler, init};
 use pulldown_cmark::{Options, Parser, html};
 use serde::Deserialize;
 
@@ -40,14 +42,25 @@ fn to_html(text: &str) -> String {
 
 /// Keeps what cannot do harm. Links are told to search engines as the writer's own.
 fn clean(html: &str) -> String {
-    Builder::default()
+    CLEANER.clean(html).to_string()
+}
+
+/// Tables of what is harmless, which take longer to make than a short text takes to clean.
+static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let mut builder = Builder::default();
+    builder
         .add_tags(["input"])
         .add_tag_attributes("input", ["checked", "disabled"])
         .set_tag_attribute_value("input", "type", "checkbox")
         .url_schemes(["http", "https", "mailto"].into())
-        .link_rel(Some("nofollow noopener noreferrer"))
-        .clean(html)
-        .to_string()
+        .link_rel(Some("nofollow noopener noreferrer"));
+    builder
+});
+
+/// Makes the tables once, before the first request.
+#[init]
+fn make_tables() {
+    LazyLock::force(&CLEANER);
 }
 
 fn page(fragment: &str) -> String {

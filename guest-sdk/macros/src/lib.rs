@@ -1,8 +1,19 @@
-//! The `#[handler]` attribute of gust-sdk.
+//! The `#[handler]` and `#[init]` attributes of gust-sdk.
+//!
+//! The two find each other by names in the module where they stand. `#[handler]` brings in [`INIT`] by a glob, which says that
+//! there is none, and which the one that `#[init]` defines goes before. `#[init]` refers to [`HANDLER`], so that one that
+//! stands elsewhere, and which the handler would not find, does not compile.
 
-use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{Error, ItemFn, spanned::Spanned as _};
+mod handler;
+mod init;
+
+use proc_macro2::{Ident, Span};
+
+/// The constant that has the module's init.
+const INIT: &str = "__GUST_INIT";
+
+/// What stands in the module that has the handler.
+const HANDLER: &str = "__the_handler_and_its_init_stand_in_the_same_module";
 
 /// Makes a function the handler of this component.
 ///
@@ -10,134 +21,32 @@ use syn::{Error, ItemFn, spanned::Spanned as _};
 /// it is, for tests to call. There is one handler in a component.
 #[proc_macro_attribute]
 pub fn handler(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    expand(attribute.into(), item.into()).unwrap_or_else(Error::into_compile_error).into()
+    handler::expand(attribute.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
-    if !attribute.is_empty() {
-        return Err(Error::new(attribute.span(), "#[handler] takes no arguments"));
-    }
-    let function: ItemFn = syn::parse2(item)
-        .map_err(|error| Error::new(error.span(), "#[handler] goes on a function: `#[handler] fn hello() -> ...`"))?;
-    check(&function)?;
-    let name = &function.sig.ident;
-    Ok(quote! {
-        #function
-
-        const _: () = {
-            #[cfg(not(target_arch = "wasm32"))]
-            #[expect(dead_code, reason = "only checks that the function is a handler")]
-            fn is_a_handler(request: ::gust_sdk::Request) -> ::gust_sdk::Response {
-                ::gust_sdk::__private::call(#name, request)
-            }
-
-            #[cfg(target_arch = "wasm32")]
-            mod component {
-                pub struct Component;
-
-                impl ::gust_sdk::__private::Entry for Component {
-                    fn answer(request: ::gust_sdk::Request) -> ::gust_sdk::Response {
-                        ::gust_sdk::__private::call(super::#name, request)
-                    }
-                }
-
-                type Typed = ::gust_sdk::__private::Typed<Component>;
-                type WasiHttp = ::gust_sdk::__private::WasiHttp<Component>;
-                ::gust_sdk::__private::typed::export!(Typed with_types_in ::gust_sdk::__private::typed);
-                use ::gust_sdk::__private::wasip2;
-                ::gust_sdk::__private::wasip2::http::proxy::export!(WasiHttp with_types_in ::gust_sdk::__private::wasip2);
-            }
-        };
-    })
+/// Makes a function run once, before the first request: for what takes long and is the same for all requests.
+///
+/// It takes nothing and returns nothing, or a `Result` whose error implements `Display`. It stands in the handler's module and
+/// leaves what it made where the handler finds it, in a `static` with a `LazyLock` or a `OnceLock`.
+///
+/// ```ignore
+/// static SQUARES: LazyLock<Vec<u64>> = LazyLock::new(|| (0..1000).map(|n| n * n).collect());
+///
+/// #[gust_sdk::init]
+/// fn squares() {
+///     LazyLock::force(&SQUARES);
+/// }
+/// ```
+///
+/// On gust every request begins with exactly what it left, and a function whose init fails is not deployed. On other hosts
+/// the first request of an instance runs it. What it draws at random is the same for all requests, so it must not make
+/// what only one of them may know.
+#[proc_macro_attribute]
+pub fn init(attribute: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    init::expand(attribute.into(), item.into()).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-fn check(function: &ItemFn) -> Result<(), Error> {
-    let signature = &function.sig;
-    if let Some(token) = &signature.asyncness {
-        return Err(Error::new(token.span(), "a handler is a plain function; take `async` away"));
-    }
-    if !signature.generics.params.is_empty() {
-        return Err(Error::new(signature.generics.span(), "a handler has no generic parameters"));
-    }
-    if let Some(receiver) = signature.receiver() {
-        return Err(Error::new(receiver.span(), "a handler is a free function, without `self`"));
-    }
-    if signature.inputs.len() > 8 {
-        return Err(Error::new(signature.inputs.span(), "a handler has at most 8 arguments"));
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn error(attribute: TokenStream, item: TokenStream) -> String {
-        expand(attribute, item).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn the_function_stays_as_it_is() {
-        let expanded = expand(
-            quote!(),
-            quote!(
-                pub fn hello(name: String) -> String {
-                    name
-                }
-            ),
-        )
-        .unwrap()
-        .to_string();
-        assert!(expanded.starts_with("pub fn hello (name : String) -> String { name }"), "{expanded}");
-        assert!(expanded.contains("super :: hello"));
-    }
-
-    #[test]
-    fn mistakes_are_told() {
-        assert!(
-            error(
-                quote!(x),
-                quote!(
-                    fn f() {}
-                )
-            )
-            .contains("takes no arguments")
-        );
-        assert!(
-            error(
-                quote!(),
-                quote!(
-                    struct S;
-                )
-            )
-            .contains("goes on a function")
-        );
-        assert!(
-            error(
-                quote!(),
-                quote!(
-                    async fn f() {}
-                )
-            )
-            .contains("take `async` away")
-        );
-        assert!(
-            error(
-                quote!(),
-                quote!(
-                    fn f<T>(t: T) {}
-                )
-            )
-            .contains("no generic parameters")
-        );
-        assert!(
-            error(
-                quote!(),
-                quote!(
-                    fn f(&self) {}
-                )
-            )
-            .contains("without `self`")
-        );
-    }
+/// A name that both attributes know.
+fn name(name: &str) -> Ident {
+    Ident::new(name, Span::call_site())
 }

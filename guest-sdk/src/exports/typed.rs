@@ -21,7 +21,7 @@ pub use bindings::{export, exports};
 impl<E: Entry> wit::Guest for Typed<E> {
     fn handle(request: wit::Request) -> Result<wit::Response, wit::Error> {
         let request = to_http(request).map_err(|what| wit::Error::BadRequest(what.to_owned()))?;
-        from_http(E::answer(request))
+        from_http(super::answer::<E>(request))
     }
 }
 

@@ -26,7 +26,7 @@ impl<E: Entry> Guest for WasiHttp<E> {
     fn handle(request: IncomingRequest, outparam: ResponseOutparam) {
         let method = request.method();
         let response = match to_http(request) {
-            Ok(request) => E::answer(request),
+            Ok(request) => super::answer::<E>(request),
             Err(error) => error.into_response(),
         };
         send(response, matches!(method, WasiMethod::Head), outparam);
