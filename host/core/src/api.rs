@@ -19,6 +19,9 @@ pub struct FunctionInfo {
     pub size_bytes: u64,
     /// The export that requests go through; none where the component cannot be loaded.
     pub world: Option<World>,
+    /// The export that gets an instance ready before its first request; none where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<String>,
     /// Where each request's instance comes from; none where the component cannot be loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<InstanceState>,

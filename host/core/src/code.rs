@@ -126,6 +126,8 @@ codes! {
     ComponentCompile = "component.compile", Client, "The component could not be compiled";
     /// A fresh instance could not be made.
     ComponentProbe = "component.probe", Client, "The component could not be instantiated";
+    /// The component's init failed or ran over the function's limits.
+    ComponentInitFailed = "component.init_failed", Client, "The component's init failed";
 
     // The host.
     /// The data directory's disk is full.

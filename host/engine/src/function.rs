@@ -5,7 +5,15 @@ use std::sync::Arc;
 use gust_core::{Code, InstanceMode, InstanceState, Limits, Problem, RewindPolicy, api::World};
 use wasmtime::component::Component;
 
-use crate::{Engine, Reset, callee::Callee, host::Terms, output::OutputSink, rewind::Rewinding, verdict::Verdict};
+use crate::{
+    Engine, Reset,
+    callee::Callee,
+    host::Terms,
+    init::{self, Init},
+    output::OutputSink,
+    rewind::Rewinding,
+    verdict::Verdict,
+};
 
 /// What a function's owner decided about it.
 pub struct FunctionConfig {
@@ -24,6 +32,7 @@ pub struct FunctionConfig {
 pub struct Function {
     pub(crate) engine: Engine,
     pub(crate) callee: Callee,
+    pub(crate) init: Option<Init>,
     pub(crate) terms: Arc<Terms>,
     /// None where each request gets a new instance.
     pub(crate) rewinding: Option<Arc<Rewinding>>,
@@ -56,16 +65,23 @@ impl Function {
             log_bytes_max: config.limits.log_bytes(),
             memory_bytes_max: config.limits.memory_bytes(),
             response_bytes_max: config.limits.response_body_bytes(),
+            seed: rand::random(),
             sink: config.sink,
         };
         let ty = component.component_type();
         let imports = ty.imports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
-        Ok(Self { engine: engine.clone(), callee, terms: Arc::new(terms), rewinding, never_rewound, imports })
+        let init = Init::of(component);
+        Ok(Self { engine: engine.clone(), callee, init, terms: Arc::new(terms), rewinding, never_rewound, imports })
     }
 
     /// The export that requests go through.
     pub fn world(&self) -> World {
         self.callee.world()
+    }
+
+    /// The export that gets an instance ready before its first request, where there is one.
+    pub fn init(&self) -> Option<&'static str> {
+        self.init.as_ref().map(|_| init::INTERFACE)
     }
 
     /// Where each request's instance comes from now, and why.

@@ -6,6 +6,7 @@
 use std::{mem, sync::Arc};
 
 use gust_core::RequestId;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -20,7 +21,7 @@ use crate::{
 
 /// The most handles that a guest may hold. With the cap on fields it bounds what the host keeps for one guest outside of the
 /// guest's own memory.
-pub(crate) const RESOURCES_MAX: usize = 1000;
+pub(crate) const RESOURCES_MAX: u32 = 1000;
 
 /// The most random bytes that a guest gets in one call.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
@@ -33,6 +34,7 @@ const FIELDS_BYTES_MAX: usize = 64 << 10;
 const LIFTED_BESIDES_BODY_BYTES: usize = 64 << 20;
 
 /// What stays the same from one request of a function to the next.
+#[derive(Clone)]
 pub(crate) struct Terms {
     /// The environment that the guest sees.
     pub(crate) env: Vec<(String, String)>,
@@ -42,6 +44,8 @@ pub(crate) struct Terms {
     pub(crate) memory_bytes_max: u64,
     /// The body of its response, in bytes.
     pub(crate) response_bytes_max: u64,
+    /// What its init's random numbers come from. Nobody else knows it.
+    pub(crate) seed: [u8; 32],
     /// Where its lines go.
     pub(crate) sink: Arc<dyn OutputSink>,
 }
@@ -62,6 +66,8 @@ pub(crate) struct Host {
     hooks: Hooks,
     wasi: Option<Box<Wasi>>,
     pub(crate) memory: MemoryBudget,
+    /// Whether the instance is getting ready for its first request.
+    is_in_init: bool,
     /// What the instance had when it was made.
     memory_bytes_pristine: u64,
     /// Calls of this request that may have given the guest a handle, one each.
@@ -87,6 +93,7 @@ impl Host {
             hooks: Hooks,
             wasi: None,
             memory: MemoryBudget::new(terms.memory_bytes_max),
+            is_in_init: false,
             memory_bytes_pristine: 0,
             handles_given_max: 0,
             slot: Some(slot),
@@ -103,14 +110,29 @@ impl Host {
         self.table.is_empty()
     }
 
+    /// Begins the instance's init.
+    pub(crate) fn begin_init(&mut self) {
+        self.is_in_init = true;
+    }
+
+    /// Ends one that succeeded: what the host made for it is not its request's.
+    pub(crate) fn end_init(&mut self) {
+        self.is_in_init = false;
+        self.wasi = None;
+        self.memory.forget_refusals();
+        if self.table.is_empty() {
+            self.table = empty_table();
+        }
+    }
+
     /// Notes that the instance is made, and as it is to be put back.
     pub(crate) fn is_pristine(&mut self) {
         self.memory_bytes_pristine = self.memory.bytes_peak();
     }
 
-    /// At least as many handles as the guest was given since this was asked last.
+    /// At least as many handles as the guest had at once since this was asked last.
     pub(crate) fn take_handles_given(&mut self) -> u32 {
-        mem::take(&mut self.handles_given_max)
+        mem::take(&mut self.handles_given_max).min(RESOURCES_MAX)
     }
 
     /// Counts a call that may give the guest a handle. None gives more than one that a guest can get at here: those that
@@ -147,21 +169,26 @@ impl Host {
     }
 
     fn wasi(&mut self) -> &mut Wasi {
-        self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.terms, self.request_id)))
+        self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.terms, self.request_id, self.is_in_init)))
     }
 }
 
 fn empty_table() -> ResourceTable {
     let mut table = ResourceTable::new();
-    table.set_max_capacity(RESOURCES_MAX);
+    table.set_max_capacity(RESOURCES_MAX as usize);
     table
 }
 
 impl Wasi {
-    /// A context that reaches nothing: no files, no sockets, no names.
-    fn new(terms: &Terms, request_id: RequestId) -> Self {
+    /// A context that reaches nothing: no files, no sockets, no names. For an init its random numbers are the function's own.
+    fn new(terms: &Terms, request_id: RequestId, is_for_init: bool) -> Self {
         let output = Output::new(request_id, terms.sink.clone(), terms.log_bytes_max);
-        let ctx = WasiCtx::builder()
+        let mut ctx = WasiCtx::builder();
+        if is_for_init {
+            let mut random = StdRng::from_seed(terms.seed);
+            ctx.insecure_random_seed(random.random()).insecure_random(random.fork()).secure_random(random);
+        }
+        let ctx = ctx
             .envs(&terms.env)
             .stdout(output.stream(OutputStream::Stdout))
             .stderr(output.stream(OutputStream::Stderr))
@@ -184,7 +211,8 @@ impl wasmtime_wasi_io::IoView for Host {
 impl WasiView for Host {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.gives_handle();
-        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.terms, self.request_id)));
+        let new = || Box::new(Wasi::new(&self.terms, self.request_id, self.is_in_init));
+        let wasi = self.wasi.get_or_insert_with(new);
         WasiCtxView { ctx: &mut wasi.ctx, table: &mut self.table }
     }
 }

@@ -17,9 +17,11 @@ use crate::{
     callee::Instance,
     failure::{self, Failure, Usage},
     function::Function,
-    host::{Host, RESOURCES_MAX},
+    host::{Host, RESOURCES_MAX, Terms},
+    last_lines::LastLines,
     places::Place,
     rewind::{Home, Kept, Refusal, Rewinding},
+    unmade::{Stage, Unmade},
 };
 
 /// Ticks of the epoch that a guest runs before it yields.
@@ -63,6 +65,10 @@ pub(crate) struct Leased {
 impl Lease {
     /// Waits for a slot, for as long as the engine's settings allow, and makes an instance pristine or a pristine one.
     pub async fn take(function: &Function, invocation: Invocation) -> Result<Self, Failure> {
+        Self::try_take(function, invocation).await.map_err(|unmade| unmade.failure)
+    }
+
+    async fn try_take(function: &Function, invocation: Invocation) -> Result<Self, Unmade> {
         let began = Instant::now();
         let (slot, queue) = slot(function).await.map_err(|problem| Failure { problem, usage: Usage::default() })?;
         let instance = match function.rewinding.as_ref().and_then(|rewinding| Some((rewinding.take()?, rewinding))) {
@@ -76,16 +82,16 @@ impl Lease {
         Ok(Self { instance, deadline: invocation.deadline, response_bytes_max, timing, ready_at })
     }
 
-    /// Makes a pristine instance and drops it again: a component whose start code fails is found at its deploy.
-    pub async fn probe(function: &Function, deadline: Instant) -> Result<LeaseTiming, Problem> {
-        let invocation = Invocation { request_id: RequestId::from_random(0), deadline };
-        match Self::take(function, invocation).await {
+    /// Makes a pristine instance and drops it again, within `wall`: a component whose start code or init fails is found at its
+    /// deploy.
+    pub async fn probe(function: &Function, wall: Duration) -> Result<LeaseTiming, Problem> {
+        let printed = Arc::new(LastLines::before(function.terms.sink.clone()));
+        let mut probed = function.clone();
+        probed.terms = Arc::new(Terms { sink: printed.clone(), ..(*function.terms).clone() });
+        let invocation = Invocation { request_id: RequestId::from_random(0), deadline: Instant::now() + wall };
+        match Self::try_take(&probed, invocation).await {
             Ok(lease) => Ok(lease.timing()),
-            Err(failure) => {
-                let Problem { code, detail, internal } = failure.problem;
-                let detail = format!("making an instance failed ({}): {detail}", code.as_str());
-                Err(Problem { code: Code::ComponentProbe, detail, internal })
-            }
+            Err(unmade) => Err(unmade.found_at_deploy(wall, &printed)),
         }
     }
 
@@ -108,17 +114,14 @@ impl Leased {
         Self { store, callee, home: Some((home, rewinding)) }
     }
 
-    async fn make(function: &Function, invocation: Invocation, mut slot: Place) -> Result<Self, Failure> {
+    async fn make(function: &Function, invocation: Invocation, mut slot: Place) -> Result<Self, Unmade> {
         loop {
             let mut store = store(function, invocation.request_id, slot);
-            let made = time::timeout_at(invocation.deadline, function.callee.instantiate(&mut store)).await;
-            let (callee, component) = match made {
-                Ok(Ok(made)) => made,
-                Ok(Err(error)) => {
-                    let memory = &store.data().memory;
-                    return Err(Failure::new(failure::of_guest(&error, memory), memory));
-                }
-                Err(_) => return Err(Failure::new(failure::timed_out(), &store.data().memory)),
+            let mut stage = Stage::Instantiation;
+            let made = time::timeout_at(invocation.deadline, instantiate(function, &mut store, &mut stage)).await;
+            let (callee, component) = match made.unwrap_or_else(|_| Err(failure::timed_out())) {
+                Ok(made) => made,
+                Err(problem) => return Err(Unmade { failure: Failure::new(problem, &store.data().memory), stage }),
             };
             let home = match home(function, &mut store, &component).await {
                 Prepared::ToBeKept(home) => Some(home),
@@ -145,6 +148,21 @@ impl Leased {
     }
 }
 
+/// Makes an instance and gets it ready. `stage` says how far it came.
+async fn instantiate(
+    function: &Function,
+    store: &mut Store<Host>,
+    stage: &mut Stage,
+) -> Result<(Instance, Component), Problem> {
+    let instantiated = function.callee.instantiate(store).await;
+    let (callee, component) = instantiated.map_err(|error| failure::of_guest(&error, &store.data().memory))?;
+    if let Some(init) = &function.init {
+        *stage = Stage::Init;
+        init.run(store, &component).await?;
+    }
+    Ok((callee, component))
+}
+
 /// A place in the pool, and how long it took to get. Where one is free this is a single atomic operation.
 async fn slot(function: &Function) -> Result<(Place, Duration), Problem> {
     let slots = function.engine.slots();
@@ -162,7 +180,7 @@ fn store(function: &Function, request_id: RequestId, slot: Place) -> Store<Host>
     let host = Host::new(&function.terms, request_id, slot);
     let mut store = Store::new(function.engine.wasmtime(), host);
     store.set_hostcall_fuel(function.terms.lifted_bytes_max());
-    store.set_max_component_handles(RESOURCES_MAX);
+    store.set_max_component_handles(RESOURCES_MAX as usize);
     store.limiter(|host| &mut host.memory);
     store.set_epoch_deadline(TICKS_UNTIL_YIELD);
     // tokio's own yielding, and not waking oneself: the thread looks for I/O before it goes on with the guest.
@@ -170,9 +188,9 @@ fn store(function: &Function, request_id: RequestId, slot: Place) -> Store<Host>
     store
 }
 
-fn spoilt() -> Failure {
+fn spoilt() -> Unmade {
     let problem = Problem::new(Code::Internal, "an instance was lost while it was made");
-    Failure { problem, usage: Usage::default() }
+    Failure { problem, usage: Usage::default() }.into()
 }
 
 /// What came of making an instance fit to be put back.

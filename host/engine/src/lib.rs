@@ -13,7 +13,9 @@ mod engine;
 mod failure;
 mod function;
 mod host;
+mod init;
 mod interfaces;
+mod last_lines;
 mod lease;
 mod memory;
 mod outgoing;
@@ -23,6 +25,7 @@ mod rewind;
 mod rewrite;
 mod settings;
 mod ticker;
+mod unmade;
 mod verdict;
 
 pub use artifact::ArtifactCache;

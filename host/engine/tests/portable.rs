@@ -119,6 +119,13 @@ async fn bodies_go_both_ways() {
 }
 
 #[tokio::test]
+async fn an_init_runs_though_nobody_asks_for_it() {
+    let host = OtherHost::load("ready");
+    let answer = host.call(Request::get("http://localhost/").body("").unwrap()).await;
+    assert_eq!(answer.pieces.concat(), b"made, 1 inits, 1 requests");
+}
+
+#[tokio::test]
 async fn a_large_answer_comes_in_pieces_that_the_host_permits() {
     let host = OtherHost::load("hostile");
     let request = Request::get("http://localhost/big?n=8388608").body("").unwrap();

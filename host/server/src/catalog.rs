@@ -49,6 +49,7 @@ impl Deployment {
             digest: self.digest,
             size_bytes: self.size_bytes,
             world: self.function.as_ref().ok().map(Function::world),
+            init: self.function.as_ref().ok().and_then(Function::init).map(str::to_owned),
             instance: self.function.as_ref().ok().map(Function::instance_state),
             imports: self.function.as_ref().map_or_else(|_| Vec::new(), |function| function.imports().to_vec()),
             limits: self.limits().clone(),

@@ -9,11 +9,7 @@ use gust_core::{Code, Digest, FunctionName, InstanceMode, Manifest, Problem, con
 use gust_engine::{ArtifactCache, Engine, Function, FunctionConfig, Lease, Places};
 use gust_store::{Published, Staged, Staging, Store, StoreError, StoredVersion};
 use http::HeaderValue;
-use tokio::{
-    sync::Mutex,
-    task,
-    time::{Duration, Instant},
-};
+use tokio::{sync::Mutex, task, time::Duration};
 
 use crate::{
     catalog::{Catalog, Deployment},
@@ -22,7 +18,7 @@ use crate::{
     metrics::Metrics,
 };
 
-/// The longest that making an instance may take when it is deployed.
+/// The longest that making an instance may take when it is deployed, its init included.
 const PROBE_MAX: Duration = Duration::from_secs(5);
 
 /// All that a deploy needs, and the only writer of the catalog.
@@ -95,7 +91,7 @@ impl Deployer {
     async fn probe(&self, function: &Function, manifest: &Manifest) -> Result<(), Problem> {
         let wall = Duration::from_millis(manifest.limits.wall_ms.into()).min(PROBE_MAX);
         let _turn = self.probing.lock().await;
-        Lease::probe(function, Instant::now() + wall).await.map(drop)
+        Lease::probe(function, wall).await.map(drop)
     }
 
     async fn store(&self, name: FunctionName, staged: Staged, manifest: Manifest) -> Result<Published, Problem> {

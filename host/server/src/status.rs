@@ -23,7 +23,8 @@ pub(crate) fn of(code: Code) -> StatusCode {
         | ComponentUnknownImport
         | ComponentTooLarge
         | ComponentCompile
-        | ComponentProbe => StatusCode::UNPROCESSABLE_ENTITY,
+        | ComponentProbe
+        | ComponentInitFailed => StatusCode::UNPROCESSABLE_ENTITY,
         LimitConcurrency => StatusCode::TOO_MANY_REQUESTS,
         // Never seen by the client, for it is gone; nginx's number, known to those who read logs.
         ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),

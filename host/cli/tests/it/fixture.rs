@@ -230,6 +230,13 @@ impl Host {
         (text("mode"), text("reason"))
     }
 
+    /// Begins a request that ends with what is returned.
+    pub fn begin(&self, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.data).unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).unwrap();
+        stream
+    }
+
     /// Waits until this many instances serve. Asking by calling would take a place from whoever is waited for.
     pub fn until_serving(&self, instances: u32) {
         let free = f64::from(INSTANCES_MAX - instances);

@@ -15,5 +15,6 @@ mod examples;
 mod fixture;
 mod guests;
 mod http2;
+mod init;
 mod operator;
 mod rewinding;

@@ -42,6 +42,16 @@ fn handles_have_the_numbers_that_a_new_instance_gives() {
 }
 
 #[test]
+fn many_calls_of_the_host_are_no_reason_to_stop() {
+    let host = Host::start();
+    host.deploy_as("raw", "raw", "");
+    for _ in 0..3 {
+        assert_eq!(host.get("/raw/stream?n=2000").body.len(), 2000 * 4096);
+    }
+    assert_eq!(host.instance_of("raw"), rewound());
+}
+
+#[test]
 fn every_example_is_rewound() {
     let host = Host::start();
     for function in ["hello", "image", "markdown", "auth"] {

@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{callee::Instance, host::Host, places::Place, rewrite};
 
-/// Pages that are put back at most. More are cheaper to give back to the kernel with the whole instance.
+/// Pages that are put back at most, besides those that were written before the first request. More are cheaper to give back
+/// to the kernel with the whole instance.
 const PAGES_MAX: usize = 4096;
 
 /// What an image holds at most, in bytes: it is kept for as long as its function is.
@@ -73,16 +74,21 @@ impl Home {
         must_check: bool,
     ) -> Result<Self, Unfit> {
         if !store.data().has_no_handles() {
-            return Err(Refusal::Handles.into());
+            return Err(Refusal::HandlesFromInit.into());
         }
         store.data_mut().is_pristine();
         store.set_epoch_deadline(NO_DEADLINE);
         if let Some(save) = function::<(), ()>(store, instance, rewrite::SAVE)? {
             save.call_async(&mut *store, ()).await?;
         }
+        let reset = function(store, instance, rewrite::RESET)?;
+        let handles = store.data_mut().take_handles_given();
+        // Those that init had and gave back, so that the first request gets the numbers that all others do.
+        if let Some(reset) = reset.as_ref().filter(|_| handles > 0) {
+            reset.call_async(&mut *store, (handles,)).await?;
+        }
         let mut memory = memory_of(store, instance).await?;
         let image = adopt(image, &mut memory)?;
-        let reset = function(store, instance, rewrite::RESET)?;
         let check = if must_check { function(store, instance, rewrite::CHECK)? } else { None };
         Ok(Self {
             memory,
@@ -128,7 +134,8 @@ impl Home {
             Written::OnlyPrivate => true,
             Written::Anything => false,
         };
-        if self.private.put_back(&mut self.memory, &self.image, PAGES_MAX, none_new)? > PAGES_MAX {
+        let pages_max = PAGES_MAX + self.image.private_pages();
+        if self.private.put_back(&mut self.memory, &self.image, pages_max, none_new)? > pages_max {
             return Err(Refusal::TooManyPages.into());
         }
         if self.must_check { self.check_memory() } else { Ok(()) }

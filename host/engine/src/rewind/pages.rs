@@ -242,6 +242,11 @@ impl Memory {
 }
 
 impl Image {
+    /// Pages that are private in every instance, for start code or an init has written to them.
+    pub(crate) fn private_pages(&self) -> usize {
+        self.private.iter().map(|run| run.len() / PAGE_BYTES).sum()
+    }
+
     /// Appends a page; says where it stands.
     fn store(&mut self, page: &[u8]) -> io::Result<u32> {
         let at = u32::try_from(self.bytes.len() / PAGE_BYTES).map_err(io::Error::other)?;

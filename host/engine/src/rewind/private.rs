@@ -41,7 +41,8 @@ impl PrivatePages {
         if pages > pages_max {
             return Ok(pages);
         }
-        let are_too_many = pages > PAGES_FEW && self.are_too_many(memory, image, pages);
+        let spare = pages.saturating_sub(image.private_pages());
+        let are_too_many = spare > PAGES_FEW && self.are_too_many(memory, image, spare);
         for run in &self.runs {
             memory.put_back(image, run);
         }
@@ -62,15 +63,16 @@ impl PrivatePages {
         Ok(())
     }
 
-    /// Now and then: whether most private pages were not changed, for then it is better that they are private no more. One
-    /// large request would otherwise make all small ones dearer that come after it.
-    fn are_too_many(&mut self, memory: &Memory, image: &Image, pages: usize) -> bool {
+    /// Now and then: whether most of the `spare` pages, which are private though their image is not, were not changed, for then
+    /// it is better that they are private no more. One large request would otherwise make all small ones dearer that come after
+    /// it.
+    fn are_too_many(&mut self, memory: &Memory, image: &Image, spare: usize) -> bool {
         self.turns = self.turns.wrapping_add(1);
         if !self.turns.is_multiple_of(LOOK_EVERY) {
             return false;
         }
         let private = self.runs.iter().flat_map(|run| run.clone().step_by(PAGE_BYTES));
         let unchanged = private.filter(|at| memory.holds(image, &(*at..at + PAGE_BYTES))).count();
-        2 * unchanged > pages
+        2 * unchanged.saturating_sub(image.private_pages()) > spare
     }
 }

@@ -9,6 +9,8 @@ pub(crate) enum Refusal {
     Grew,
     /// It holds handles after its call.
     Handles,
+    /// It holds handles before its first call.
+    HandlesFromInit,
     /// It wrote to too much of its memory.
     TooManyPages,
     /// What its memory holds from the beginning is too much to keep a copy of.
@@ -24,7 +26,7 @@ pub(crate) enum Refusal {
 impl Refusal {
     /// Whether no other instance of the function will do better.
     pub(super) fn is_final(self) -> bool {
-        matches!(self, Self::TooLarge | Self::StatesDiffer | Self::Failed | Self::Inexact)
+        matches!(self, Self::HandlesFromInit | Self::TooLarge | Self::StatesDiffer | Self::Failed | Self::Inexact)
     }
 }
 
@@ -33,6 +35,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Self::Grew => "its memory grows during requests; a larger initial memory would help",
             Self::Handles => "it keeps handles when a request is over",
+            Self::HandlesFromInit => "its init leaves handles open, as printing does in Rust",
             Self::TooManyPages => "its requests write to more than 16 MiB of memory",
             Self::TooLarge => "its memory holds more than 64 MiB before its first request",
             Self::StatesDiffer => "its instances do not all begin in the same state",

@@ -82,6 +82,7 @@ impl Bench {
             log_bytes_max: 0,
             memory_bytes_max: 1 << 20,
             response_bytes_max: 0,
+            seed: [7; 32],
             sink: Arc::new(Silent),
         };
         let place = Places::new(1).try_take().unwrap();

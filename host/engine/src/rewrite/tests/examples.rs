@@ -44,6 +44,7 @@ async fn instantiate(component: &Component) -> (Store<Host>, Instance) {
         log_bytes_max: limits.log_bytes(),
         memory_bytes_max: limits.memory_bytes(),
         response_bytes_max: limits.response_body_bytes(),
+        seed: [7; 32],
         sink: Arc::new(Silent),
     };
     let slot = Places::new(1).try_take().unwrap();

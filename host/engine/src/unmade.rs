@@ -1,0 +1,49 @@
+//! An instance that was not made: why, and how far it came.
+
+use gust_core::{Code, Problem};
+use tokio::time::Duration;
+
+use crate::{failure::Failure, last_lines::LastLines};
+
+/// How far the making of an instance came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It was being instantiated, or there was no room for it.
+    Instantiation,
+    /// It was getting ready.
+    Init,
+}
+
+/// An instance that was not made.
+#[derive(Debug)]
+pub(crate) struct Unmade {
+    /// Why, as whoever called is told.
+    pub(crate) failure: Failure,
+    /// What failed.
+    pub(crate) stage: Stage,
+}
+
+impl From<Failure> for Unmade {
+    fn from(failure: Failure) -> Self {
+        Self { failure, stage: Stage::Instantiation }
+    }
+}
+
+impl Unmade {
+    /// Why a function is not deployed, as whoever deploys it is told: with all that it said, for it is theirs.
+    pub(crate) fn found_at_deploy(self, wall: Duration, printed: &LastLines) -> Problem {
+        let Problem { code: cause, detail, internal } = self.failure.problem;
+        let why = match (cause, &internal) {
+            (Code::GuestFailed, Some(text)) => text.clone(),
+            (Code::LimitWall, _) => format!("it took longer than {} ms ({})", wall.as_millis(), cause.as_str()),
+            _ => format!("{detail} ({})", cause.as_str()),
+        };
+        let (code, what) = match self.stage {
+            Stage::Instantiation => (Code::ComponentProbe, "making an instance failed"),
+            Stage::Init => (Code::ComponentInitFailed, "its init failed"),
+        };
+        let printed = printed.text();
+        let printed = if printed.is_empty() { printed } else { format!("; it printed: {printed}") };
+        Problem { code, detail: format!("{what}: {why}{printed}"), internal }
+    }
+}
