@@ -10,8 +10,8 @@ pub fn path(relative: &str) -> PathBuf {
 /// The example functions, each a directory below `functions/`.
 pub const FUNCTIONS: [&str; 4] = ["hello", "image", "markdown", "auth"];
 
-/// Guests for the host's tests, beside the examples.
-pub const TEST_GUESTS: [&str; 3] = ["hostile", "raw", "ready"];
+/// Guests for the host's tests and benches, beside the examples.
+pub const TEST_GUESTS: [&str; 4] = ["hostile", "raw", "pages", "ready"];
 
 /// The component of an example, once it is built.
 pub fn component(function: &str) -> PathBuf {
