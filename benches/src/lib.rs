@@ -9,6 +9,7 @@ pub mod figures;
 pub mod hosted;
 pub mod load;
 pub mod process;
+pub mod refusals;
 pub mod report;
 pub mod server;
 

@@ -15,7 +15,7 @@ const HELP: &str = "\
 cargo xtask <command>
 
   up [serve's flags]     build, start the host, deploy every example, print what to try; Ctrl-C stops it
-  test                   everything that proves that it works
+  test [--long]          everything that proves that it works; or also what takes an hour
   functions              build every example to target/functions/<name>.wasm
   bench [load's flags]   microbenchmarks and the side-by-side load bench; writes target/bench/
   toolchain [debian]     find, or install, a toolchain for wasm32-wasip2; or install the one of last resort
@@ -43,6 +43,7 @@ fn run(arguments: &[String]) -> Result<()> {
             ("up", flags) => up::run(flags),
             (up::DEPLOY, [host, flags @ ..]) => up::deploy_examples(host, flags),
             ("test", []) => test::run(),
+            ("test", [flag]) if flag == "--long" => test::run_long(),
             ("functions", []) => functions::build().map(drop),
             ("bench", flags) => bench::run(flags),
             ("toolchain", []) => functions::toolchain().map(|found| println!("{}", found.describe())),

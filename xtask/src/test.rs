@@ -27,6 +27,31 @@ pub fn run() -> Result<()> {
     licenses()
 }
 
+/// What takes long besides: the canary, and a memory checker over what writes behind wasmtime's back.
+pub fn run_long() -> Result<()> {
+    run()?;
+    let canary = ["test", "-p", "gust-engine", "--lib", "canary", "--", "--nocapture"];
+    steps::command(
+        "ten million requests, each with a secret",
+        steps::cargo().args(canary).env("GUST_CANARY_REQUESTS", "10000000"),
+    )?;
+    if !is_there("valgrind") {
+        eprintln!("==> pages under valgrind: skipped, for valgrind is not here");
+        return Ok(());
+    }
+    let pages = ["test", "-p", "gust-engine", "--lib", "rewind::tests::pages", "--", "--test-threads", "1"];
+    steps::command("pages under valgrind", steps::cargo().args(pages).env(RUNNER, VALGRIND))
+}
+
+/// What cargo starts tests with.
+const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
+const VALGRIND: &str = "valgrind --error-exitcode=9 --leak-check=no";
+
+fn is_there(program: &str) -> bool {
+    let version = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    version.is_ok_and(|status| status.success())
+}
+
 /// Licences, advisories and sources of what the project depends on, where cargo-deny is at hand.
 fn licenses() -> Result<()> {
     let version =

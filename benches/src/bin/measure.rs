@@ -7,6 +7,7 @@ use clap::{Args, Parser};
 use gust_benches::{
     figures,
     load::{self, Canned, Plan},
+    refusals,
 };
 
 #[global_allocator]
@@ -19,6 +20,8 @@ enum Command {
     Load(Load),
     /// Pictures, deploys, restarts, sizes
     Figures,
+    /// Guests that cannot be put back, or not cheaply
+    Refusals,
     /// The ceiling: answers every request with the same bytes
     #[command(hide = true)]
     BareHyper(BareHyper),
@@ -57,6 +60,7 @@ fn main() -> Result<()> {
             load::run(&Plan { rounds, seconds, connections, wasmtime })
         }
         Command::Figures => figures::run(&figures::photograph()),
+        Command::Refusals => refusals::run(),
         Command::BareHyper(BareHyper { listen, headers, body }) => load::serve(listen, Canned::new(&headers, body)?),
     }
 }

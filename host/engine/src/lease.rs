@@ -20,7 +20,7 @@ use crate::{
     host::{Host, RESOURCES_MAX, Terms},
     last_lines::LastLines,
     places::Place,
-    rewind::{Home, Kept, Refusal, Rewinding},
+    rewind::{Kept, Refusal, Rewinding, WayBack},
     unmade::{Stage, Unmade},
 };
 
@@ -59,7 +59,7 @@ pub(crate) struct Leased {
     pub(crate) store: Store<Host>,
     pub(crate) callee: Instance,
     /// Where it goes when it was put back; none where it is dropped.
-    home: Option<(Box<Home>, Arc<Rewinding>)>,
+    way_back: Option<WayBack>,
 }
 
 impl Lease {
@@ -90,7 +90,12 @@ impl Lease {
         probed.terms = Arc::new(Terms { sink: printed.clone(), ..(*function.terms).clone() });
         let invocation = Invocation { request_id: RequestId::from_random(0), deadline: Instant::now() + wall };
         match Self::try_take(&probed, invocation).await {
-            Ok(lease) => Ok(lease.timing()),
+            Ok(lease) => {
+                if let Some(way_back) = lease.instance.way_back {
+                    way_back.forget();
+                }
+                Ok(lease.timing)
+            }
             Err(unmade) => Err(unmade.found_at_deploy(wall, &printed)),
         }
     }
@@ -111,7 +116,7 @@ impl Leased {
         let Kept { mut store, callee, home } = kept;
         store.data_mut().begin(request_id, slot);
         store.set_epoch_deadline(TICKS_UNTIL_YIELD);
-        Self { store, callee, home: Some((home, rewinding)) }
+        Self { store, callee, way_back: Some(WayBack::new(home, rewinding)) }
     }
 
     async fn make(function: &Function, invocation: Invocation, mut slot: Place) -> Result<Self, Unmade> {
@@ -123,8 +128,8 @@ impl Leased {
                 Ok(made) => made,
                 Err(problem) => return Err(Unmade { failure: Failure::new(problem, &store.data().memory), stage }),
             };
-            let home = match home(function, &mut store, &component).await {
-                Prepared::ToBeKept(home) => Some(home),
+            let way_back = match way_back(function, &mut store, &component).await {
+                Prepared::ToBeKept(way_back) => Some(way_back),
                 Prepared::ToBeDropped => None,
                 Prepared::Spoilt => {
                     // It is not tried again: the next one is used as it is.
@@ -132,17 +137,17 @@ impl Leased {
                     continue;
                 }
             };
-            return Ok(Self { store, callee, home });
+            return Ok(Self { store, callee, way_back });
         }
     }
 
     /// Ends a call that returned, in the same poll: the instance is put back and kept, or dropped. `at_once` says that the
     /// call was over the first time it was polled. Says what it used.
     pub(crate) async fn give_back(self, at_once: bool) -> Usage {
-        let Self { store, callee, home } = self;
+        let Self { store, callee, way_back } = self;
         let usage = Usage { memory_bytes_peak: store.data().memory.bytes_peak() };
-        if let Some((home, rewinding)) = home {
-            rewinding.give_back(store, callee, home, at_once).await;
+        if let Some(way_back) = way_back {
+            way_back.take(store, callee, at_once).await;
         }
         usage
     }
@@ -195,7 +200,7 @@ fn spoilt() -> Unmade {
 
 /// What came of making an instance fit to be put back.
 enum Prepared {
-    ToBeKept((Box<Home>, Arc<Rewinding>)),
+    ToBeKept(WayBack),
     /// It is pristine, and is used once.
     ToBeDropped,
     /// It may not be pristine any more.
@@ -203,7 +208,7 @@ enum Prepared {
 }
 
 /// Makes a new instance fit to be put back, where its function's are and there is room for one more.
-async fn home(function: &Function, store: &mut Store<Host>, component: &Component) -> Prepared {
+async fn way_back(function: &Function, store: &mut Store<Host>, component: &Component) -> Prepared {
     let Some(rewinding) = function.rewinding.as_ref().filter(|rewinding| rewinding.goes_on()) else {
         return Prepared::ToBeDropped;
     };
@@ -212,7 +217,7 @@ async fn home(function: &Function, store: &mut Store<Host>, component: &Componen
     let home = rewinding.prepare(store, component, place, must_check).await;
     store.set_epoch_deadline(TICKS_UNTIL_YIELD);
     match home {
-        Ok(home) => Prepared::ToBeKept((Box::new(home), rewinding.clone())),
+        Ok(home) => Prepared::ToBeKept(WayBack::new(Box::new(home), rewinding.clone())),
         Err(Refusal::Failed) => Prepared::Spoilt,
         Err(_) => Prepared::ToBeDropped,
     }

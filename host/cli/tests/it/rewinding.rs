@@ -75,25 +75,43 @@ fn failures_do_not_touch_those_that_come_after() {
     assert_eq!(host.instance_of("hostile"), rewound());
 }
 
+/// Requests after which the host has learned that nothing is gained.
+const LESSONS: usize = 60;
+
 #[test]
 fn a_function_that_cannot_be_put_back_is_told_why_and_served_all_the_same() {
     let host = Host::start();
-    host.deploy_as("leaks", "raw", "");
-    host.deploy_as("grows", "hostile", "");
-    for _ in 0..40 {
-        assert_eq!(host.get("/leaks/leak").text(), "leaked");
-        assert_eq!(host.get("/grows/grow?n=20000000").text(), "done");
-        assert_eq!(host.get("/grows/state").text(), "1");
+    for (function, guest, path, status, reason) in [
+        ("leaks", "raw", "leak", 200, "keeps handles"),
+        ("grows", "hostile", "grow?n=2000000", 200, "memory grows"),
+        ("traps", "hostile", "trap", 500, "trap, run out of time or are abandoned"),
+        ("writes", "pages", "?n=10000", 200, "more than 16 MiB"),
+    ] {
+        host.deploy_as(function, guest, "");
+        for _ in 0..LESSONS {
+            assert_eq!(host.get(&format!("/{function}/{path}")).status, status, "{function}");
+        }
+        let (mode, told) = host.instance_of(function);
+        assert_eq!((mode.as_str(), told.contains(reason)), ("fresh", true), "{function}: {told}");
+        let shown = String::from_utf8(host.gust(&["inspect", function]).stdout).unwrap();
+        assert!(shown.contains(&format!("fresh: {told}")), "{shown}");
     }
-    assert!(host.instance_of("leaks").1.contains("keeps handles"), "{:?}", host.instance_of("leaks"));
-    // Every other request of it could be put back, which is worth it.
-    for _ in 0..40 {
-        host.get("/grows/grow?n=20000000");
+    assert_eq!(host.get("/grows/state").text(), "1");
+    assert_eq!(host.get("/grows/seek").text(), "0");
+    assert_eq!(host.get("/writes/?n=10000").text(), "0 pages were not pristine");
+}
+
+#[test]
+fn a_few_that_cannot_be_put_back_do_not_matter() {
+    let host = Host::start();
+    host.deploy_as("hostile", "hostile", "");
+    for _ in 0..LESSONS {
+        host.get("/hostile/trap");
+        for _ in 0..6 {
+            assert_eq!(host.get("/hostile/state").text(), "1");
+        }
     }
-    assert!(host.instance_of("grows").1.contains("memory grows"), "{:?}", host.instance_of("grows"));
-    let shown = host.gust(&["inspect", "leaks"]);
-    let shown = String::from_utf8(shown.stdout).unwrap();
-    assert!(shown.contains("fresh: it keeps handles"), "{shown}");
+    assert_eq!(host.instance_of("hostile"), rewound());
 }
 
 #[test]

@@ -155,6 +155,12 @@ impl Home {
         self.memory.plant(at);
     }
 
+    /// Makes the kernel refuse to list pages.
+    #[cfg(test)]
+    pub(super) fn displace(&mut self) {
+        self.memory.displace();
+    }
+
     /// Looks whether the memory is as it began.
     pub(super) fn check_memory(&mut self) -> Result<(), Unfit> {
         match self.memory.first_difference(&self.image) {

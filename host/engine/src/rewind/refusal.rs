@@ -11,6 +11,8 @@ pub(crate) enum Refusal {
     Handles,
     /// It holds handles before its first call.
     HandlesFromInit,
+    /// Its call did not return.
+    Ended,
     /// It wrote to too much of its memory.
     TooManyPages,
     /// What its memory holds from the beginning is too much to keep a copy of.
@@ -36,6 +38,7 @@ impl fmt::Display for Refusal {
             Self::Grew => "its memory grows during requests; a larger initial memory would help",
             Self::Handles => "it keeps handles when a request is over",
             Self::HandlesFromInit => "its init leaves handles open, as printing does in Rust",
+            Self::Ended => "its requests trap, run out of time or are abandoned",
             Self::TooManyPages => "its requests write to more than 16 MiB of memory",
             Self::TooLarge => "its memory holds more than 64 MiB before its first request",
             Self::StatesDiffer => "its instances do not all begin in the same state",

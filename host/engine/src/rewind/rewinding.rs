@@ -11,19 +11,13 @@ use std::{
 use wasmtime::{Store, component::Instance as Component};
 
 use super::{
+    balance::Balance,
     kept::{Home, Kept},
     pages::Image,
     refusal::Refusal,
     shelf::Shelf,
 };
 use crate::{callee::Instance, host::Host, places::Place};
-
-/// What an instance that could not be put back counts, against one that could.
-const REFUSAL_WEIGHT: u32 = 3;
-
-/// The balance at which a function is no longer tried: more than one refusal in four, over some requests. To make an instance
-/// fit for nothing costs more than one that is put back saves; where exactly that stops paying has not been measured.
-const REFUSAL_BALANCE_MAX: u32 = 48;
 
 /// What the log says of an instance that is dropped.
 const NOT_PUT_BACK: &str = "an instance cannot be put back";
@@ -48,9 +42,7 @@ pub(crate) struct Rewinding {
     shelf: Shelf<Kept>,
     /// Whether the typed handler has put back the globals when it returns.
     restores_itself: bool,
-    /// Refusals by weight, less what went well. Never below zero.
-    balance: AtomicU32,
-    stopped: OnceLock<Refusal>,
+    balance: Balance,
     /// The time of [`Rewinding::expire`].
     now: AtomicU32,
 }
@@ -63,8 +55,7 @@ impl Rewinding {
             image: OnceLock::new(),
             shelf: Shelf::new(),
             restores_itself,
-            balance: AtomicU32::new(0),
-            stopped: OnceLock::new(),
+            balance: Balance::default(),
             now: AtomicU32::new(0),
         })
     }
@@ -80,12 +71,12 @@ impl Rewinding {
 
     /// Whether another instance should be made fit for it.
     pub(crate) fn goes_on(&self) -> bool {
-        self.stopped.get().is_none()
+        self.balance.goes_on()
     }
 
-    /// Why it was given up, if it was.
+    /// Why it was given up, for now or for good, if it was.
     pub(crate) fn stopped(&self) -> Option<Refusal> {
-        self.stopped.get().copied()
+        self.balance.stopped()
     }
 
     /// Makes a pristine instance fit to be put back. `place` is one of those for instances that are kept. It changes the
@@ -131,9 +122,12 @@ impl Rewinding {
 
     /// The instance with its memory put back; none where that cannot be.
     fn put_back(&self, mut kept: Kept) -> Option<Kept> {
+        if !kept.home.is_soiled() {
+            return Some(kept);
+        }
         match kept.home.put_back_memory() {
             Ok(()) => {
-                self.went_well();
+                self.balance.gains();
                 Some(kept)
             }
             Err(unfit) => {
@@ -143,26 +137,15 @@ impl Rewinding {
         }
     }
 
-    fn went_well(&self) {
-        if self.balance.load(Relaxed) > 0 {
-            // Two at once may take one too few or too many off; it is a balance, not a count.
-            let less = |balance: u32| balance.checked_sub(1);
-            let _ = self.balance.fetch_update(Relaxed, Relaxed, less);
-        }
-    }
-
     /// Counts an instance that could not be put back.
-    fn refused(&self, refusal: Refusal) {
-        let balance = self.balance.fetch_add(REFUSAL_WEIGHT, Relaxed) + REFUSAL_WEIGHT;
-        if balance >= REFUSAL_BALANCE_MAX || refusal.is_final() {
-            // The first reason stands.
-            let _ = self.stopped.set(refusal);
-        }
+    pub(super) fn refused(&self, refusal: Refusal) {
+        self.balance.loses(refusal, self.now.load(Relaxed));
     }
 
-    /// Lets one unit of time pass and drops what has been idle for `idle_max` of them.
-    pub(crate) fn expire(&self, idle_max: u32) {
+    /// Lets one second pass and drops what has been idle for `idle_max_s`.
+    pub(crate) fn expire(&self, idle_max_s: u32) {
         let now = self.now.fetch_add(1, Relaxed).wrapping_add(1);
-        self.shelf.expire(now.saturating_sub(idle_max));
+        self.shelf.expire(now.saturating_sub(idle_max_s));
+        self.balance.tries_again(now);
     }
 }

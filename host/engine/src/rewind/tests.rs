@@ -2,5 +2,9 @@
 //!
 //! They do nothing on a machine where instances are not put back at all.
 
+mod bench;
+mod canary;
 mod exact;
+mod generated;
 mod globals;
+mod pages;
