@@ -9,6 +9,7 @@ mod coalescing;
 mod compiler;
 mod data;
 mod deploy;
+mod flat_json;
 mod ledger;
 mod lingering;
 mod listener;

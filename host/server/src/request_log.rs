@@ -5,11 +5,15 @@
 
 use std::{fmt::Write as _, io};
 
-use gust_core::{Receipt, RequestId, Source, Timestamp};
-use serde::{Serialize, Serializer};
+use gust_core::{Receipt, RequestId, Source, Timestamp, receipt::Timing};
+
+use crate::flat_json::Object;
 
 /// Lines that are longer than this together leave at once.
 const BATCH_BYTES: usize = 32 << 10;
+
+/// The target of the lines, as other lines of the log have one.
+const TARGET: &str = "gust::request";
 
 /// What a line looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,42 +29,33 @@ pub struct RequestLog {
     writer: Box<dyn io::Write + Send>,
     format: RequestLogFormat,
     batch: Vec<u8>,
+    stamp: Stamp,
 }
 
-/// A line as JSON.
-#[derive(Serialize)]
+/// What a line says.
 struct Line<'a> {
-    timestamp: Timestamp,
+    /// As text.
+    timestamp: &'a str,
     level: &'static str,
-    #[serde(serialize_with = "as_text")]
     request_id: &'a RequestId,
     function: &'a str,
     version: u64,
     method: &'a str,
     status: u16,
     code: &'static str,
-    queue_us: u32,
-    init_us: u32,
-    run_us: u32,
-    total_us: u64,
+    timing: Timing,
     request_bytes: u64,
     response_bytes: u64,
     memory_bytes_peak: u64,
-    #[serde(skip_serializing_if = "str::is_empty")]
     internal: &'a str,
-    target: &'static str,
-}
-
-fn as_text<S: Serializer>(id: &RequestId, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(id.as_str())
 }
 
 impl<'a> Line<'a> {
-    fn new(receipt: &'a Receipt, unix_ms: u64, level: &'static str) -> Self {
+    fn new(receipt: &'a Receipt, timestamp: &'a str, level: &'static str) -> Self {
         let (function, version) =
             receipt.function.as_ref().map_or(("", 0), |(name, version)| (name.as_str(), *version));
         Self {
-            timestamp: Timestamp(unix_ms),
+            timestamp,
             level,
             request_id: &receipt.request_id,
             function,
@@ -68,32 +63,70 @@ impl<'a> Line<'a> {
             method: receipt.method.as_str(),
             status: receipt.status,
             code: receipt.ending.code().map_or("", gust_core::Code::as_str),
-            queue_us: receipt.timing.queue_us,
-            init_us: receipt.timing.init_us,
-            run_us: receipt.timing.run_us,
-            total_us: receipt.timing.total_us,
+            timing: receipt.timing,
             request_bytes: receipt.request_bytes,
             response_bytes: receipt.response_bytes,
             memory_bytes_peak: receipt.memory_bytes_peak,
             internal: receipt.internal.as_deref().unwrap_or_default(),
-            target: "gust::request",
         }
+    }
+
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = Object::begin(out);
+        object.plain("timestamp", self.timestamp);
+        object.plain("level", self.level);
+        object.plain("request_id", self.request_id.as_str());
+        object.plain("function", self.function);
+        object.number("version", self.version);
+        object.plain("method", self.method);
+        object.number("status", self.status.into());
+        object.plain("code", self.code);
+        object.number("queue_us", self.timing.queue_us.into());
+        object.number("init_us", self.timing.init_us.into());
+        object.number("run_us", self.timing.run_us.into());
+        object.number("total_us", self.timing.total_us);
+        object.number("request_bytes", self.request_bytes);
+        object.number("response_bytes", self.response_bytes);
+        object.number("memory_bytes_peak", self.memory_bytes_peak);
+        if !self.internal.is_empty() {
+            object.text("internal", self.internal);
+        }
+        object.plain("target", TARGET);
+        object.end();
+    }
+}
+
+/// A moment as text, made anew only when it is another one: requests end many to the millisecond.
+struct Stamp {
+    unix_ms: u64,
+    text: String,
+}
+
+impl Stamp {
+    fn of(unix_ms: u64) -> Self {
+        Self { unix_ms, text: Timestamp(unix_ms).to_string() }
+    }
+
+    fn at(&mut self, unix_ms: u64) -> &str {
+        if self.unix_ms != unix_ms {
+            *self = Self::of(unix_ms);
+        }
+        &self.text
     }
 }
 
 impl RequestLog {
     /// Lines of this form. A write to `writer` is some whole lines; what it refuses is lost.
     pub fn new(writer: impl io::Write + Send + 'static, format: RequestLogFormat) -> Self {
-        Self { writer: Box::new(writer), format, batch: Vec::with_capacity(2 * BATCH_BYTES) }
+        Self { writer: Box::new(writer), format, batch: Vec::with_capacity(2 * BATCH_BYTES), stamp: Stamp::of(0) }
     }
 
     /// Adds the line of one request.
     pub(crate) fn push(&mut self, receipt: &Receipt, unix_ms: u64) {
         let Some(level) = level(receipt) else { return };
-        let line = Line::new(receipt, unix_ms, level);
+        let line = Line::new(receipt, self.stamp.at(unix_ms), level);
         match self.format {
-            // Neither can fail: the one writes numbers and texts into memory, the other formats into it.
-            RequestLogFormat::Json => drop(serde_json::to_writer(&mut self.batch, &line)),
+            RequestLogFormat::Json => line.write_json(&mut self.batch),
             RequestLogFormat::Text => self.batch.extend_from_slice(in_words(&line).as_bytes()),
         }
         self.batch.push(b'\n');
@@ -125,8 +158,8 @@ fn level(receipt: &Receipt) -> Option<&'static str> {
 }
 
 fn in_words(line: &Line<'_>) -> String {
-    let Line { timestamp, level, request_id, function, version, method, status, total_us, .. } = line;
-    let total_ms = *total_us as f64 / 1e3;
+    let Line { timestamp, level, request_id, function, version, method, status, timing, .. } = line;
+    let total_ms = timing.total_us as f64 / 1e3;
     let mut text = format!("{timestamp} {level:>5} {method} {function}@{version} {status} in {total_ms:.3} ms");
     // Writing to a String cannot fail.
     if !line.code.is_empty() {
@@ -182,16 +215,23 @@ mod tests {
 
     #[test]
     fn a_line_is_one_line_whatever_a_guest_says() {
-        let words = in_words(&Line::new(&receipt(), 0, "WARN"));
+        let (receipt, stamp) = (receipt(), Stamp::of(0));
+        let line = Line::new(&receipt, &stamp.text, "WARN");
+        let words = in_words(&line);
         assert_eq!(
             words,
             "1970-01-01T00:00:00.000Z  WARN GET hello@3 500 in 1.500 ms trap: wasm `unreachable`\\nat 0x1 (id-1)"
         );
-        let json = serde_json::to_string(&Line::new(&receipt(), 0, "WARN")).unwrap();
+        let mut json = Vec::new();
+        line.write_json(&mut json);
+        let json = String::from_utf8(json).unwrap();
         assert!(
             !json.contains('\n') && json.contains(r#""request_id":"id-1","function":"hello","version":3"#),
             "{json}"
         );
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value.get("internal").unwrap(), "wasm `unreachable`\nat 0x1");
+        assert_eq!(value.get("total_us").unwrap(), 1500);
     }
 
     #[test]
