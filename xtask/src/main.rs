@@ -15,7 +15,7 @@ const HELP: &str = "\
 cargo xtask <command>
 
   up [serve's flags]     build, start the host, deploy every example, print what to try; Ctrl-C stops it
-  test [--long]          everything that proves that it works; or also what takes an hour
+  test [--long]          everything that proves that it works; or also what takes minutes more
   functions              build every example to target/functions/<name>.wasm
   bench [load's flags]   microbenchmarks and the side-by-side load bench; writes target/bench/
   toolchain [debian]     find, or install, a toolchain for wasm32-wasip2; or install the one of last resort

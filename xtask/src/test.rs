@@ -36,16 +36,18 @@ pub fn run_long() -> Result<()> {
         steps::cargo().args(canary).env("GUST_CANARY_REQUESTS", "10000000"),
     )?;
     if !is_there("valgrind") {
-        eprintln!("==> pages under valgrind: skipped, for valgrind is not here");
+        eprintln!("==> pages under valgrind: skipped, for valgrind is not here (apt install valgrind)");
         return Ok(());
     }
-    let pages = ["test", "-p", "gust-engine", "--lib", "rewind::tests::pages", "--", "--test-threads", "1"];
-    steps::command("pages under valgrind", steps::cargo().args(pages).env(RUNNER, VALGRIND))
+    let suppressions = project::path("host/engine/valgrind.supp");
+    let valgrind = format!("valgrind --error-exitcode=9 --leak-check=no --suppressions={}", suppressions.display());
+    let watched = ["rewind::tests::pages", "rewind::tests::exact"];
+    let tests = ["test", "-p", "gust-engine", "--lib", "--", "--test-threads", "1"];
+    steps::command("pages under valgrind", steps::cargo().args(tests).args(watched).env(RUNNER, valgrind))
 }
 
 /// What cargo starts tests with.
 const RUNNER: &str = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER";
-const VALGRIND: &str = "valgrind --error-exitcode=9 --leak-check=no";
 
 fn is_there(program: &str) -> bool {
     let version = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{callee::Instance, host::Host, places::Place, rewrite};
 
-/// Pages that are put back at most, besides those that were written before the first request. More are cheaper to give back
-/// to the kernel with the whole instance.
+/// Pages that are put back at most, besides those that were written before the first request. More would be put back sooner
+/// than new ones are faulted in (`docs/performance.md`), but an instance that waits holds them.
 const PAGES_MAX: usize = 4096;
 
 /// What an image holds at most, in bytes: it is kept for as long as its function is.

@@ -1,6 +1,6 @@
 //! Instances outside of any server, to be spoilt and put back.
 
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use gust_core::{RequestId, RewindPolicy};
 use wasmtime::{
@@ -19,10 +19,17 @@ use crate::{
 /// What an instance may have.
 pub(super) const MEMORY_BYTES_MAX: u64 = 2 << 20;
 
-static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
-    let rewind = RewindPolicy::Checked;
-    Engine::new(Settings { instances_max: 32, memory_bytes_max: MEMORY_BYTES_MAX, queue_ms: 0, rewind }).unwrap()
-});
+thread_local! {
+    /// Each test has its own, with two slots: small enough for valgrind, which reserves no more than some 32 GiB.
+    static ENGINE: Engine = {
+        let rewind = RewindPolicy::Checked;
+        Engine::new(Settings { instances_max: 1, memory_bytes_max: MEMORY_BYTES_MAX, queue_ms: 0, rewind }).unwrap()
+    };
+}
+
+fn engine() -> Engine {
+    ENGINE.with(Engine::clone)
+}
 
 /// Changes what a call can change: a global and memory in several pages, of which start code has written to one.
 pub(super) const CHANGES: &str = r#"(component
@@ -74,11 +81,11 @@ impl Bench {
 
     /// Of a component that is rewritten.
     pub(super) fn of_rewritten(component: &[u8]) -> Option<Self> {
-        if !ENGINE.can_rewind() {
-            eprintln!("nothing is rewound on this machine: {:?}", ENGINE.reset());
+        if !engine().can_rewind() {
+            eprintln!("nothing is rewound on this machine: {:?}", engine().reset());
             return None;
         }
-        let component = Component::from_binary(ENGINE.wasmtime(), component).unwrap();
+        let component = Component::from_binary(engine().wasmtime(), component).unwrap();
         Some(Self { component, image: OnceLock::new() })
     }
 
@@ -98,10 +105,10 @@ impl Bench {
         };
         let place = Places::new(1).try_take().unwrap();
         let host = Host::new(&Arc::new(terms), RequestId::from_random(1), place);
-        let mut store = Store::new(ENGINE.wasmtime(), host);
+        let mut store = Store::new(engine().wasmtime(), host);
         store.limiter(|host| &mut host.memory);
         store.set_epoch_deadline(1 << 40);
-        let pre = ENGINE.linker().instantiate_pre(&self.component).unwrap();
+        let pre = engine().linker().instantiate_pre(&self.component).unwrap();
         let instance = pre.instantiate_async(&mut store).await?;
         Ok(Made { store, instance })
     }

@@ -13,7 +13,7 @@ const REQUESTS: u64 = 50_000;
 const VARIABLE: &str = "GUST_CANARY_REQUESTS";
 
 /// Instances that take turns.
-const INSTANCES: u64 = 3;
+const INSTANCES: u64 = 2;
 
 /// A step that goes from one secret to the next, and never comes back to one.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
