@@ -111,6 +111,10 @@ pub enum Template {
     Hello,
     /// Resizes pictures
     Image,
+    /// Greets by name, in Python
+    Python,
+    /// Greets by name, in JavaScript
+    Javascript,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -29,5 +29,6 @@ pub fn run(options: &New) -> Result<()> {
         let _ = fs::remove_dir_all(unfinished);
     }
     written?;
-    output::print(&format!("made {name}\n\n  cd {name}\n  cargo test\n  gust deploy\n"))
+    let first = template::first_steps(options.template);
+    output::print(&format!("made {name}\n\n  cd {name}\n  {first}\n  gust deploy\n"))
 }

@@ -1,7 +1,8 @@
 //! New projects: the templates and the SDK that go into them.
 //!
-//! A project carries its SDK along, in `vendor/gust-sdk`, so that it builds wherever Rust does. The templates are the
-//! project's own example functions, so they cannot fall behind.
+//! A project in Rust carries its SDK along, in `vendor/gust-sdk`, so that it builds wherever Rust does. The templates are the
+//! project's own example functions, so they cannot fall behind. Those in other languages are whole projects below
+//! `templates/`, which need the world's text beside them.
 
 use std::{fs, path::Path};
 
@@ -36,6 +37,17 @@ const IMAGE: &[File] = files!("functions/image/" to "":
     "src/orientation.rs", "src/pixels.rs", "src/resize.rs",
 );
 
+/// The world, for languages whose tools read it.
+const WORLD: &[File] = files!("wit/" to "wit/": "function.wit");
+
+const PYTHON: &[File] = files!("templates/python/" to "":
+    ".gitignore", "README.md", "app.py", "build.sh", "gust.toml", "requirements.txt",
+);
+
+const JAVASCRIPT: &[File] = files!("templates/javascript/" to "":
+    ".gitignore", "README.md", "build.sh", "gust.toml", "package.json", "src/handler.js", "src/prepared.js",
+);
+
 /// Release builds that are small and fast; a workspace of its own, wherever the project stands.
 const PROFILE: &str = "
 [profile.release]
@@ -50,23 +62,55 @@ strip = true
 
 /// Writes a new project into `dir`, which must not hold anything.
 pub fn write(dir: &Path, name: &FunctionName, template: Template) -> Result<()> {
-    let (own, original) = match template {
-        Template::Hello => (HELLO, "hello"),
-        Template::Image => (IMAGE, "image"),
-    };
+    match template {
+        Template::Hello => rust(dir, name, HELLO, "hello"),
+        Template::Image => rust(dir, name, IMAGE, "image"),
+        Template::Python => whole(dir, name, PYTHON),
+        Template::Javascript => whole(dir, name, JAVASCRIPT),
+    }
+}
+
+/// What to type in a new project, before it is deployed.
+pub fn first_steps(template: Template) -> &'static str {
+    match template {
+        Template::Hello | Template::Image => "cargo test",
+        Template::Python => "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt",
+        Template::Javascript => "npm install",
+    }
+}
+
+/// A project in Rust: an example, and the SDK.
+fn rust(dir: &Path, name: &FunctionName, own: &[File], original: &str) -> Result<()> {
     for (path, text) in SDK.iter().chain(CARGO_CONFIG) {
         put(dir, path, text)?;
     }
     for (path, text) in own {
         let text = match *path {
             "Cargo.toml" => cargo_toml(text, original, name),
-            "gust.toml" => text.replacen(&format!("name = {original:?}"), &format!("name = \"{name}\""), 1),
+            "gust.toml" => renamed(text, original, name),
             _ => (*text).to_owned(),
         };
         put(dir, path, &text)?;
     }
     put(dir, ".gitignore", "/target\n")?;
     put(dir, "README.md", &readme(name))
+}
+
+/// A project in another language, as it stands in gust's own tree but for its name, and the world.
+fn whole(dir: &Path, name: &FunctionName, own: &[File]) -> Result<()> {
+    for (path, text) in own.iter().chain(WORLD) {
+        let text = match *path {
+            "gust.toml" => renamed(text, "hello", name),
+            "README.md" => text.replace("hello", name.as_str()),
+            _ => (*text).to_owned(),
+        };
+        put(dir, path, &text)?;
+    }
+    Ok(())
+}
+
+fn renamed(text: &str, original: &str, name: &FunctionName) -> String {
+    text.replacen(&format!("name = {original:?}"), &format!("name = \"{name}\""), 1)
 }
 
 fn put(dir: &Path, path: &str, text: &str) -> Result<()> {
@@ -80,8 +124,7 @@ fn put(dir: &Path, path: &str, text: &str) -> Result<()> {
 
 /// An example's Cargo.toml as one that stands alone.
 fn cargo_toml(text: &str, original: &str, name: &FunctionName) -> String {
-    let text = text
-        .replacen(&format!("name = {original:?}"), &format!("name = \"{name}\""), 1)
+    let text = renamed(text, original, name)
         .replace("version.workspace = true", "version = \"0.1.0\"")
         .replace("edition.workspace = true", "edition = \"2024\"")
         .replace("license.workspace = true\n", "")
@@ -125,6 +168,26 @@ mod tests {
         files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest-sdk"), "vendor/gust-sdk/", &mut there);
         let carried: BTreeSet<String> = SDK.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(carried, there);
+    }
+
+    #[test]
+    fn the_other_languages_templates_are_carried_whole() {
+        for (language, files) in [("python", PYTHON), ("javascript", JAVASCRIPT)] {
+            let mut there = BTreeSet::new();
+            let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../templates").join(language);
+            files_below(&dir, "", &mut there);
+            let carried: BTreeSet<String> = files.iter().map(|(path, _)| (*path).to_owned()).collect();
+            assert_eq!(carried, there);
+        }
+        for template in [Template::Python, Template::Javascript] {
+            let dir = tempfile::tempdir().unwrap();
+            write(dir.path(), &"my-fn".parse().unwrap(), template).unwrap();
+            let manifest = fs::read_to_string(dir.path().join("gust.toml")).unwrap();
+            let manifest = gust_core::Manifest::parse(&manifest).unwrap();
+            assert_eq!(manifest.name.unwrap().as_str(), "my-fn");
+            assert!(manifest.build.command.is_some() && dir.path().join("wit/function.wit").exists());
+            assert!(fs::read_to_string(dir.path().join("README.md")).unwrap().starts_with("# my-fn\n"));
+        }
     }
 
     #[test]

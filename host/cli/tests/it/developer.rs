@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Output},
 };
@@ -115,4 +116,33 @@ fn a_new_project_is_built_deployed_and_called() {
     assert_eq!(host.get("/greet?name=Ada").text(), "Welcome, Ada!");
     let natively = Command::new("cargo").args(["check", "--offline"]).current_dir(&project).output().unwrap();
     out(&natively);
+}
+
+#[test]
+fn a_project_in_another_language_says_how_its_tool_is_installed() {
+    for (template, to_install) in [("python", "pip install -r requirements.txt"), ("javascript", "npm install")] {
+        let dir = tempfile::tempdir().unwrap();
+        let run = |arguments: &[&str], dir: &Path| {
+            // Nothing but a shell's own tools is found.
+            gust().args(arguments).current_dir(dir).env("PATH", "/usr/bin:/bin").output().unwrap()
+        };
+        let made = out(&run(&["new", "greet", "--template", template], dir.path()));
+        assert!(made.contains(to_install) && made.ends_with("gust deploy\n"), "{made}");
+        let project = dir.path().join("greet");
+        let failed = err(&run(&["build"], &project));
+        assert!(failed.contains("is not installed") && failed.contains(to_install), "{failed}");
+        assert!(failed.contains("build.command failed: sh build.sh"), "{failed}");
+        // Once the tool is there, it is asked for one component.
+        let tool = if template == "python" { ".venv/bin/componentize-py" } else { "node_modules/.bin/componentize-js" };
+        install(&project.join(tool), &format!("#!/bin/sh\ncp '{}' out/component.wasm\n", component("hello").display()));
+        let built = out(&run(&["build"], &project));
+        assert!(built.contains("out/component.wasm"), "{built}");
+    }
+}
+
+/// Writes a program.
+fn install(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
