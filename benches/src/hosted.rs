@@ -3,10 +3,10 @@
 use std::{convert::Infallible, fs, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use gust_core::{Digest, InstanceMode, Limits, Problem, RequestId, RewindPolicy};
+use gust_core::{Digest, InstanceMode, Limits, Problem, RequestId, RewindPolicy, Tier};
 use gust_engine::{
-    ArtifactCache, Engine, Function, FunctionConfig, Invocation, Lease, OutputSink, OutputStream, Scheme, Settings,
-    compile,
+    ArtifactCache, ArtifactKey, Engine, Function, FunctionConfig, Invocation, Lease, OutputSink, OutputStream, Scheme,
+    Settings, compile,
 };
 use http::Request;
 use http_body_util::{BodyExt as _, Empty, combinators::MapErr};
@@ -40,10 +40,11 @@ impl Hosted {
         let engine = Engine::new(settings).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let artifacts = ArtifactCache::open(&engine, dir.path(), &[7; 32]).unwrap();
-        let digest = Digest::of(&bytes);
-        artifacts.insert(&digest, instance, &compile(&bytes, instance).unwrap()).unwrap();
+        let key = ArtifactKey { digest: Digest::of(&bytes), mode: instance };
+        let tier = Tier::Optimised;
+        artifacts.insert(&key, tier, &compile(&bytes, instance, tier).unwrap()).unwrap();
         let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), sink: Arc::new(NoOutput), instance };
-        let function = artifacts.load(&engine, &digest, config).unwrap().unwrap();
+        let function = artifacts.load(&engine, &key, &config).unwrap().unwrap();
         Self { name, path, runtime: runtime(), function, is_answered: true }
     }
 

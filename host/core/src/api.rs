@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, FunctionName, InstanceState, Limits};
+use crate::{Digest, FunctionName, InstanceState, Limits, Tier};
 
 /// A function as it is deployed now. Answer of `PUT` and `GET /v1/functions/{name}`, item of `GET /v1/functions`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,15 +17,18 @@ pub struct FunctionInfo {
     pub digest: Digest,
     /// The size of its component, in bytes.
     pub size_bytes: u64,
-    /// The export that requests go through; none where the component cannot be loaded.
+    /// The export that requests go through; none while it is not loaded.
     pub world: Option<World>,
     /// The export that gets an instance ready before its first request; none where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<String>,
-    /// Where each request's instance comes from; none where the component cannot be loaded.
+    /// How well the code that serves was compiled; none while it is not loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
+    /// Where each request's instance comes from; none while it is not loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<InstanceState>,
-    /// What the component imports, as `wasi:io/streams@0.2.6`.
+    /// What the component imports, as `wasi:io/streams@0.2.6`; nothing while it is not loaded.
     pub imports: Vec<String>,
     /// The limits in force.
     pub limits: Limits,

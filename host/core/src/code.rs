@@ -62,6 +62,8 @@ codes! {
     FunctionNotFound = "function.not_found", Client, "There is no such function";
     /// The function is there but cannot be loaded.
     FunctionUnavailable = "function.unavailable", Host, "The function cannot be loaded";
+    /// The function is not loaded yet, and the request's time is over.
+    FunctionLoading = "function.loading", Host, "The function is still being loaded";
     /// All of the function's own places are taken.
     LimitConcurrency = "limit.concurrency", Client, "The function is at its limit of concurrent requests";
     /// The request's body is over the function's limit.

@@ -104,6 +104,9 @@ settings! {
     compile_ms_max: u32 = "60000";
     /// The most memory that compiling a component may take, in MiB of address space.
     compile_memory_mib_max: u32 = "8192";
+    /// Functions loaded at the same time; those that were not used for longest are unloaded. 0 is as many as the machine's
+    /// limits allow.
+    functions_loaded_max: u32 = "0";
     /// Whether instances are put back and used again: on, off, or checked (for tests).
     rewind: RewindPolicy = "on";
     /// Threads that serve requests; 0 is one for each core.

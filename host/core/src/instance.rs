@@ -24,6 +24,23 @@ impl fmt::Display for InstanceMode {
     }
 }
 
+impl FromStr for InstanceMode {
+    type Err = NotAnInstanceMode;
+
+    fn from_str(text: &str) -> Result<Self, NotAnInstanceMode> {
+        match text {
+            "rewind" => Ok(Self::Rewind),
+            "fresh" => Ok(Self::Fresh),
+            _ => Err(NotAnInstanceMode),
+        }
+    }
+}
+
+/// Not an [`InstanceMode`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is rewind or fresh")]
+pub struct NotAnInstanceMode;
+
 /// The host's say in it, for all functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]

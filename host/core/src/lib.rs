@@ -16,6 +16,7 @@ pub mod name;
 pub mod receipt;
 pub mod request_id;
 pub mod thread_number;
+pub mod tier;
 pub mod timestamp;
 
 pub use code::{Code, Problem, Source};
@@ -26,4 +27,5 @@ pub use manifest::Manifest;
 pub use name::FunctionName;
 pub use receipt::Receipt;
 pub use request_id::RequestId;
+pub use tier::Tier;
 pub use timestamp::Timestamp;

@@ -1,10 +1,10 @@
 //! Compiled components on disk: machine code that is run as it is found, so it is believed only with proof.
 //!
-//! Each artifact is one file, `<dir>/<engine>/<digest>.<mode>.cwasm`: what [`compile`](crate::compile()) made, then 32 bytes of
-//! HMAC-SHA256 (RFC 2104) under a key that only this host has, over the engine's tag, the component's digest, the mode and the
-//! rest. A
-//! file that was cut short, damaged, copied from another host or renamed to another component's digest fails the check,
-//! is deleted, and the component is compiled anew. What passes is mapped, not read, by wasmtime.
+//! Each artifact is one file, `<dir>/<engine>/<digest>.<mode>.<tier>.cwasm`: what [`compile`](crate::compile()) made, then 32
+//! bytes of HMAC-SHA256 (RFC 2104) under a key that only this host has, over the engine's tag, the component's digest, the
+//! mode, the tier and the rest. A file that was cut short, damaged, copied from another host or renamed to another component's
+//! digest fails the check, is deleted, and the component is compiled anew. So nothing is lost with a file that a crash cut
+//! short, and none is waited for until it is on the disk. What passes is mapped, not read, by wasmtime.
 //!
 //! `unsafe` is allowed in this module because wasmtime cannot check machine code: that it comes from `compile` of this
 //! very engine is what the proof is for.
@@ -12,16 +12,18 @@
 #![expect(unsafe_code, reason = "loading machine code: see the module's description")]
 
 use std::{
-    collections::{HashSet, hash_map::DefaultHasher},
+    collections::hash_map::DefaultHasher,
     fs::{self, File},
     hash::{Hash, Hasher as _},
     io::{self, Read, Seek as _, SeekFrom, Write as _},
+    os::fd::AsRawFd as _,
     path::{Path, PathBuf},
 };
 
-use gust_core::{Code, Digest, InstanceMode, Problem};
+use gust_core::{Code, Digest, InstanceMode, Problem, Tier};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use tempfile::NamedTempFile;
 use wasmtime::component::Component;
 
 use crate::{Engine, Function, FunctionConfig, verdict::Verdict};
@@ -30,10 +32,22 @@ use crate::{Engine, Function, FunctionConfig, verdict::Verdict};
 const PROOF_BYTES: u64 = 32;
 
 /// Changed whenever an artifact means something else: another verdict, or other functions that the rewrite adds.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
-/// Bytes read at a time while a proof is checked.
-const CHUNK_BYTES: usize = 256 << 10;
+/// Bytes read at a time while a proof is made or checked: few enough to stay in a core's own cache.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// What the names of artifacts end with.
+const SUFFIX: &str = ".cwasm";
+
+/// Which artifact: of which component, made for which instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ArtifactKey {
+    /// The component.
+    pub digest: Digest,
+    /// What it was compiled for.
+    pub mode: InstanceMode,
+}
 
 /// Compiled components of one engine, on disk.
 pub struct ArtifactCache {
@@ -59,72 +73,68 @@ impl ArtifactCache {
         Ok(Self { dir: own, engine_tag, mac })
     }
 
-    /// Keeps what [`compile`](crate::compile()) made of the component with this digest in this mode. Durable when it returns.
-    pub fn insert(&self, digest: &Digest, mode: InstanceMode, artifact: &[u8]) -> io::Result<()> {
-        let mut mac = self.begin(digest, mode);
-        mac.update(artifact);
-        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
-        file.write_all(artifact)?;
+    /// A file for what [`compile`](crate::compile()) makes, to be [kept](Self::keep). Gone when it is dropped.
+    pub fn stage(&self) -> io::Result<NamedTempFile> {
+        NamedTempFile::new_in(&self.dir)
+    }
+
+    /// Keeps what was compiled into a file of [`stage`](Self::stage), with its proof. The optimised code takes the quick one's
+    /// place.
+    pub fn keep(&self, key: &ArtifactKey, tier: Tier, mut staged: NamedTempFile) -> io::Result<()> {
+        let mut mac = self.begin(key, tier);
+        let file = staged.as_file_mut();
+        file.rewind()?;
+        feed(&mut mac, &mut *file)?;
         file.write_all(&mac.finalize().into_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(self.path(digest, mode))?;
-        File::open(&self.dir)?.sync_all()
-    }
-
-    /// Loads and links the component with this digest; none where it has to be compiled (again).
-    pub fn load(&self, engine: &Engine, digest: &Digest, config: FunctionConfig) -> Result<Option<Function>, Problem> {
-        let mode = self.mode(engine, config.instance);
-        let path = self.path(digest, mode);
-        match self.is_proven(digest, mode, &path) {
-            Ok(true) => {}
-            Ok(false) => {
-                tracing::warn!(%digest, "an artifact is not what this host compiled; it is compiled anew");
-                let _ = fs::remove_file(&path);
-                return Ok(None);
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => {
-                tracing::warn!(%digest, %error, "an artifact cannot be read; it is compiled anew");
-                return Ok(None);
-            }
-        }
-        // SAFETY: the file holds what `compile` serialized, for the proof under this host's key was checked just now over
-        // all of it, and nobody but this host writes to the directory, so it stays so while it is mapped.
-        let loaded = unsafe { Component::deserialize_file(engine.wasmtime(), &path) };
-        let component = match loaded {
-            Ok(component) => component,
-            Err(error) => return Err(self.too_large_or_foreign(engine, &path, &error)),
-        };
-        component.initialize_copy_on_write_image().map_err(|error| {
-            Problem::new(Code::Internal, "the component's memory image could not be made")
-                .with_internal(error.to_string())
-        })?;
-        let verdict = verdict(&path).map_err(|error| {
-            Problem::new(Code::Internal, "the compiled component cannot be read").with_internal(error.to_string())
-        })?;
-        Function::link(engine, &component, config, verdict).map(Some)
-    }
-
-    /// Removes all artifacts but those of `digests`, and what interrupted inserts left. For a host that starts, before
-    /// anything is inserted.
-    pub fn retain(&self, digests: &[Digest]) -> io::Result<()> {
-        let modes = |digest| [InstanceMode::Rewind, InstanceMode::Fresh].map(|mode| self.path(digest, mode));
-        let kept: HashSet<PathBuf> = digests.iter().flat_map(modes).collect();
-        for entry in fs::read_dir(&self.dir)? {
-            let path = entry?.path();
-            if !kept.contains(&path) {
-                fs::remove_file(path)?;
-            }
+        staged.persist(self.path(key, tier))?;
+        if tier == Tier::Optimised {
+            // Where it cannot be removed it is in nobody's way.
+            let _ = fs::remove_file(self.path(key, Tier::Quick));
         }
         Ok(())
     }
 
-    /// wasmtime refuses a component that no slot of the pool can hold when it is loaded.
-    fn too_large_or_foreign(&self, engine: &Engine, path: &Path, error: &wasmtime::Error) -> Problem {
-        let bytes_max = engine.settings().memory_bytes_max;
-        tracing::debug!(path = %path.display(), %error, "a component was not loaded");
-        let detail = format!("an instance may have {bytes_max} bytes of memory (memory_mib_max): {error:#}");
-        Problem::new(Code::ComponentTooLarge, detail)
+    /// Keeps what [`compile`](crate::compile()) made.
+    pub fn insert(&self, key: &ArtifactKey, tier: Tier, artifact: &[u8]) -> io::Result<()> {
+        let mut staged = self.stage()?;
+        staged.write_all(artifact)?;
+        self.keep(key, tier, staged)
+    }
+
+    /// Whether there is such an artifact. It may be damaged all the same.
+    pub fn holds(&self, key: &ArtifactKey, tier: Tier) -> bool {
+        self.path(key, tier).exists()
+    }
+
+    /// Loads and links a component, from the best code there is; none where it has to be compiled (again).
+    pub fn load(
+        &self,
+        engine: &Engine,
+        key: &ArtifactKey,
+        config: &FunctionConfig,
+    ) -> Result<Option<Function>, Problem> {
+        for tier in Tier::BEST_FIRST {
+            if let Some(file) = self.proven(key, tier) {
+                return link(engine, file, config, tier).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Removes all artifacts but those that `is_needed`, and what interrupted inserts left. For a host that starts, before
+    /// anything is compiled. Gives those of which there is only quick code.
+    pub fn retain(&self, is_needed: impl Fn(&ArtifactKey) -> bool) -> io::Result<Vec<ArtifactKey>> {
+        let mut quick = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            match entry.file_name().to_str().and_then(key_of).filter(|(key, _)| is_needed(key)) {
+                Some((key, Tier::Quick)) => quick.push(key),
+                Some((_, Tier::Optimised)) => {}
+                None => fs::remove_file(entry.path())?,
+            }
+        }
+        quick.retain(|key| !self.holds(key, Tier::Optimised));
+        Ok(quick)
     }
 
     /// The mode in which a component has to be compiled for functions that ask for `wanted`.
@@ -132,40 +142,96 @@ impl ArtifactCache {
         if engine.can_rewind() { wanted } else { InstanceMode::Fresh }
     }
 
-    fn path(&self, digest: &Digest, mode: InstanceMode) -> PathBuf {
-        self.dir.join(format!("{digest}.{mode}.cwasm"))
+    fn path(&self, key: &ArtifactKey, tier: Tier) -> PathBuf {
+        self.dir.join(format!("{}.{}.{tier}{SUFFIX}", key.digest, key.mode))
     }
 
-    fn begin(&self, digest: &Digest, mode: InstanceMode) -> Hmac<Sha256> {
+    fn begin(&self, key: &ArtifactKey, tier: Tier) -> Hmac<Sha256> {
         let mut mac = self.mac.clone();
         mac.update(self.engine_tag.as_bytes());
-        mac.update(digest.as_bytes());
-        mac.update(mode.to_string().as_bytes());
+        mac.update(key.digest.as_bytes());
+        mac.update(key.mode.to_string().as_bytes());
+        mac.update(tier.as_str().as_bytes());
         mac
     }
 
-    fn is_proven(&self, digest: &Digest, mode: InstanceMode, path: &Path) -> io::Result<bool> {
-        let mut file = File::open(path)?;
-        let Some(code_bytes) = file.metadata()?.len().checked_sub(PROOF_BYTES) else { return Ok(false) };
-        let mut mac = self.begin(digest, mode);
-        let mut code = (&mut file).take(code_bytes);
-        let mut chunk = vec![0; CHUNK_BYTES];
-        loop {
-            let read = code.read(&mut chunk)?;
-            if read == 0 {
-                break;
+    /// An artifact that is what this host made; none where there is none, or another thing in its place, which is removed.
+    fn proven(&self, key: &ArtifactKey, tier: Tier) -> Option<File> {
+        let (path, digest) = (self.path(key, tier), key.digest);
+        let opened = File::open(&path).and_then(|mut file| Ok((self.is_proven(key, tier, &mut file)?, file)));
+        match opened {
+            Ok((true, file)) => Some(file),
+            Ok((false, _)) => {
+                tracing::warn!(%digest, %tier, "an artifact is not what this host compiled; it is compiled anew");
+                let _ = fs::remove_file(&path);
+                None
             }
-            mac.update(chunk.get(..read).unwrap_or_default());
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::warn!(%digest, %tier, %error, "an artifact cannot be read; it is compiled anew");
+                None
+            }
         }
+    }
+
+    fn is_proven(&self, key: &ArtifactKey, tier: Tier, file: &mut File) -> io::Result<bool> {
+        let Some(code_bytes) = file.metadata()?.len().checked_sub(PROOF_BYTES) else { return Ok(false) };
+        let mut mac = self.begin(key, tier);
+        feed(&mut mac, Read::by_ref(file).take(code_bytes))?;
         let mut proof = Vec::new();
         file.read_to_end(&mut proof)?;
         Ok(mac.verify_slice(&proof).is_ok())
     }
 }
 
+/// Loads and links what is in a file that is proven.
+fn link(engine: &Engine, mut file: File, config: &FunctionConfig, tier: Tier) -> Result<Function, Problem> {
+    let verdict = verdict(&mut file).map_err(|error| {
+        Problem::new(Code::Internal, "the compiled component cannot be read").with_internal(error.to_string())
+    })?;
+    // By its descriptor, so that it is this very file, even where another has come in its place.
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    // SAFETY: the file holds what `compile` serialized, for the proof under this host's key was checked just now over
+    // all of it, and nobody but this host writes to the directory, so it stays so while it is mapped.
+    let loaded = unsafe { Component::deserialize_file(engine.wasmtime(), path) };
+    let component = loaded.map_err(|error| not_loaded(engine, &error))?;
+    component.initialize_copy_on_write_image().map_err(|error| {
+        Problem::new(Code::Internal, "the component's memory image could not be made").with_internal(error.to_string())
+    })?;
+    Function::link(engine, &component, config, verdict, tier)
+}
+
+/// wasmtime refuses a component that no slot of the pool can hold when it is loaded; the system, when there is no file or
+/// mapping left.
+fn not_loaded(engine: &Engine, error: &wasmtime::Error) -> Problem {
+    if let Some(refused) = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()) {
+        let detail = "the machine refused to load it; lower functions_loaded_max or raise the machine's limits";
+        return Problem::new(Code::HostBusy, detail).with_internal(format!("{refused}: {error:#}"));
+    }
+    let bytes_max = engine.settings().memory_bytes_max;
+    let detail = format!("an instance may have {bytes_max} bytes of memory (memory_mib_max): {error:#}");
+    Problem::new(Code::ComponentTooLarge, detail)
+}
+
+/// Which artifact a file is, by its name.
+fn key_of(file_name: &str) -> Option<(ArtifactKey, Tier)> {
+    let mut parts = file_name.strip_suffix(SUFFIX)?.splitn(3, '.');
+    let (digest, mode, tier) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((ArtifactKey { digest: digest.parse().ok()?, mode: mode.parse().ok()? }, tier.parse().ok()?))
+}
+
+fn feed(mac: &mut Hmac<Sha256>, mut from: impl Read) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        match from.read(&mut chunk)? {
+            0 => return Ok(()),
+            read => mac.update(chunk.get(..read).unwrap_or_default()),
+        }
+    }
+}
+
 /// Whether the component's instances can be put back, from the end of a file that is proven.
-fn verdict(path: &Path) -> io::Result<Verdict> {
-    let mut file = File::open(path)?;
+fn verdict(file: &mut File) -> io::Result<Verdict> {
     let compiled_bytes = file.metadata()?.len().saturating_sub(PROOF_BYTES);
     file.seek(SeekFrom::Start(compiled_bytes.saturating_sub(Verdict::TAIL_BYTES_MAX)))?;
     let mut tail = Vec::new();
@@ -179,4 +245,23 @@ fn tag(engine: &wasmtime::Engine) -> String {
     FORMAT.hash(&mut hasher);
     engine.precompile_compatibility_hash().hash(&mut hasher);
     format!("{}-{:016x}", env!("CARGO_PKG_VERSION"), hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_files_name_says_what_it_is() {
+        let digest = Digest::of(b"component");
+        for tier in Tier::BEST_FIRST {
+            for mode in [InstanceMode::Rewind, InstanceMode::Fresh] {
+                let key = ArtifactKey { digest, mode };
+                assert_eq!(key_of(&format!("{digest}.{mode}.{tier}.cwasm")), Some((key, tier)));
+            }
+        }
+        for other in [".tmpAbC123", "x.rewind.quick.cwasm", &format!("{digest}.rewind.cwasm"), ""] {
+            assert_eq!(key_of(other), None, "{other}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use gust_core::{Code, InstanceMode, Problem, api::World};
+use gust_core::{Code, InstanceMode, Problem, Tier, api::World};
 use wasmtime::component::{Component, types::ComponentItem};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
@@ -30,9 +30,9 @@ const CORE_MODULE_LAYER: &[u8] = &[1, 0, 0, 0];
 const LISTED_MAX: usize = 20;
 
 /// Inspects and compiles `bytes` to machine code, for an [`ArtifactCache`](crate::ArtifactCache) and nothing else. For
-/// [`InstanceMode::Rewind`] the component is rewritten, where that can be done, so that its instances can be put back. Takes
-/// as long and as much memory as the component makes it.
-pub fn compile(bytes: &[u8], mode: InstanceMode) -> Result<Vec<u8>, Problem> {
+/// [`InstanceMode::Rewind`] the component is rewritten, where that can be done, so that its instances can be put back; that
+/// is the same in every tier. Takes as long and as much memory as the component makes it.
+pub fn compile(bytes: &[u8], mode: InstanceMode, tier: Tier) -> Result<Vec<u8>, Problem> {
     must_be_component(bytes)?;
     let (rewritten, verdict) = match mode {
         InstanceMode::Fresh => (Cow::Borrowed(bytes), Verdict::Not("it is compiled for new instances".to_owned())),
@@ -46,7 +46,7 @@ pub fn compile(bytes: &[u8], mode: InstanceMode) -> Result<Vec<u8>, Problem> {
     let internal = |error: wasmtime::Error| {
         Problem::new(Code::Internal, "the compiler could not be set up").with_internal(format!("{error:#}"))
     };
-    let engine = wasmtime::Engine::new(&settings::compiling()).map_err(internal)?;
+    let engine = wasmtime::Engine::new(&settings::compiling_in(tier)).map_err(internal)?;
     let component = Component::from_binary(&engine, &rewritten)
         .map_err(|error| Problem::new(Code::ComponentMalformed, format!("{error:#}")))?;
     must_be_servable(&engine, &component)?;
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     fn code_of(bytes: &[u8]) -> Code {
-        compile(bytes, InstanceMode::Rewind).expect_err("must be refused").code
+        compile(bytes, InstanceMode::Rewind, Tier::Quick).expect_err("must be refused").code
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
             (import "wasi:keyvalue/store@0.2.0-draft" (instance))
             (import "acme:tools/saw" (instance))
             (import "wasi:io/error@0.2.0" (instance)))"#;
-        let problem = compile(&wat::parse_str(component).unwrap(), InstanceMode::Fresh).err().unwrap();
+        let problem = compile(&wat::parse_str(component).unwrap(), InstanceMode::Fresh, Tier::Quick).err().unwrap();
         assert_eq!(problem.code, Code::ComponentUnknownImport);
         assert!(problem.detail.contains("wasi:keyvalue/store@0.2.0-draft, acme:tools/saw"), "{problem}");
         assert!(!problem.detail.contains("wasi:io"), "{problem}");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gust_core::{Code, InstanceMode, InstanceState, Limits, Problem, RewindPolicy, api::World};
+use gust_core::{Code, InstanceMode, InstanceState, Limits, Problem, RewindPolicy, Tier, api::World};
 use wasmtime::component::Component;
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
 };
 
 /// What a function's owner decided about it.
+#[derive(Clone)]
 pub struct FunctionConfig {
     /// The limits of each invocation.
     pub limits: Limits,
@@ -39,6 +40,7 @@ pub struct Function {
     /// Why there is none, as is known from the beginning.
     never_rewound: Option<Arc<str>>,
     imports: Arc<[String]>,
+    tier: Tier,
 }
 
 impl Function {
@@ -47,8 +49,9 @@ impl Function {
     pub(crate) fn link(
         engine: &Engine,
         component: &Component,
-        config: FunctionConfig,
+        config: &FunctionConfig,
         verdict: Verdict,
+        tier: Tier,
     ) -> Result<Self, Problem> {
         let refused = |error: wasmtime::Error| {
             let detail = format!("the component cannot be linked: {error:#}");
@@ -61,17 +64,17 @@ impl Function {
             Err(reason) => (None, Some(reason.into())),
         };
         let terms = Terms {
-            env: config.env,
+            env: config.env.clone(),
             log_bytes_max: config.limits.log_bytes(),
             memory_bytes_max: config.limits.memory_bytes(),
             response_bytes_max: config.limits.response_body_bytes(),
             seed: rand::random(),
-            sink: config.sink,
+            sink: config.sink.clone(),
         };
         let ty = component.component_type();
         let imports = ty.imports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
         let init = Init::of(component);
-        Ok(Self { engine: engine.clone(), callee, init, terms: Arc::new(terms), rewinding, never_rewound, imports })
+        Ok(Self { engine: engine.clone(), callee, init, terms: Arc::new(terms), rewinding, never_rewound, imports, tier })
     }
 
     /// The export that requests go through.
@@ -82,6 +85,18 @@ impl Function {
     /// The export that gets an instance ready before its first request, where there is one.
     pub fn init(&self) -> Option<&'static str> {
         self.init.as_ref().map(|_| init::INTERFACE)
+    }
+
+    /// How well its code was compiled.
+    pub fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// Takes over what was found out about the same component's instances when it was loaded `before`.
+    pub fn learns_from(&self, before: &Self) {
+        if let (Some(rewinding), Some(before)) = (&self.rewinding, &before.rewinding) {
+            rewinding.learns_from(before);
+        }
     }
 
     /// Where each request's instance comes from now, and why.

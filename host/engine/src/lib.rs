@@ -28,7 +28,7 @@ mod ticker;
 mod unmade;
 mod verdict;
 
-pub use artifact::ArtifactCache;
+pub use artifact::{ArtifactCache, ArtifactKey};
 pub use body::{GuestBody, Running};
 pub use call::{Scheme, has_body};
 pub use compile::compile;

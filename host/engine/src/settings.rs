@@ -5,8 +5,10 @@
 
 use std::fs;
 
-use gust_core::RewindPolicy;
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, WasmFeatures};
+use gust_core::{RewindPolicy, Tier};
+use wasmtime::{
+    Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, RegallocAlgorithm, WasmFeatures,
+};
 
 /// Bytes of a memory that stay mapped in a free slot, to be put back by copying rather than by faulting in anew.
 const MEMORY_KEEP_RESIDENT_BYTES: usize = 1 << 20;
@@ -78,6 +80,21 @@ pub(crate) fn compiling() -> Config {
         // The default, said because instances of different functions stand side by side in one address space.
         .signals_based_traps(true);
     config.wasm_features(WasmFeatures::THREADS | WasmFeatures::MEMORY64, false);
+    config
+}
+
+/// What [`compiling`] says, for code of this tier. wasmtime holds neither setting against code that it loads.
+pub(crate) fn compiling_in(tier: Tier) -> Config {
+    let mut config = compiling();
+    match tier {
+        // Somebody waits for it.
+        Tier::Quick => config
+            .cranelift_opt_level(OptLevel::None)
+            .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass)
+            .parallel_compilation(true),
+        // Nobody does, so one core is enough.
+        Tier::Optimised => config.cranelift_opt_level(OptLevel::Speed).parallel_compilation(false),
+    };
     config
 }
 

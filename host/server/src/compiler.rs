@@ -5,13 +5,15 @@
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::Path,
     process::{self, ExitCode, Stdio},
     time::Duration,
 };
 
-use gust_core::{Code, InstanceMode, Problem, config::HostConfig};
-use rustix::process::{Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit};
+use gust_core::{Code, InstanceMode, Problem, Tier, config::HostConfig};
+use rustix::process::{
+    Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setpriority_process, setrlimit,
+};
 use serde::{Deserialize, Serialize};
 use tokio::{process::Command, sync::Semaphore, time};
 
@@ -20,6 +22,15 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Components that may wait to be compiled, those that are being compiled included.
 const QUEUE: usize = 256;
+
+/// How far a compiler stands back behind requests (nice(2)): quick code is waited for, so it gets a tenth of a core that
+/// requests want for themselves; optimised code gets a hundredth.
+const NICE_QUICK: i32 = 10;
+const NICE_OPTIMISED: i32 = 19;
+
+/// How much longer optimising may take, for it hardly gets on while the host is busy. Its processor time is limited as for quick
+/// code.
+const OPTIMISING_WALL_FACTOR: u32 = 20;
 
 /// The argument that makes this program compile and nothing else.
 const WORKER_COMMAND: &str = "compile-worker";
@@ -30,8 +41,6 @@ pub(crate) struct Compiler {
     places: Semaphore,
     /// Those that may wait or work.
     queue: Semaphore,
-    /// Where artifacts are on their way; what a host that was killed left there, the next one removes.
-    dir: PathBuf,
     wall: Duration,
     memory_mib: u32,
 }
@@ -45,31 +54,47 @@ struct Report {
 }
 
 impl Compiler {
-    /// Compiles with the limits of `config`, by way of files in `dir`.
-    pub(crate) fn new(config: &HostConfig, dir: PathBuf) -> Self {
+    /// Compiles with the limits of `config`.
+    pub(crate) fn new(config: &HostConfig) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             places: Semaphore::new(cores),
             queue: Semaphore::new(QUEUE),
-            dir,
             wall: Duration::from_millis(config.compile_ms_max.into()),
             memory_mib: config.compile_memory_mib_max,
         }
     }
 
-    /// Compiles the component in a file to machine code.
-    pub(crate) async fn compile(&self, component: &Path, mode: InstanceMode) -> Result<Vec<u8>, Problem> {
-        let failed = |error: io::Error| {
-            Problem::new(Code::Internal, "the compiler could not be started").with_internal(error.to_string())
-        };
+    /// Compiles the component in one file to machine code in another. Only quick code waits for a place: whoever optimises
+    /// does so one by one.
+    pub(crate) async fn compile(
+        &self,
+        component: &Path,
+        artifact: &Path,
+        mode: InstanceMode,
+        tier: Tier,
+    ) -> Result<(), Problem> {
+        if tier == Tier::Optimised {
+            return self.run(component, artifact, mode, tier, self.wall * OPTIMISING_WALL_FACTOR).await;
+        }
         let busy = |_| Problem::new(Code::HostBusy, format!("{QUEUE} components wait to be compiled; try again later"));
         let _turn = self.queue.try_acquire().map_err(busy)?;
-        let _place = self.places.acquire().await.map_err(|error| failed(io::Error::other(error)))?;
-        let artifact = tempfile::NamedTempFile::new_in(&self.dir).map_err(failed)?;
+        let _place = self.places.acquire().await.map_err(|error| not_started(io::Error::other(error)))?;
+        self.run(component, artifact, mode, tier, self.wall).await
+    }
+
+    async fn run(
+        &self,
+        component: &Path,
+        artifact: &Path,
+        mode: InstanceMode,
+        tier: Tier,
+        wall: Duration,
+    ) -> Result<(), Problem> {
         let child = Command::new(THIS_PROGRAM)
             .arg(WORKER_COMMAND)
-            .args([component, artifact.path()])
-            .arg(mode.to_string())
+            .args([component, artifact])
+            .args([mode.to_string(), tier.to_string()])
             .args([self.memory_mib.to_string(), self.wall.as_secs().saturating_add(1).to_string()])
             .arg(process::id().to_string())
             .stdin(Stdio::null())
@@ -77,20 +102,21 @@ impl Compiler {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .map_err(failed)?;
-        let Ok(output) = time::timeout(self.wall, child.wait_with_output()).await else {
-            let ms = self.wall.as_millis();
+            .map_err(not_started)?;
+        let Ok(output) = time::timeout(wall, child.wait_with_output()).await else {
+            let ms = wall.as_millis();
             return Err(Problem::new(
                 Code::ComponentCompile,
                 format!("compiling took longer than {ms} ms (compile_ms_max)"),
             ));
         };
-        let output = output.map_err(failed)?;
-        if output.status.success() {
-            return fs::read(artifact.path()).map_err(failed);
-        }
-        Err(problem_of(&output.stdout, self.memory_mib))
+        let output = output.map_err(not_started)?;
+        if output.status.success() { Ok(()) } else { Err(problem_of(&output.stdout, self.memory_mib)) }
     }
+}
+
+fn not_started(error: io::Error) -> Problem {
+    Problem::new(Code::Internal, "the compiler could not be started").with_internal(error.to_string())
 }
 
 /// What a worker that failed said; one that said nothing ran into its limits.
@@ -106,11 +132,11 @@ fn problem_of(stdout: &[u8], memory_mib: u32) -> Problem {
     }
 }
 
-/// The worker's side: `compile-worker COMPONENT ARTIFACT MODE MEMORY_MIB CPU_S HOST_PID`. Says what is wrong on standard output.
+/// The worker's side: `compile-worker COMPONENT ARTIFACT MODE TIER MEMORY_MIB CPU_S HOST_PID`. Says what is wrong on standard output.
 pub fn worker(arguments: &[String]) -> ExitCode {
     let outcome = match arguments {
-        [component, artifact, mode, memory_mib, cpu_s, host] => {
-            end_with(host).and_then(|()| limit(memory_mib, cpu_s)).and_then(|()| work(component, artifact, mode))
+        [component, artifact, mode, tier, memory_mib, cpu_s, host] => {
+            end_with(host).and_then(|()| limit(memory_mib, cpu_s)).and_then(|()| work(component, artifact, mode, tier))
         }
         _ => Err(Problem::new(Code::Internal, "the compiler was called with other arguments than it knows")),
     };
@@ -144,10 +170,18 @@ fn limit(memory_mib: &str, cpu_s: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-fn work(component: &str, artifact: &str, mode: &str) -> Result<(), Problem> {
-    let modes = [InstanceMode::Rewind, InstanceMode::Fresh];
-    let mode = modes.into_iter().find(|known| known.to_string() == mode).ok_or_else(|| failed(&"no such mode"))?;
+/// Lets requests go first.
+fn stand_back(tier: Tier) {
+    let nice = if tier == Tier::Quick { NICE_QUICK } else { NICE_OPTIMISED };
+    // Where the system does not allow it, requests and compilers share the cores alike.
+    let _ = setpriority_process(None, nice);
+}
+
+fn work(component: &str, artifact: &str, mode: &str, tier: &str) -> Result<(), Problem> {
+    let mode: InstanceMode = mode.parse().map_err(|error| failed(&error))?;
+    let tier: Tier = tier.parse().map_err(|error| failed(&error))?;
+    stand_back(tier);
     let bytes = fs::read(component).map_err(|error| failed(&error))?;
-    let code = gust_engine::compile(&bytes, mode)?;
+    let code = gust_engine::compile(&bytes, mode, tier)?;
     fs::write(artifact, code).map_err(|error| failed(&error))
 }

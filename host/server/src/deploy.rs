@@ -3,38 +3,35 @@
 //! Nothing is routable before it is durable, and a step that fails leaves the catalog and the store as they were. The
 //! probe comes before storing, so that a component that cannot be instantiated is never a version.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::HashSet,
+    sync::{Arc, OnceLock},
+};
 
-use gust_core::{Code, Digest, FunctionName, InstanceMode, Manifest, Problem, config::HostConfig};
-use gust_engine::{ArtifactCache, Engine, Function, FunctionConfig, Lease, Places};
-use gust_store::{Published, Staged, Staging, Store, StoreError, StoredVersion};
+use gust_core::{Code, Digest, FunctionName, Manifest, Problem, config::HostConfig};
+use gust_engine::{ArtifactKey, Places};
+use gust_store::{Durable, Published, Staged, Staging, Store, StoreError, StoredVersion};
 use http::HeaderValue;
-use tokio::{sync::Mutex, task, time::Duration};
+use tokio::{sync::Mutex, task};
 
 use crate::{
     catalog::{Catalog, Deployment},
-    compiler::Compiler,
-    logbook::{FunctionLog, GuestOutput, Logbook, unix_ms},
+    loader::{self, Loader, Source},
+    logbook::{FunctionLog, Logbook, unix_ms},
     metrics::Metrics,
+    residence::{Loaded, Residence},
 };
-
-/// The longest that making an instance may take when it is deployed, its init included.
-const PROBE_MAX: Duration = Duration::from_secs(5);
 
 /// All that a deploy needs, and the only writer of the catalog.
 pub(crate) struct Deployer {
     pub(crate) config: HostConfig,
     pub(crate) store: Arc<Store>,
-    pub(crate) engine: Engine,
-    pub(crate) artifacts: Arc<ArtifactCache>,
-    pub(crate) compiler: Compiler,
+    pub(crate) loader: Arc<Loader>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) logbook: Logbook,
     pub(crate) metrics: Arc<Metrics>,
     /// Held while the store and the catalog change, so that they change in the same order.
     pub(crate) changing: Mutex<()>,
-    /// Held while an instance is made only to see whether it can be.
-    pub(crate) probing: Mutex<()>,
 }
 
 /// What a deploy came to.
@@ -44,8 +41,8 @@ pub(crate) struct Deployed {
 }
 
 /// A loaded component whose version is not known yet.
-struct Loaded {
-    function: Function,
+struct Prepared {
+    loaded: Arc<Loaded>,
     log: Arc<FunctionLog>,
     version: Arc<OnceLock<u64>>,
 }
@@ -70,16 +67,17 @@ impl Deployer {
             let detail = format!("the manifest names the function {other}, the upload {name}");
             return Err(Problem::new(Code::ManifestInvalid, detail));
         }
-        let staged = blocking(move || staging.finish()).await??;
+        let staged = staging.finish();
         if staged.size_bytes == 0 {
             return Err(Problem::new(Code::UploadIncomplete, "the upload holds no component"));
         }
-        let loaded = self.load(&name, staged.digest, staged.path().to_owned(), &manifest).await?;
-        self.probe(&loaded.function, &manifest).await?;
+        let preparing = self.prepare(&name, &staged, &manifest);
+        // The disk is waited for meanwhile.
+        let (prepared, durable) = tokio::join!(preparing, blocking(move || staged.sync()));
+        let (prepared, durable) = (prepared?, durable??);
         let turn = self.changing.lock().await;
-        let published = self.store(name, staged, manifest).await?;
-        let deployment = self.deployment(published.version, Ok(loaded));
-        let deployment = self.catalog.publish(deployment);
+        let published = self.store(name, durable, manifest).await?;
+        let deployment = self.publish(published.version, prepared);
         drop(turn);
         self.count_functions();
         let (function, version, digest) = (&deployment.name, deployment.version, deployment.digest);
@@ -87,16 +85,38 @@ impl Deployer {
         Ok(Deployed { deployment, is_new: published.is_new })
     }
 
-    /// Makes an instance, for a moment: few at once, and not for long, so that uploads cannot take the pool from requests.
-    async fn probe(&self, function: &Function, manifest: &Manifest) -> Result<(), Problem> {
-        let wall = Duration::from_millis(manifest.limits.wall_ms.into()).min(PROBE_MAX);
-        let _turn = self.probing.lock().await;
-        Lease::probe(function, wall).await.map(drop)
+    /// Loads an upload, compiled before where that was not done, and sees whether an instance of it can be made.
+    fn prepare(
+        &self,
+        name: &FunctionName,
+        staged: &Staged,
+        manifest: &Manifest,
+    ) -> impl Future<Output = Result<Prepared, Problem>> + use<> {
+        let (log, version) = (self.logbook.of(name), Arc::<OnceLock<u64>>::default());
+        let config = loader::config(manifest, log.clone(), version.clone());
+        let (key, component) = (self.loader.key(staged.digest, manifest.instance), staged.path().to_owned());
+        let (loader, wall_ms) = (self.loader.clone(), manifest.limits.wall_ms);
+        async move {
+            let function = loader.function(Source { key, component, config }).await?;
+            loader.probe(&function, wall_ms).await?;
+            Ok(Prepared { loaded: loader.counted(function), log, version })
+        }
     }
 
-    async fn store(&self, name: FunctionName, staged: Staged, manifest: Manifest) -> Result<Published, Problem> {
+    async fn store(&self, name: FunctionName, durable: Durable, manifest: Manifest) -> Result<Published, Problem> {
         let store = self.store.clone();
-        Ok(blocking(move || store.publish(&name, staged, &manifest, unix_ms())).await??)
+        Ok(blocking(move || store.publish(&name, durable, &manifest, unix_ms())).await??)
+    }
+
+    fn publish(&self, stored: StoredVersion, prepared: Prepared) -> Arc<Deployment> {
+        // Set once: what was loaded for this version serves no other.
+        let _ = prepared.version.set(stored.version);
+        let deployment = Arc::new(self.deployment(stored, prepared.log, Residence::default()));
+        // Loaded before it is found, so that no request waits for that.
+        self.loader.residents.settle(&deployment, prepared.loaded.clone());
+        self.catalog.publish(&deployment);
+        self.loader.have_optimised(&deployment, &prepared.loaded);
+        deployment
     }
 
     /// Removes a function. Says whether there was one.
@@ -111,95 +131,44 @@ impl Deployer {
         Ok(existed)
     }
 
-    /// Loads every function that the store holds. One that cannot be loaded answers 503 and the others serve.
-    pub(crate) async fn restore(&self) -> Result<(), StoreError> {
+    /// Begins with what the store holds. Nothing is loaded: that is done for a function when it is called.
+    pub(crate) fn restore(&self) -> Result<(), StoreError> {
         let current = self.store.current()?;
-        let digests: Vec<Digest> = current.iter().map(|version| version.digest).collect();
-        if let Err(error) = self.artifacts.retain(&digests) {
+        let digests: HashSet<Digest> = current.iter().map(|version| version.digest).collect();
+        let quick = self.loader.artifacts().retain(|key| digests.contains(&key.digest)).unwrap_or_else(|error| {
             tracing::warn!(%error, "compiled components that nobody needs could not be removed");
-        }
-        for version in current {
-            let loaded = match self.load_stored(&version).await {
-                Ok(loaded) => Ok(loaded),
-                Err(problem) => {
-                    tracing::error!(function = %version.name, %problem, internal = problem.internal, "not available");
-                    Err(problem.to_string())
-                }
-            };
-            let deployment = self.deployment(version, loaded);
-            self.catalog.publish(deployment);
-        }
+            Vec::new()
+        });
+        self.catalog.begin(current.into_iter().map(|version| self.restored(version)));
+        self.optimise(&quick.into_iter().collect());
         self.count_functions();
         Ok(())
     }
 
-    async fn load_stored(&self, version: &StoredVersion) -> Result<Loaded, Problem> {
-        let manifest = version.manifest.as_ref().map_err(|why| {
-            let detail = format!("its stored manifest cannot be read; deploy it again: {why}");
-            Problem::new(Code::ManifestInvalid, detail)
-        })?;
-        let path = self.store.component_path(&version.digest);
-        self.load(&version.name, version.digest, path, manifest).await
-    }
-
-    /// Loads a component from its artifact, compiled where there is none that can be trusted.
-    async fn load(
-        &self,
-        name: &FunctionName,
-        digest: Digest,
-        component: std::path::PathBuf,
-        manifest: &Manifest,
-    ) -> Result<Loaded, Problem> {
-        let (log, version) = (self.logbook.of(name), Arc::<OnceLock<u64>>::default());
-        let load = || {
-            let sink = Arc::new(GuestOutput { log: log.clone(), version: version.clone() });
-            let env = manifest.env.clone().into_iter().collect();
-            let (limits, instance) = (manifest.limits.clone(), manifest.instance);
-            let config = FunctionConfig { limits, env, sink, instance };
-            let (engine, artifacts) = (self.engine.clone(), self.artifacts.clone());
-            blocking(move || artifacts.load(&engine, &digest, config))
-        };
-        let function = match load().await?? {
-            Some(function) => function,
-            None => {
-                self.compile(digest, component, manifest.instance).await?;
-                let lost = || Problem::new(Code::Internal, "an artifact was gone as soon as it was made");
-                load().await??.ok_or_else(lost)?
+    fn restored(&self, stored: StoredVersion) -> Deployment {
+        let residence = match &stored.manifest {
+            Ok(_) => Residence::default(),
+            Err(why) => {
+                let detail = format!("its stored manifest cannot be read; deploy it again: {why}");
+                let problem = Problem::new(Code::ManifestInvalid, detail);
+                tracing::error!(function = %stored.name, %problem, "not available");
+                Residence::never(problem)
             }
         };
-        Ok(Loaded { function, log, version })
+        let log = self.logbook.of(&stored.name);
+        self.deployment(stored, log, residence)
     }
 
-    async fn compile(
-        &self,
-        digest: Digest,
-        component: std::path::PathBuf,
-        wanted: InstanceMode,
-    ) -> Result<(), Problem> {
-        if component == self.store.component_path(&digest) {
-            let store = self.store.clone();
-            blocking(move || store.verify(&digest)).await??;
+    /// Has the functions optimised of which there is only quick code.
+    fn optimise(&self, quick: &HashSet<ArtifactKey>) {
+        for deployment in self.catalog.load().all() {
+            if quick.contains(&self.loader.key(deployment.digest, deployment.manifest.instance)) {
+                self.loader.wanted.push(&deployment.name);
+            }
         }
-        let mode = self.artifacts.mode(&self.engine, wanted);
-        let code = self.compiler.compile(&component, mode).await?;
-        let artifacts = self.artifacts.clone();
-        let kept = blocking(move || artifacts.insert(&digest, mode, &code)).await?;
-        kept.map_err(|error| {
-            let code =
-                if error.kind() == std::io::ErrorKind::StorageFull { Code::StoreFull } else { Code::StoreFailed };
-            Problem::new(code, "the compiled component could not be kept").with_internal(error.to_string())
-        })
     }
 
-    fn deployment(&self, stored: StoredVersion, loaded: Result<Loaded, String>) -> Deployment {
-        let (function, log) = match loaded {
-            Ok(loaded) => {
-                // Set once: what was loaded for this version serves no other.
-                let _ = loaded.version.set(stored.version);
-                (Ok(loaded.function), loaded.log)
-            }
-            Err(why) => (Err(why), self.logbook.of(&stored.name)),
-        };
+    fn deployment(&self, stored: StoredVersion, log: Arc<FunctionLog>, residence: Residence) -> Deployment {
         let prefix = HeaderValue::from_str(&format!("/{}", stored.name));
         // One that cannot be read serves nothing, so what stands in its place limits nothing.
         let manifest = stored.manifest.unwrap_or_default();
@@ -218,13 +187,13 @@ impl Deployer {
             size_bytes: stored.size_bytes,
             manifest,
             deployed_unix_ms: stored.deployed_unix_ms,
-            function,
+            residence,
             log,
         }
     }
 
     fn count_functions(&self) {
-        self.metrics.functions.set(self.catalog.load().all().len() as i64);
+        self.metrics.functions.set(self.catalog.load().len() as i64);
     }
 }
 

@@ -4,7 +4,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -17,6 +20,9 @@ use tokio::sync::broadcast;
 
 /// Lines of requests kept for each function, and as many that its guests printed: neither pushes the other out.
 const LINES_KEPT: usize = 1000;
+
+/// Lines of all functions together. Beyond, those go first whose functions have been silent for longest.
+const LINES_KEPT_TOGETHER: usize = 200_000;
 
 /// Lines that a follower may be behind before it misses some.
 const LINES_BEHIND_MAX: usize = 1024;
@@ -79,19 +85,48 @@ struct Lines {
     requests: VecDeque<(u64, Record)>,
     printed: VecDeque<(u64, Record)>,
     count: u64,
+    /// Made for the first who follows, and gone after the last.
+    followers: Option<broadcast::Sender<LogLine>>,
 }
 
 impl Lines {
-    fn push(&mut self, record: Record) {
+    /// Keeps one more. Says whether there are more than before.
+    fn push(&mut self, record: Record) -> bool {
         let lines = match record {
             Record::Request { .. } => &mut self.requests,
             Record::Printed(_) => &mut self.printed,
         };
-        if lines.len() == LINES_KEPT {
+        let is_full = lines.len() == LINES_KEPT;
+        if is_full {
             lines.pop_front();
         }
         lines.push_back((self.count, record));
         self.count += 1;
+        !is_full
+    }
+
+    fn tell(&mut self, record: &Record) {
+        if let Some(followers) = &self.followers
+            && followers.send(record.line()).is_err()
+        {
+            self.followers = None;
+        }
+    }
+
+    fn follow(&mut self) -> broadcast::Receiver<LogLine> {
+        let followers = self.followers.get_or_insert_with(|| broadcast::Sender::new(LINES_BEHIND_MAX));
+        followers.subscribe()
+    }
+
+    fn len(&self) -> usize {
+        self.requests.len() + self.printed.len()
+    }
+
+    /// When the newest line came.
+    fn newest_unix_ms(&self) -> u64 {
+        let newest =
+            [&self.requests, &self.printed].map(|lines| lines.back().map_or(0, |(_, record)| record.unix_ms()));
+        newest.into_iter().max().unwrap_or_default()
     }
 
     /// The newest `count` lines, oldest first.
@@ -107,21 +142,29 @@ impl Lines {
 pub(crate) struct FunctionLog {
     name: FunctionName,
     lines: Mutex<Lines>,
-    followers: broadcast::Sender<LogLine>,
+    /// Lines of all functions.
+    together: Arc<AtomicUsize>,
 }
 
 impl FunctionLog {
-    fn new(name: FunctionName) -> Self {
-        Self { name, lines: Mutex::default(), followers: broadcast::Sender::new(LINES_BEHIND_MAX) }
+    fn new(name: FunctionName, together: Arc<AtomicUsize>) -> Self {
+        Self { name, lines: Mutex::default(), together }
     }
 
     /// Keeps a line and tells those who follow.
     pub(crate) fn push(&self, record: Record) {
-        if self.followers.receiver_count() > 0 {
-            // Fails only when the last follower left this moment.
-            let _ = self.followers.send(record.line());
+        let mut lines = self.lock();
+        lines.tell(&record);
+        if lines.push(record) {
+            self.together.fetch_add(1, Relaxed);
         }
-        self.lock().push(record);
+    }
+
+    /// Forgets all lines.
+    fn clear(&self) {
+        let mut lines = self.lock();
+        self.together.fetch_sub(lines.len(), Relaxed);
+        (lines.requests, lines.printed) = (VecDeque::new(), VecDeque::new());
     }
 
     /// The newest `count` lines, oldest first.
@@ -131,13 +174,18 @@ impl FunctionLog {
 
     /// The newest `count` lines, and every line from then on.
     pub(crate) fn follow(&self, count: usize) -> (Vec<LogLine>, broadcast::Receiver<LogLine>) {
-        // Subscribed first: a line may come twice at the seam, but none is missed.
-        let receiver = self.followers.subscribe();
-        (self.tail(count), receiver)
+        let mut lines = self.lock();
+        (lines.tail(count), lines.follow())
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for FunctionLog {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 
@@ -166,6 +214,7 @@ impl OutputSink for GuestOutput {
 #[derive(Default)]
 pub(crate) struct Logbook {
     logs: Mutex<HashMap<FunctionName, Weak<FunctionLog>>>,
+    lines: Arc<AtomicUsize>,
 }
 
 impl Logbook {
@@ -179,9 +228,25 @@ impl Logbook {
         if logs.len() == logs.capacity() {
             logs.retain(|_, log| log.strong_count() > 0);
         }
-        let log = Arc::new(FunctionLog::new(name.clone()));
+        let log = Arc::new(FunctionLog::new(name.clone(), self.lines.clone()));
         logs.insert(name.clone(), Arc::downgrade(&log));
         log
+    }
+
+    /// Lets lines go where there are too many of them, until a quarter of the room is free.
+    pub(crate) fn trim(&self) {
+        if self.lines.load(Relaxed) <= LINES_KEPT_TOGETHER {
+            return;
+        }
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logs: Vec<_> = logs.values().filter_map(Weak::upgrade).collect();
+        logs.sort_by_cached_key(|log| log.lock().newest_unix_ms());
+        for log in logs {
+            if self.lines.load(Relaxed) <= LINES_KEPT_TOGETHER / 4 * 3 {
+                return;
+            }
+            log.clear();
+        }
     }
 }
 
@@ -207,7 +272,7 @@ mod tests {
 
     #[test]
     fn what_guests_print_pushes_no_request_out() {
-        let log = FunctionLog::new("hello".parse().unwrap());
+        let log = FunctionLog::new("hello".parse().unwrap(), Arc::default());
         log.push(request());
         for n in 0..3 * LINES_KEPT {
             log.push(printed(&n.to_string()));
@@ -224,12 +289,32 @@ mod tests {
 
     #[test]
     fn lines_are_in_the_order_of_time() {
-        let log = FunctionLog::new("hello".parse().unwrap());
+        let log = FunctionLog::new("hello".parse().unwrap(), Arc::default());
         let Record::Printed(mut line) = printed("later") else { unreachable!("it was printed") };
         line.unix_ms = 5;
         log.push(Record::Printed(line));
         log.push(request());
         assert_eq!(log.tail(2).iter().map(|line| line.unix_ms).collect::<Vec<_>>(), [0, 5]);
+    }
+
+    #[test]
+    fn those_that_are_silent_for_long_go_first_where_there_are_too_many() {
+        let logbook = Logbook::default();
+        let names = (0..LINES_KEPT_TOGETHER / LINES_KEPT + 10).map(|n| format!("f{n}").parse().unwrap());
+        let logs: Vec<_> = names.map(|name: FunctionName| logbook.of(&name)).collect();
+        for (unix_ms, log) in logs.iter().enumerate() {
+            for _ in 0..LINES_KEPT + 1 {
+                let Record::Printed(line) = printed("x") else { unreachable!("it was printed") };
+                log.push(Record::Printed(LogLine { unix_ms: unix_ms as u64, ..line }));
+            }
+        }
+        logbook.trim();
+        assert_eq!(logs.first().unwrap().tail(1), []);
+        assert_eq!(logs.last().unwrap().tail(usize::MAX).len(), LINES_KEPT);
+        let kept: usize = logs.iter().map(|log| log.tail(usize::MAX).len()).sum();
+        assert_eq!(logbook.lines.load(Relaxed), kept);
+        drop(logs);
+        assert_eq!(logbook.lines.load(Relaxed), 0);
     }
 
     #[test]

@@ -35,10 +35,14 @@ use crate::{
     deploy::Deployer,
     ledger::Ledger,
     listener::{self, Listener},
+    loader::Loader,
     logbook::Logbook,
+    machine,
     metrics::Metrics,
+    optimiser,
     patience::Activity,
     request_log::RequestLog,
+    residents::Residents,
 };
 
 /// Why a host does not start.
@@ -108,7 +112,8 @@ impl Host {
         // First, so that a start that cannot be leaves nothing behind.
         let data_socket = bind(config.listen, "listen")?;
         let admin_socket = bind(config.admin, "admin")?;
-        let store = Store::open(&config.data_dir)?;
+        machine::raise_file_limit();
+        let store = Arc::new(Store::open(&config.data_dir)?);
         let (token, key) = (store.admin_token()?, store.key("artifact")?);
         let engine = engine(&config)?;
         let artifacts = ArtifactCache::open(&engine, &config.data_dir.join("artifacts"), &key)
@@ -116,24 +121,26 @@ impl Host {
         let metrics = Arc::new(Metrics::new());
         let (ledger, ledger_thread) = Ledger::start(metrics.clone(), config.log_requests.then_some(log))
             .map_err(system("starting the ledger"))?;
+        let residents = Residents::new(machine::functions_loaded_max(&config), metrics.clone());
+        let compiler = Compiler::new(&config);
         let deployer = Deployer {
-            compiler: Compiler::new(&config, store.tmp_dir()),
             config,
-            store: Arc::new(store),
-            engine,
-            artifacts: Arc::new(artifacts),
+            store: store.clone(),
+            loader: Loader::new(engine, artifacts, store, compiler, residents, metrics.clone()),
             catalog: Arc::new(Catalog::default()),
             logbook: Logbook::default(),
             metrics,
             changing: Mutex::default(),
-            probing: Mutex::default(),
         };
         Ok(Self { deployer: Arc::new(deployer), ledger, ledger_thread, token, data_socket, admin_socket })
     }
 
     /// Serves until a signal comes and requests are drained. Gives back the thread that writes the last receipts.
     async fn run(self, ready: impl FnOnce(SocketAddr)) -> Result<thread::JoinHandle<()>, ServeError> {
-        self.deployer.restore().await?;
+        self.deployer.restore()?;
+        let (loader, catalog) = (self.deployer.loader.clone(), self.deployer.catalog.clone());
+        tokio::spawn(optimiser::run(loader.clone(), catalog.clone()));
+        tokio::spawn(keep_house(self.deployer.clone()));
         let config = &self.deployer.config;
         let (data_address, admin_address) =
             (local(&self.data_socket, config.listen), local(&self.admin_socket, config.admin));
@@ -144,7 +151,7 @@ impl Host {
             token: self.token,
             draining: draining.clone(),
         };
-        let data = Arc::new(Data { catalog: self.deployer.catalog.clone(), ledger: self.ledger });
+        let data = Arc::new(Data { catalog, loader, ledger: self.ledger });
         let answer = |activity: &Arc<Activity>| {
             let (data, activity) = (data.clone(), activity.clone());
             service_fn(move |request| {
@@ -161,7 +168,7 @@ impl Host {
         let admin_listener = Listener::new(self.admin_socket, config, Gauge::default(), idle + deploying);
         let data_listener = Listener::new(self.data_socket, config, open, idle).run(answer, &data_connections);
         let mut admin_listener = pin!(admin_listener.run(|_| admin.clone(), &admin_connections));
-        let (reset, functions) = (self.deployer.engine.reset(), self.deployer.catalog.load().all().len());
+        let (reset, functions) = (self.deployer.loader.engine().reset(), self.deployer.catalog.load().len());
         ready(admin_address);
         let data_dir = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
         let data_dir = data_dir.display();
@@ -178,6 +185,16 @@ impl Host {
             () = admin_listener => {}
         }
         Ok(self.ledger_thread)
+    }
+}
+
+/// What has to be looked after now and then.
+async fn keep_house(deployer: Arc<Deployer>) {
+    let mut seconds = time::interval(Duration::from_secs(1));
+    loop {
+        seconds.tick().await;
+        deployer.loader.residents.every_second();
+        deployer.logbook.trim();
     }
 }
 

@@ -31,7 +31,9 @@ pub(crate) fn of(code: Code) -> StatusCode {
         GuestFailed | GuestNoResponse | GuestBadResponse | LimitResponseBody | LimitMemory | Trap
         | TrapStackOverflow | StoreFailed | Internal => StatusCode::INTERNAL_SERVER_ERROR,
         MethodNotSupported => StatusCode::NOT_IMPLEMENTED,
-        FunctionUnavailable | HostBusy | HostDraining | StoreCorrupt => StatusCode::SERVICE_UNAVAILABLE,
+        FunctionUnavailable | FunctionLoading | HostBusy | HostDraining | StoreCorrupt => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         LimitWall => StatusCode::GATEWAY_TIMEOUT,
         StoreFull => StatusCode::INSUFFICIENT_STORAGE,
     }
@@ -56,7 +58,7 @@ pub(crate) fn answer(problem: &Problem, request_id: Option<&RequestId>) -> Respo
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     match problem.code {
-        Code::LimitConcurrency | Code::HostBusy | Code::HostDraining => {
+        Code::LimitConcurrency | Code::FunctionLoading | Code::HostBusy | Code::HostDraining => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         Code::AuthRequired => {

@@ -30,7 +30,7 @@ pub struct Staging {
     bytes_max: u64,
 }
 
-/// A component that has arrived whole and is on the disk, but belongs to no version yet. Dropping it leaves nothing.
+/// A component that has arrived whole. Dropping it leaves nothing.
 pub struct Staged {
     file: NamedTempFile,
     /// Its digest.
@@ -38,6 +38,9 @@ pub struct Staged {
     /// Its size.
     pub size_bytes: u64,
 }
+
+/// A component that is on the disk, but belongs to no version yet. Dropping it leaves nothing.
+pub struct Durable(pub(crate) Staged);
 
 impl Staging {
     /// Takes the next piece.
@@ -51,9 +54,8 @@ impl Staging {
     }
 
     /// Ends the upload.
-    pub fn finish(self) -> Result<Staged, StoreError> {
-        self.file.as_file().sync_all().map_err(StoreError::io("writing an upload"))?;
-        Ok(Staged { file: self.file, digest: self.digester.finish(), size_bytes: self.bytes })
+    pub fn finish(self) -> Staged {
+        Staged { file: self.file, digest: self.digester.finish(), size_bytes: self.bytes }
     }
 }
 
@@ -61,6 +63,12 @@ impl Staged {
     /// Where it is, for the compiler.
     pub fn path(&self) -> &Path {
         self.file.path()
+    }
+
+    /// Waits until it is on the disk.
+    pub fn sync(self) -> Result<Durable, StoreError> {
+        self.file.as_file().sync_all().map_err(StoreError::io("writing an upload"))?;
+        Ok(Durable(self))
     }
 }
 

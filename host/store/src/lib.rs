@@ -17,7 +17,7 @@ mod keys;
 mod store;
 mod versions;
 
-pub use components::{Staged, Staging};
+pub use components::{Durable, Staged, Staging};
 pub use error::StoreError;
 pub use store::Store;
 pub use versions::{Published, StoredVersion};

@@ -5,7 +5,7 @@ use std::path::Path;
 use gust_core::{Digest, FunctionName, Manifest};
 use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Type};
 
-use crate::{Staged, Store, StoreError};
+use crate::{Durable, Store, StoreError};
 
 /// The schema, one step for each version of it. A step is never changed, only followed by another.
 const MIGRATIONS: &[&str] = &["
@@ -89,7 +89,7 @@ impl Store {
     pub fn publish(
         &self,
         name: &FunctionName,
-        staged: Staged,
+        Durable(staged): Durable,
         manifest: &Manifest,
         deployed_unix_ms: u64,
     ) -> Result<Published, StoreError> {

@@ -19,7 +19,7 @@ fn publish(store: &Store, name: &str, component: &[u8]) -> Published {
     let mut staging = store.stage(1 << 20).unwrap();
     staging.write(component).unwrap();
     let name: FunctionName = name.parse().unwrap();
-    store.publish(&name, staging.finish().unwrap(), &Manifest::default(), 1).unwrap()
+    store.publish(&name, staging.finish().sync().unwrap(), &Manifest::default(), 1).unwrap()
 }
 
 fn files(dir: &Path) -> Vec<String> {

@@ -45,6 +45,7 @@ fn about(info: &FunctionInfo) -> Vec<(&'static str, String)> {
     ];
     pairs.extend(info.world.map(|world| ("called through", world.as_str().to_owned())));
     pairs.extend(info.init.clone().map(|init| ("ready by", init)));
+    pairs.extend(info.tier.map(|tier| ("compiled", tier.to_string())));
     pairs.extend(info.instance.as_ref().map(|instance| ("instance", told(instance))));
     pairs.extend(info.unavailable.clone().map(|why| ("unavailable", why)));
     pairs.extend(limits.by_key().map(|(key, value)| (key, value.to_string())));

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use gust_core::{
-    Timestamp,
+    Tier, Timestamp,
     api::{FunctionInfo, FunctionList},
 };
 
@@ -22,7 +22,7 @@ pub fn run(host: &HostArgs, options: Ls) -> Result<()> {
     if list.functions.is_empty() {
         return output::print("nothing is deployed yet; `gust new hello` begins a function\n");
     }
-    let head = ["NAME", "VERSION", "SIZE", "DEPLOYED", "URL"].map(str::to_owned).to_vec();
+    let head = ["NAME", "VERSION", "SIZE", "CODE", "DEPLOYED", "URL"].map(str::to_owned).to_vec();
     let rows: Vec<_> = std::iter::once(head).chain(list.functions.iter().map(row)).collect();
     output::print(&output::table(&rows))
 }
@@ -36,6 +36,7 @@ fn row(function: &FunctionInfo) -> Vec<String> {
         function.name.to_string(),
         function.version.to_string(),
         output::bytes(function.size_bytes),
+        function.tier.map_or("unloaded", Tier::as_str).to_owned(),
         Timestamp(function.deployed_unix_ms).to_string(),
         place,
     ]

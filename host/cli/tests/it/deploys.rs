@@ -86,6 +86,7 @@ fn what_cannot_run_here_is_refused_and_nothing_is_kept() {
     assert!(host.upload("victim", &import).text().contains("acme:tools/saw@1.0.0"));
     let artifact = fs::read_dir(host.dir.join("artifacts")).unwrap().next().unwrap().unwrap().path();
     host.deploy("hello");
+    host.until_optimised("hello");
     let artifact = fs::read_dir(artifact).unwrap().next().unwrap().unwrap().path();
     assert_eq!(host.upload("victim", &fs::read(artifact).unwrap()).code(), "component.precompiled");
     assert_eq!(names(&host), ["hello"]);
@@ -258,6 +259,9 @@ fn artifacts_that_nobody_needs_are_gone_after_the_next_start() {
     let host = Host::start();
     host.deploy("hello");
     host.deploy("auth");
+    for name in ["hello", "auth"] {
+        host.until_optimised(name);
+    }
     assert_eq!(host.api("DELETE", "/v1/functions/auth", "", b"").status, 204);
     let host = host.kill_and_restart();
     let engine = fs::read_dir(host.dir.join("artifacts")).unwrap().next().unwrap().unwrap().path();
@@ -268,13 +272,15 @@ fn artifacts_that_nobody_needs_are_gone_after_the_next_start() {
 #[test]
 fn a_damaged_artifact_is_compiled_anew_and_a_damaged_component_costs_one_function() {
     let host = Host::start();
-    host.deploy("hello");
-    host.deploy("auth");
-    let digest_of = |name: &str| host.api("GET", &format!("/v1/functions/{name}"), "", b"").json()["digest"].clone();
+    for name in ["hello", "auth"] {
+        host.deploy(name);
+        host.until_optimised(name);
+    }
+    let digest_of = |name: &str| host.info(name)["digest"].clone();
     let (hello, auth) = (digest_of("hello"), digest_of("auth"));
     let engine = fs::read_dir(host.dir.join("artifacts")).unwrap().next().unwrap().unwrap().path();
     for (digest, at) in [(&hello, 5000), (&auth, 100)] {
-        let path = engine.join(format!("{}.rewind.cwasm", digest.as_str().unwrap()));
+        let path = engine.join(format!("{}.rewind.optimised.cwasm", digest.as_str().unwrap()));
         let mut bytes = fs::read(&path).unwrap();
         bytes[at] ^= 1;
         fs::write(&path, bytes).unwrap();
@@ -288,7 +294,7 @@ fn a_damaged_artifact_is_compiled_anew_and_a_damaged_component_costs_one_functio
     assert_eq!(host.get("/hello").text(), "Hello, world!");
     let answer = host.get("/auth/verify");
     assert_eq!((answer.status, answer.code().as_str()), (503, "function.unavailable"));
-    let info = host.api("GET", "/v1/functions/auth", "", b"").json();
+    let info = host.info("auth");
     assert!(info["unavailable"].as_str().unwrap().contains("store.corrupt"), "{info}");
 }
 

@@ -223,9 +223,19 @@ impl Host {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// What the host knows of a function. It is loaded for that.
+    pub fn info(&self, function: &str) -> Value {
+        self.api("GET", &format!("/v1/functions/{function}"), "", b"").json()
+    }
+
+    /// Waits until a function runs on optimised code.
+    pub fn until_optimised(&self, function: &str) {
+        until("it is optimised", || self.info(function)["tier"] == "optimised");
+    }
+
     /// Where each request's instance comes from, and why.
     pub fn instance_of(&self, function: &str) -> (String, String) {
-        let info = self.api("GET", &format!("/v1/functions/{function}"), "", b"").json();
+        let info = self.info(function);
         let text = |key: &str| info["instance"][key].as_str().unwrap_or_default().to_owned();
         (text("mode"), text("reason"))
     }

@@ -16,5 +16,6 @@ mod fixture;
 mod guests;
 mod http2;
 mod init;
+mod loading;
 mod operator;
 mod rewinding;

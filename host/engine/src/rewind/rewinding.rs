@@ -79,6 +79,14 @@ impl Rewinding {
         self.balance.stopped()
     }
 
+    /// Takes over what was found out about the same component, loaded before.
+    pub(crate) fn learns_from(&self, before: &Self) {
+        if let Some(refusal) = before.stopped() {
+            // The first reason stands.
+            let _ = self.stopped.set(refusal);
+        }
+    }
+
     /// Makes a pristine instance fit to be put back. `place` is one of those for instances that are kept. It changes the
     /// store's epoch deadline.
     pub(crate) async fn prepare(

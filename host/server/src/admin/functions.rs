@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use gust_core::api::{FunctionInfo, FunctionList, VersionInfo, VersionList};
 use http::StatusCode;
+use tokio::time::{Duration, Instant};
 
 use super::{
     Admin,
@@ -22,10 +23,15 @@ pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Json<FunctionList> 
     Json(FunctionList { functions })
 }
 
-/// `GET /v1/functions/{name}`
+/// `GET /v1/functions/{name}`: loads it, for only then all of it is known.
 pub(super) async fn get(State(admin): State<Arc<Admin>>, Name(name): Name) -> Result<Json<FunctionInfo>, Refusal> {
-    let snapshot = admin.deployer.catalog.load();
-    let deployment = snapshot.get(name.as_str()).ok_or_else(|| reply::not_found(&name))?;
+    let deployer = &admin.deployer;
+    let deployment = deployer.catalog.load().get(name.as_str()).cloned().ok_or_else(|| reply::not_found(&name))?;
+    if deployment.residence.look().is_none() {
+        let deadline = Instant::now() + Duration::from_millis(deployer.config.compile_ms_max.into());
+        // Why it cannot be loaded is part of what is told.
+        let _ = deployer.loader.load(&deployment, deadline).await;
+    }
     Ok(Json(deployment.info(&admin.base_url)))
 }
 

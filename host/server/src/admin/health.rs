@@ -16,7 +16,7 @@ pub(super) async fn live() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the process takes requests. It listens only once everything is loaded.
+/// `GET /readyz`: the process takes requests. It listens only once it knows what is deployed.
 pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Response {
     if admin.draining.load(Ordering::Relaxed) {
         return Refusal(Problem::new(Code::HostDraining, "it takes no new requests")).into_response();
@@ -27,6 +27,6 @@ pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Response {
 /// `GET /metrics`: the OpenMetrics text format.
 pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     let metrics = &admin.deployer.metrics;
-    metrics.slots_free.set(admin.deployer.engine.slots_free() as i64);
+    metrics.slots_free.set(admin.deployer.loader.engine().slots_free() as i64);
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], metrics.text())
 }

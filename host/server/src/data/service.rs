@@ -20,13 +20,17 @@ use crate::{
     catalog::{Catalog, Deployment},
     coalescing,
     ledger::Ledger,
+    loader::Loader,
     patience::Activity,
+    residence::InUse,
 };
 
 /// What every request of the data listener needs.
 pub(crate) struct Data {
     /// What is deployed.
     pub(crate) catalog: Arc<Catalog>,
+    /// What is loaded.
+    pub(crate) loader: Arc<Loader>,
     /// Where receipts go.
     pub(crate) ledger: Ledger,
 }
@@ -62,7 +66,8 @@ async fn serve(
     let request = enter(request, target, &deployment, visit)?;
     let deadline = (visit.began() + Duration::from_millis(deployment.limits().wall_ms.into())).into();
     visit.works(activity.work(deadline));
-    let function = available(&deployment)?;
+    let loaded = loaded(data, &deployment, deadline).await?;
+    let function = loaded.as_ref().map(|loaded| &loaded.function).ok_or_else(unloaded)?;
     let request = match function.world() {
         // It takes the body whole, so no instance waits for a client that sends it slowly.
         World::Typed if !request.body().is_end_stream() => Box::pin(gathered(request, deadline)).await?,
@@ -99,8 +104,17 @@ fn enter(
     Ok(Box::new(Request::from_parts(head, body)))
 }
 
-fn available(deployment: &Deployment) -> Result<&Function, Problem> {
-    deployment.function.as_ref().map_err(|why| Problem::new(Code::FunctionUnavailable, why.clone()))
+/// The function, held until its instance is there. One load where it is loaded.
+async fn loaded(data: &Data, deployment: &Arc<Deployment>, deadline: time::Instant) -> Result<InUse, Problem> {
+    match data.loader.residents.take(deployment) {
+        Some(loaded) => Ok(loaded),
+        None => data.loader.load(deployment, deadline).await,
+    }
+}
+
+/// Never: what is in use is there.
+fn unloaded() -> Problem {
+    Problem::new(Code::Internal, "a function was unloaded while it was in use")
 }
 
 async fn gathered(request: Box<Request<Limited>>, deadline: time::Instant) -> Result<Box<Request<Limited>>, Problem> {

@@ -6,7 +6,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use gust_core::{Digest, InstanceMode, InstanceState, Limits, Problem, RequestId, RewindPolicy};
+use gust_core::{Digest, InstanceMode, InstanceState, Limits, Problem, RequestId, RewindPolicy, Tier};
 use http::Request;
 use http_body_util::{BodyExt as _, Empty};
 use tokio::time::Instant;
@@ -14,8 +14,8 @@ use wasmtime::component::Component;
 
 use crate::rewind::Refusal;
 use crate::{
-    ArtifactCache, Engine, Function, FunctionConfig, Invocation, Lease, OutputSink, OutputStream, Scheme, Settings,
-    compile,
+    ArtifactCache, ArtifactKey, Engine, Function, FunctionConfig, Invocation, Lease, OutputSink, OutputStream, Scheme,
+    Settings, compile,
     rewrite::tests::unbalanced::{rewritten_in_vain, unbalanced},
     settings,
     verdict::Verdict,
@@ -37,10 +37,10 @@ fn loaded(artifact: &[u8]) -> Function {
     let engine = Engine::new(settings).unwrap();
     let (dir, instance) = (tempfile::tempdir().unwrap(), InstanceMode::Rewind);
     let artifacts = ArtifactCache::open(&engine, dir.path(), &[7; 32]).unwrap();
-    let digest = Digest::of(artifact);
-    artifacts.insert(&digest, instance, artifact).unwrap();
+    let key = ArtifactKey { digest: Digest::of(artifact), mode: instance };
+    artifacts.insert(&key, Tier::Quick, artifact).unwrap();
     let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), sink: Arc::new(Silent), instance };
-    artifacts.load(&engine, &digest, config).unwrap().unwrap()
+    artifacts.load(&engine, &key, &config).unwrap().unwrap()
 }
 
 /// An artifact of a component that does not restore itself, and of which this is said.
@@ -72,7 +72,7 @@ async fn state_after_requests(artifact: &[u8], path: &str) -> InstanceState {
 
 #[tokio::test]
 async fn a_handler_that_restores_globals_at_its_end_is_enough() {
-    let artifact = compile(&unbalanced("hello"), InstanceMode::Rewind).unwrap();
+    let artifact = compile(&unbalanced("hello"), InstanceMode::Rewind, Tier::Quick).unwrap();
     assert_eq!(Verdict::of(&artifact), Some(Verdict::Rewindable { restores_itself: true }));
     assert_eq!(state_after_requests(&artifact, "/?name=Ada").await, InstanceState::rewound());
 }

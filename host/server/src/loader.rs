@@ -1,0 +1,243 @@
+//! From a deployment to its loaded function: loaded when it is first used, compiled before where there is no artifact.
+//!
+//! Nothing is loaded for a function that nobody calls. A thousand requests that come at once for one that is not loaded wait,
+//! without holding a thread, for one and the same load; the same goes for components that are uploaded several times at once,
+//! and their one compilation. What is compiled while somebody waits is compiled quickly, and remembered as to be
+//! [optimised](crate::optimiser).
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
+
+use arc_swap::Guard;
+use gust_core::{Code, FunctionName, InstanceMode, Manifest, Problem, Tier};
+use gust_engine::{ArtifactCache, ArtifactKey, Engine, Function, FunctionConfig, Lease};
+use gust_store::Store;
+use tokio::{
+    sync::{Mutex, Semaphore},
+    time::{self, Duration},
+};
+
+use crate::{
+    catalog::Deployment,
+    compiler::Compiler,
+    deploy::blocking,
+    flights::Flights,
+    logbook::{FunctionLog, GuestOutput},
+    metrics::Metrics,
+    optimiser::Wanted,
+    residence::{InUse, Loaded},
+    residents::Residents,
+};
+
+/// The longest that making an instance only to see whether it can be made may take, its init included.
+const PROBE_MAX: Duration = Duration::from_secs(5);
+
+/// Functions that are loaded at the same time, for each core: reading and checking an artifact is mostly work for it.
+const LOADING_PER_CORE: usize = 2;
+
+/// Loads and compiles for a host.
+pub(crate) struct Loader {
+    engine: Engine,
+    artifacts: Arc<ArtifactCache>,
+    store: Arc<Store>,
+    compiler: Compiler,
+    metrics: Arc<Metrics>,
+    /// What is loaded.
+    pub(crate) residents: Residents,
+    /// What runs on quick code.
+    pub(crate) wanted: Wanted,
+    compiling: Flights<ArtifactKey, Result<(), Problem>>,
+    loading: Flights<(FunctionName, u64), Result<Arc<Loaded>, Problem>>,
+    places: Semaphore,
+    /// Held while an instance is made only to see whether it can be.
+    probing: Mutex<()>,
+}
+
+/// What a component is loaded from and for.
+#[derive(Clone)]
+pub(crate) struct Source {
+    /// Its artifact.
+    pub(crate) key: ArtifactKey,
+    /// Where it is, should there be no artifact.
+    pub(crate) component: PathBuf,
+    /// On what terms it is loaded.
+    pub(crate) config: FunctionConfig,
+}
+
+impl Loader {
+    /// Loads what `artifacts` holds; else compiles it.
+    pub(crate) fn new(
+        engine: Engine,
+        artifacts: ArtifactCache,
+        store: Arc<Store>,
+        compiler: Compiler,
+        residents: Residents,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Arc::new(Self {
+            engine,
+            artifacts: Arc::new(artifacts),
+            store,
+            compiler,
+            wanted: Wanted::new(metrics.to_optimise.clone()),
+            metrics,
+            residents,
+            compiling: Flights::new(),
+            loading: Flights::new(),
+            places: Semaphore::new(cores * LOADING_PER_CORE),
+            probing: Mutex::default(),
+        })
+    }
+
+    /// The engine.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The artifacts.
+    pub(crate) fn artifacts(&self) -> &Arc<ArtifactCache> {
+        &self.artifacts
+    }
+
+    /// The artifact of a component for functions that ask for `wanted`.
+    pub(crate) fn key(&self, digest: gust_core::Digest, wanted: InstanceMode) -> ArtifactKey {
+        ArtifactKey { digest, mode: self.artifacts.mode(&self.engine, wanted) }
+    }
+
+    /// The function of a deployment that is not loaded: waits until it is, but not beyond `deadline`.
+    pub(crate) async fn load(
+        self: &Arc<Self>,
+        deployment: &Arc<Deployment>,
+        deadline: time::Instant,
+    ) -> Result<InUse, Problem> {
+        if let Some(problem) = deployment.residence.failure() {
+            return Err(unavailable(&problem));
+        }
+        let key = (deployment.name.clone(), deployment.version);
+        let loading = self.loading.join(key, || self.clone().loaded(deployment.clone()));
+        let loaded = time::timeout_at(deadline, loading).await.map_err(|_| still_loading())?;
+        loaded?.map(|loaded| Guard::from_inner(Some(loaded))).map_err(|problem| unavailable(&problem))
+    }
+
+    /// Loads the function of a deployment and puts it where requests find it.
+    async fn loaded(self: Arc<Self>, deployment: Arc<Deployment>) -> Result<Arc<Loaded>, Problem> {
+        if let Some(loaded) = &*deployment.residence.look() {
+            return Ok(loaded.clone());
+        }
+        let began = Instant::now();
+        match self.function(self.source(&deployment)).await {
+            Ok(function) => {
+                self.metrics.loads.observe(began.elapsed().as_secs_f64());
+                let loaded = self.counted(function);
+                self.residents.settle(&deployment, loaded.clone());
+                self.have_optimised(&deployment, &loaded);
+                Ok(loaded)
+            }
+            Err(problem) => {
+                tracing::error!(function = %deployment.name, %problem, internal = problem.internal, "not available");
+                if problem.code != Code::HostBusy {
+                    deployment.residence.fails(problem.clone());
+                }
+                Err(problem)
+            }
+        }
+    }
+
+    /// Has the code of a deployment that is in force optimised, where that is still to be done.
+    pub(crate) fn have_optimised(&self, deployment: &Deployment, loaded: &Loaded) {
+        if loaded.function.tier() == Tier::Quick {
+            self.wanted.push(&deployment.name);
+        }
+    }
+
+    /// A function that is loaded, and counted as such.
+    pub(crate) fn counted(&self, function: Function) -> Arc<Loaded> {
+        let counted = self.metrics.loaded(function.tier());
+        Loaded::new(function, counted)
+    }
+
+    /// What a deployment is loaded from.
+    pub(crate) fn source(&self, deployment: &Deployment) -> Source {
+        let version = Arc::new(OnceLock::from(deployment.version));
+        let component = self.store.component_path(&deployment.digest);
+        let key = self.key(deployment.digest, deployment.manifest.instance);
+        Source { key, component, config: config(&deployment.manifest, deployment.log.clone(), version) }
+    }
+
+    /// Loads a component from its best artifact, compiled where there is none that can be trusted.
+    pub(crate) async fn function(self: &Arc<Self>, source: Source) -> Result<Function, Problem> {
+        if let Some(function) = self.mapped(&source).await? {
+            return Ok(function);
+        }
+        let (loader, key, component) = (self.clone(), source.key, source.component.clone());
+        self.compiling.join(key, || loader.compiled(key, component)).await??;
+        let lost = || Problem::new(Code::Internal, "an artifact was gone as soon as it was made");
+        self.mapped(&source).await?.ok_or_else(lost)
+    }
+
+    async fn mapped(&self, source: &Source) -> Result<Option<Function>, Problem> {
+        let gone = |_| Problem::new(Code::Internal, "the host is going down");
+        let _place = self.places.acquire().await.map_err(gone)?;
+        let (engine, artifacts, source) = (self.engine.clone(), self.artifacts.clone(), source.clone());
+        blocking(move || artifacts.load(&engine, &source.key, &source.config)).await?
+    }
+
+    /// Compiles a component quickly, unless somebody has done so meanwhile.
+    async fn compiled(self: Arc<Self>, key: ArtifactKey, component: PathBuf) -> Result<(), Problem> {
+        if Tier::BEST_FIRST.iter().any(|tier| self.artifacts.holds(&key, *tier)) {
+            return Ok(());
+        }
+        self.compile(key, component, Tier::Quick).await
+    }
+
+    /// Compiles a component, and keeps the artifact.
+    pub(crate) async fn compile(&self, key: ArtifactKey, component: PathBuf, tier: Tier) -> Result<(), Problem> {
+        if component == self.store.component_path(&key.digest) {
+            let store = self.store.clone();
+            blocking(move || store.verify(&key.digest)).await??;
+        }
+        let artifacts = self.artifacts.clone();
+        let staged = blocking(move || artifacts.stage()).await?.map_err(not_kept)?;
+        self.compiler.compile(&component, staged.path(), key.mode, tier).await?;
+        self.metrics.compiled(tier);
+        let artifacts = self.artifacts.clone();
+        blocking(move || artifacts.keep(&key, tier, staged)).await?.map_err(not_kept)
+    }
+
+    /// Makes an instance, for a moment: few at once, and not for long, so that uploads cannot take the pool from requests.
+    pub(crate) async fn probe(&self, function: &Function, wall_ms: u32) -> Result<(), Problem> {
+        let wall = Duration::from_millis(wall_ms.into()).min(PROBE_MAX);
+        let _turn = self.probing.lock().await;
+        Lease::probe(function, wall).await.map(drop)
+    }
+}
+
+/// On what terms a function with this manifest is loaded.
+pub(crate) fn config(manifest: &Manifest, log: Arc<FunctionLog>, version: Arc<OnceLock<u64>>) -> FunctionConfig {
+    FunctionConfig {
+        limits: manifest.limits.clone(),
+        env: manifest.env.clone().into_iter().collect(),
+        sink: Arc::new(GuestOutput { log, version }),
+        instance: manifest.instance,
+    }
+}
+
+fn unavailable(problem: &Problem) -> Problem {
+    match problem.code {
+        Code::HostBusy => problem.clone(),
+        _ => Problem::new(Code::FunctionUnavailable, problem.to_string()),
+    }
+}
+
+fn still_loading() -> Problem {
+    Problem::new(Code::FunctionLoading, "it goes on being loaded; try again in a moment")
+}
+
+fn not_kept(error: std::io::Error) -> Problem {
+    let code = if error.kind() == std::io::ErrorKind::StorageFull { Code::StoreFull } else { Code::StoreFailed };
+    Problem::new(code, "the compiled component could not be kept").with_internal(error.to_string())
+}
