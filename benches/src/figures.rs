@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command, time::Instant};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{
-    component, median, process, project,
+    component, many, median, process, project,
     report::{Table, machine},
     server::{Gust, get, post, program, size_bytes},
 };
@@ -26,10 +26,20 @@ pub fn run(photograph: &Path) -> Result<()> {
     add("picture, 3000x2000 JPEG to 320 wide, natively", format!("{native_ms:.1} ms"));
     add("the same on gust, in the guest", format!("{hosted_ms:.1} ms"));
     add("gust to native", format!("{:.2}", hosted_ms / native_ms));
-    add("hello, from the upload's beginning to its first answer", format!("{:.0} ms", first_answer(dir.path())?));
+    for function in ["raw", "hello", "image"] {
+        let what = format!("{function}, from the upload's beginning to its first answer, all cores");
+        add(&what, format!("{:.0} ms", first_answer(dir.path(), function)?));
+    }
     let (cpu_ms, wall_ms) = restart(dir.path())?;
     add("restart with 4 functions to the first answer, CPU", format!("{cpu_ms:.0} ms"));
     add("the same, time", format!("{wall_ms:.0} ms"));
+    let many = many::measure(ROUNDS)?;
+    add("restart with 10,000 functions to the first answer, CPU", format!("{:.0} ms", many.restart_cpu_ms));
+    add("the same, time", format!("{:.0} ms", many.restart_ms));
+    add("first call of a function that is not loaded", format!("{:.2} ms", many.first_hit_ms));
+    add("the next call of it", format!("{:.2} ms", many.next_hit_ms));
+    add("memory of a deployed function", format!("{:.2} KiB", many.unloaded_kib));
+    add("more when it is loaded", format!("{:.0} KiB", many.loaded_kib));
     add("the gust binary", mib(size_bytes(&program())?));
     for function in ["hello", "image", "markdown", "auth"] {
         add(&format!("the component {function}"), mib(size_bytes(&component(function))?));
@@ -71,13 +81,16 @@ fn guest_ms<'a>(mut headers: impl Iterator<Item = &'a str>) -> Option<f64> {
     timing.rsplit("run;dur=").next()?.trim().parse().ok()
 }
 
-fn first_answer(dir: &Path) -> Result<f64> {
+fn first_answer(dir: &Path, function: &str) -> Result<f64> {
     let mut times = Vec::new();
     for round in 0..ROUNDS {
-        let gust = Gust::start(&dir.join(format!("first-{round}")), &[])?;
+        let gust = Gust::start(&dir.join(format!("first-{function}-{round}")), &[])?;
+        gust.unpin()?;
         let began = Instant::now();
-        gust.deploy("hello")?;
-        ensure!(get(gust.server.address, "/hello")?.is_success(), "hello does not answer");
+        gust.upload(function)?;
+        // What it answers to a request without a body is its own affair.
+        let answer = get(gust.server.address, &format!("/{function}"))?;
+        ensure!(answer.headers().any(|header| header.starts_with("server-timing:")), "{}", answer.head);
         times.push(began.elapsed().as_secs_f64() * 1e3);
     }
     Ok(median(times))

@@ -8,6 +8,7 @@ pub mod bare;
 pub mod figures;
 pub mod hosted;
 pub mod load;
+pub mod many;
 pub mod process;
 pub mod refusals;
 pub mod report;

@@ -76,14 +76,61 @@ impl Gust {
         Ok(Self { server, admin, dir: dir.to_owned() })
     }
 
-    /// Deploys an example under its own name.
+    /// Deploys an example under its own name, and waits until its code is optimised.
     pub fn deploy(&self, function: &str) -> Result<()> {
+        self.upload(function)?;
+        self.until_optimised(function)
+    }
+
+    /// Waits until a function's code is optimised.
+    pub fn until_optimised(&self, function: &str) -> Result<()> {
+        while !self.info(function)?.contains("\"tier\":\"optimised\"") {
+            thread::sleep(ASK_EVERY);
+        }
+        Ok(())
+    }
+
+    /// Deploys an example under its own name, as a developer does.
+    pub fn upload(&self, function: &str) -> Result<()> {
         let mut deploy = Command::new(program());
         deploy.args(["--admin", &self.admin.to_string(), "--token-file"]).arg(self.dir.join("admin.token"));
         let output = deploy.args(["deploy", "--name", function]).arg(component(function)).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{function} was not deployed: {said}");
         Ok(())
+    }
+
+    /// Lets it and what it starts run on all cores.
+    pub fn unpin(&self) -> Result<()> {
+        let mut taskset = Command::new("taskset");
+        let output = taskset.args(["-a", "-p", "-c", "0-1023", &self.server.pid().to_string()]).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
+    /// Deploys a component's bytes, by a call of the admin API.
+    pub fn put(&self, function: &str, component: &[u8]) -> Result<()> {
+        let answer = self.admin("PUT", function, component)?;
+        ensure!(answer.head.starts_with("HTTP/1.1 20"), "{function} was not deployed: {}", answer.head);
+        Ok(())
+    }
+
+    /// What it knows of a function, as JSON.
+    pub fn info(&self, function: &str) -> Result<String> {
+        let answer = self.admin("GET", function, &[])?;
+        ensure!(answer.is_success(), "{function}: {}", answer.head);
+        Ok(String::from_utf8(answer.body)?)
+    }
+
+    fn admin(&self, method: &str, function: &str, body: &[u8]) -> Result<Answer> {
+        let token = fs::read_to_string(self.dir.join("admin.token"))?;
+        let (token, length) = (token.trim(), body.len());
+        let head = format!(
+            "{method} /v1/functions/{function} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/wasm\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n",
+            self.admin
+        );
+        exchange(self.admin, &head, body)
     }
 }
 
