@@ -35,7 +35,7 @@ const PROOF_BYTES: u64 = 32;
 const FORMAT: u32 = 3;
 
 /// Bytes read at a time while a proof is made or checked: few enough to stay in a core's own cache.
-const CHUNK_BYTES: usize = 64 << 10;
+const CHUNK_BYTES: usize = 16 << 10;
 
 /// What the names of artifacts end with.
 const SUFFIX: &str = ".cwasm";
@@ -221,7 +221,7 @@ fn key_of(file_name: &str) -> Option<(ArtifactKey, Tier)> {
 }
 
 fn feed(mac: &mut Hmac<Sha256>, mut from: impl Read) -> io::Result<()> {
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut chunk = [0; CHUNK_BYTES];
     loop {
         match from.read(&mut chunk)? {
             0 => return Ok(()),

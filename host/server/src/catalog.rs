@@ -138,8 +138,9 @@ impl Catalog {
     }
 
     /// Begins with these, each of another name.
-    pub(crate) fn begin(&self, deployments: impl Iterator<Item = Deployment>) {
-        let functions = deployments.map(|deployment| Named(Arc::new(deployment))).collect();
+    #[expect(clippy::mutable_key_type, reason = "a deployment's name never changes")]
+    pub(crate) fn begin(&self, deployments: Vec<Arc<Deployment>>) {
+        let functions = deployments.into_iter().map(Named).collect();
         self.current.store(Arc::new(Snapshot { functions }));
     }
 

@@ -133,19 +133,20 @@ impl Deployer {
 
     /// Begins with what the store holds. Nothing is loaded: that is done for a function when it is called.
     pub(crate) fn restore(&self) -> Result<(), StoreError> {
-        let current = self.store.current()?;
-        let digests: HashSet<Digest> = current.iter().map(|version| version.digest).collect();
+        let mut deployments = Vec::new();
+        self.store.each_current(|version| deployments.push(self.restored(version)))?;
+        let digests: HashSet<Digest> = deployments.iter().map(|deployment| deployment.digest).collect();
+        self.catalog.begin(deployments);
         let quick = self.loader.artifacts().retain(|key| digests.contains(&key.digest)).unwrap_or_else(|error| {
             tracing::warn!(%error, "compiled components that nobody needs could not be removed");
             Vec::new()
         });
-        self.catalog.begin(current.into_iter().map(|version| self.restored(version)));
         self.optimise(&quick.into_iter().collect());
         self.count_functions();
         Ok(())
     }
 
-    fn restored(&self, stored: StoredVersion) -> Deployment {
+    fn restored(&self, stored: StoredVersion) -> Arc<Deployment> {
         let residence = match &stored.manifest {
             Ok(_) => Residence::default(),
             Err(why) => {
@@ -156,7 +157,7 @@ impl Deployer {
             }
         };
         let log = self.logbook.of(&stored.name);
-        self.deployment(stored, log, residence)
+        Arc::new(self.deployment(stored, log, residence))
     }
 
     /// Has the functions optimised of which there is only quick code.

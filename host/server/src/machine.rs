@@ -14,8 +14,9 @@ const MAPPINGS_PER_FUNCTION: u64 = 4;
 /// Mappings of a slot of the pool that was used: the parts of a memory, a table and a stack, each with its guard.
 const MAPPINGS_PER_SLOT: u64 = 8;
 
-/// What a loaded function may take of memory, in bytes, where that has to be reckoned with.
-const BYTES_PER_FUNCTION: u64 = 200 << 10;
+/// What a loaded function that was called takes of memory, in bytes, the pages of its artifact that are mapped included:
+/// about twice what one takes that was not.
+const BYTES_PER_FUNCTION: u64 = 400 << 10;
 
 /// Of the machine's memory, the share that loaded functions may take.
 const MEMORY_SHARE: u64 = 4;
@@ -52,7 +53,7 @@ impl Allowed {
         let mappings = told.and_then(|text| text.trim().parse().ok()).unwrap_or(MAPPINGS_DEFAULT);
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let machine = sysinfo();
-        let memory_bytes = u64::from(machine.totalram).saturating_mul(machine.mem_unit.into());
+        let memory_bytes = machine.totalram.saturating_mul(machine.mem_unit.into());
         Self { mappings, files, memory_bytes }
     }
 
@@ -80,7 +81,7 @@ mod tests {
         let plenty = Allowed { mappings: 1 << 30, files: 20_000, memory_bytes: 1 << 50 };
         assert_eq!(plenty.functions(&config), 9_000);
         let little = Allowed { mappings: 1 << 30, files: 1 << 30, memory_bytes: 1 << 30 };
-        assert_eq!(little.functions(&config), 1_310);
+        assert_eq!(little.functions(&config), 655);
         assert_eq!(Allowed { mappings: 9, files: 9, memory_bytes: 9 }.functions(&config), 1);
     }
 }

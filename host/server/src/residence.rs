@@ -95,8 +95,8 @@ impl Residence {
     /// Why it could not be loaded a moment ago, or never can.
     pub(crate) fn failure(&self) -> Option<Problem> {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        let stands = |failure: &&Box<Failure>| failure.stands_until.is_none_or(|until| Instant::now() < until);
-        failure.as_ref().filter(stands).map(|failure| failure.problem.clone())
+        let stands = |failure: &&Failure| failure.stands_until.is_none_or(|until| Instant::now() < until);
+        failure.as_deref().filter(stands).map(|failure| failure.problem.clone())
     }
 }
 

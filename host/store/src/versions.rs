@@ -129,12 +129,14 @@ impl Store {
         Ok(Published { version, is_new: true })
     }
 
-    /// The version in force of every function.
-    pub fn current(&self) -> Result<Vec<StoredVersion>, StoreError> {
+    /// The version in force of every function, one after the other: there may be many.
+    pub fn each_current(&self, mut each: impl FnMut(StoredVersion)) -> Result<(), StoreError> {
         let database = self.database();
-        let mut query = database.prepare(&format!("select {COLUMNS} {CURRENT} order by v.name"))?;
-        let rows = query.query_map([], read)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut query = database.prepare(&format!("select {COLUMNS} {CURRENT}"))?;
+        for version in query.query_map([], read)? {
+            each(version?);
+        }
+        Ok(())
     }
 
     /// All versions of a function, newest first.

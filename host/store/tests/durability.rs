@@ -10,7 +10,7 @@ use std::{
 };
 
 use gust_core::{FunctionName, Manifest};
-use gust_store::{Published, Store, StoreError};
+use gust_store::{Published, Store, StoreError, StoredVersion};
 
 /// Set for the process that is to be killed: where its store is.
 const VICTIM_DIR: &str = "GUST_STORE_TEST_VICTIM_DIR";
@@ -20,6 +20,14 @@ fn publish(store: &Store, name: &str, component: &[u8]) -> Published {
     staging.write(component).unwrap();
     let name: FunctionName = name.parse().unwrap();
     store.publish(&name, staging.finish().sync().unwrap(), &Manifest::default(), 1).unwrap()
+}
+
+/// The versions in force, by name.
+fn current(store: &Store) -> Vec<StoredVersion> {
+    let mut current = Vec::new();
+    store.each_current(|version| current.push(version)).unwrap();
+    current.sort_by(|a: &StoredVersion, b| a.name.cmp(&b.name));
+    current
 }
 
 fn files(dir: &Path) -> Vec<String> {
@@ -44,7 +52,7 @@ fn versions_grow_over_restarts_and_deletes() {
     assert_eq!(store.versions(&name).unwrap().iter().map(|v| v.version).collect::<Vec<_>>(), [2, 1]);
     assert!(store.delete(&name).unwrap());
     assert!(!store.delete(&name).unwrap());
-    assert!(store.current().unwrap().is_empty());
+    assert!(current(&store).is_empty());
     assert!(files(&dir.path().join("components")).is_empty());
     assert_eq!(publish(&store, "a", b"one").version.version, 3);
 }
@@ -91,7 +99,7 @@ fn components_outlive_a_lost_database() {
         assert_eq!(files(&dir.path().join("components")).len(), 1);
         fs::write(&database, &kept).unwrap();
     }
-    assert_eq!(Store::open(dir.path()).unwrap().current().unwrap().len(), 1);
+    assert_eq!(current(&Store::open(dir.path()).unwrap()).len(), 1);
 }
 
 #[test]
@@ -105,7 +113,7 @@ fn one_manifest_that_cannot_be_read_hides_no_other() {
     database.execute("update versions set manifest = '{\"later\": 1}' where name = 'a'", []).unwrap();
     drop(database);
     let store = Store::open(dir.path()).unwrap();
-    let current = store.current().unwrap();
+    let current = current(&store);
     assert!(current[0].manifest.as_ref().unwrap_err().contains("later"));
     assert!(current[1].manifest.is_ok());
     assert!(publish(&store, "a", b"one").is_new, "deploying again mends it");
@@ -224,7 +232,7 @@ fn what_was_acknowledged_survives_being_killed() {
             (words.next().unwrap().parse().unwrap(), words.next().unwrap().parse().unwrap());
 
         let store = Store::open(dir.path()).unwrap();
-        let current = store.current().unwrap();
+        let current = current(&store);
         let found = current.iter().find(|stored| stored.name == name).expect("the function is there");
         assert!(found.version >= version, "version {version} was acknowledged, {} is there", found.version);
         for stored in &current {
