@@ -74,7 +74,16 @@ impl Function {
         let ty = component.component_type();
         let imports = ty.imports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
         let init = Init::of(component);
-        Ok(Self { engine: engine.clone(), callee, init, terms: Arc::new(terms), rewinding, never_rewound, imports, tier })
+        Ok(Self {
+            engine: engine.clone(),
+            callee,
+            init,
+            terms: Arc::new(terms),
+            rewinding,
+            never_rewound,
+            imports,
+            tier,
+        })
     }
 
     /// The export that requests go through.

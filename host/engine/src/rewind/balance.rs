@@ -66,13 +66,18 @@ impl Balance {
     pub(super) fn loses(&self, why: Refusal, now_s: u32) {
         let lost = self.lost.fetch_add(LOSS, Relaxed).saturating_add(LOSS);
         if lost >= LOST_MAX || why.is_final() {
-            // A final reason stands; of others the first.
-            let mut stopped = self.lock();
-            if stopped.is_none() || why.is_final() {
-                *stopped = Some(Stopped { why, at_s: now_s });
-            }
-            self.goes_on.store(false, Relaxed);
+            self.stops(why, now_s);
         }
+    }
+
+    /// Stops, whatever was counted.
+    pub(super) fn stops(&self, why: Refusal, now_s: u32) {
+        // A final reason stands; of others the first.
+        let mut stopped = self.lock();
+        if stopped.is_none() || why.is_final() {
+            *stopped = Some(Stopped { why, at_s: now_s });
+        }
+        self.goes_on.store(false, Relaxed);
     }
 
     /// Goes on where it stopped long ago, and not for good: the next loss but a few stops it again.

@@ -81,9 +81,8 @@ impl Rewinding {
 
     /// Takes over what was found out about the same component, loaded before.
     pub(crate) fn learns_from(&self, before: &Self) {
-        if let Some(refusal) = before.stopped() {
-            // The first reason stands.
-            let _ = self.stopped.set(refusal);
+        if let Some(why) = before.stopped() {
+            self.balance.stops(why, self.now.load(Relaxed));
         }
     }
 

@@ -108,7 +108,7 @@ fn enter(
 async fn loaded(data: &Data, deployment: &Arc<Deployment>, deadline: time::Instant) -> Result<InUse, Problem> {
     match data.loader.residents.take(deployment) {
         Some(loaded) => Ok(loaded),
-        None => data.loader.load(deployment, deadline).await,
+        None => Box::pin(data.loader.load(deployment, deadline)).await,
     }
 }
 
