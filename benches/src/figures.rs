@@ -5,9 +5,12 @@ use std::{fs, path::Path, process::Command, time::Instant};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{
-    component, many, median, process, project,
-    report::{Table, machine},
-    server::{Gust, get, post, program, size_bytes},
+    component,
+    machine::Machine,
+    many, process, project,
+    report::Table,
+    server::{Gust, SERVER_CORE, get, pinned, post, program, size_bytes},
+    statistics::median,
 };
 
 /// Rounds of each figure.
@@ -44,9 +47,9 @@ pub fn run(photograph: &Path) -> Result<()> {
     for function in ["hello", "image", "markdown", "auth"] {
         add(&format!("the component {function}"), mib(size_bytes(&component(function))?));
     }
-    let heading = format!("{}; one core, medians of {ROUNDS} rounds. Made by `cargo xtask bench`.", machine());
-    table.publish("figures.md", &heading)?;
-    Ok(())
+    let heading =
+        format!("{}; one core, medians of {ROUNDS} rounds. Made by `cargo xtask bench figures`.", Machine::here());
+    table.write("figures", &heading)
 }
 
 fn mib(bytes: u64) -> String {
@@ -63,7 +66,7 @@ fn picture(photograph: &Path, dir: &Path) -> Result<(f64, f64)> {
     gust.deploy("image")?;
     let (mut native, mut hosted) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let mut timed = crate::server::pinned(photograph);
+        let mut timed = pinned(SERVER_CORE, photograph);
         let output = timed.arg("--time").arg(&file).arg("3").output()?;
         native.push(String::from_utf8(output.stdout)?.trim().parse()?);
         for _ in 0..3 {

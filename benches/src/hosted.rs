@@ -1,6 +1,6 @@
 //! Requests answered by the engine of gust, as its server does it: lease, call, body, and the instance is gone.
 
-use std::{convert::Infallible, fs, sync::Arc, time::Duration};
+use std::{convert::Infallible, fs, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gust_core::{Digest, InstanceMode, Limits, Problem, RequestId, RewindPolicy, Tier};
@@ -17,7 +17,7 @@ use crate::{Side, component, runtime};
 /// Requests answered by gust's engine.
 pub struct Hosted {
     name: &'static str,
-    path: &'static str,
+    path: String,
     runtime: Runtime,
     function: Function,
     is_answered: bool,
@@ -33,25 +33,49 @@ impl OutputSink for NoOutput {
 
 impl Hosted {
     /// Compiles and loads an example. `path` is what is asked of it.
-    pub fn new(name: &'static str, function: &str, path: &'static str, instance: InstanceMode) -> Self {
-        let bytes = fs::read(component(function)).expect("cargo xtask functions builds it");
-        let rewind = RewindPolicy::On;
-        let settings = Settings { instances_max: 100, memory_bytes_max: 512 << 20, queue_ms: 1000, rewind };
-        let engine = Engine::new(settings).unwrap();
+    pub fn new(name: &'static str, function: &str, path: &str, instance: InstanceMode) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let artifacts = ArtifactCache::open(&engine, dir.path(), &[7; 32]).unwrap();
-        let key = ArtifactKey { digest: Digest::of(&bytes), mode: instance };
-        let tier = Tier::Optimised;
-        artifacts.insert(&key, tier, &compile(&bytes, instance, tier).unwrap()).unwrap();
-        let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), sink: Arc::new(NoOutput), instance };
-        let function = artifacts.load(&engine, &key, &config).unwrap().unwrap();
-        Self { name, path, runtime: runtime(), function, is_answered: true }
+        Self::open(name, function, path, instance, &Pool { instances_max: 100, artifacts: dir.path() })
     }
 
     /// The same, with requests that are answered or that all fail.
     pub fn answered(self, is_answered: bool) -> Self {
         Self { is_answered, ..self }
     }
+
+    /// The same in a pool of some size, with what was compiled before.
+    pub fn open(name: &'static str, function: &str, path: &str, instance: InstanceMode, pool: &Pool) -> Self {
+        let bytes = fs::read(component(function)).expect("cargo xtask functions builds it");
+        let Pool { instances_max, artifacts } = *pool;
+        let settings =
+            Settings { instances_max, memory_bytes_max: 512 << 20, queue_ms: 1000, rewind: RewindPolicy::On };
+        let engine = Engine::new(settings).unwrap();
+        let artifacts = ArtifactCache::open(&engine, artifacts, &[7; 32]).unwrap();
+        let (key, tier) = (ArtifactKey { digest: Digest::of(&bytes), mode: instance }, Tier::Optimised);
+        let load = || {
+            let sink = Arc::new(NoOutput);
+            let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), sink, instance };
+            artifacts.load(&engine, &key, &config).unwrap()
+        };
+        let function = load().unwrap_or_else(|| {
+            artifacts.insert(&key, tier, &compile(&bytes, instance, tier).unwrap()).unwrap();
+            load().unwrap()
+        });
+        Self { name, path: path.to_owned(), runtime: runtime(), function, is_answered: true }
+    }
+
+    /// Whether instances are put back, as the host has decided by now.
+    pub fn is_rewound(&self) -> bool {
+        self.function.instance_state().mode == InstanceMode::Rewind
+    }
+}
+
+/// How large an engine is, and where what it compiles is kept.
+pub struct Pool<'a> {
+    /// Instances alive at the same time.
+    pub instances_max: u32,
+    /// A directory.
+    pub artifacts: &'a Path,
 }
 
 impl Side for Hosted {
@@ -62,7 +86,7 @@ impl Side for Hosted {
     fn answer(&mut self, requests: u64) {
         self.runtime.block_on(async {
             for request in 0..requests {
-                let answered = answer(&self.function, self.path, request).await;
+                let answered = answer(&self.function, &self.path, request).await;
                 assert_eq!(answered, self.is_answered);
             }
         });
@@ -76,7 +100,7 @@ fn nothing(never: Infallible) -> Problem {
 type NoBody = MapErr<Empty<Bytes>, fn(Infallible) -> Problem>;
 
 /// Whether the guest answered.
-async fn answer(function: &Function, path: &'static str, number: u64) -> bool {
+async fn answer(function: &Function, path: &str, number: u64) -> bool {
     let invocation = Invocation {
         request_id: RequestId::from_random(number.into()),
         deadline: Instant::now() + Duration::from_secs(30),

@@ -5,14 +5,27 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a bench ends by panicking")]
 
 pub mod bare;
+pub mod bare_hyper;
+pub mod counted;
 pub mod figures;
+pub mod generator;
 pub mod hosted;
+pub mod instance;
 pub mod load;
+pub mod machine;
 pub mod many;
+pub mod peers;
+pub mod plot;
 pub mod process;
+pub mod publish;
+pub mod record;
 pub mod refusals;
+pub mod regression;
 pub mod report;
+pub mod scale;
 pub mod server;
+pub mod statistics;
+pub mod undisturbed;
 
 use std::path::{Path, PathBuf};
 
@@ -33,12 +46,6 @@ pub trait Side {
 
     /// Answers this many requests, one after the other, each in an instance of its own.
     fn answer(&mut self, requests: u64);
-}
-
-/// The middle one of some numbers; the upper middle one of an even count.
-pub fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    numbers[numbers.len() / 2]
 }
 
 /// The runtime that sides await in: one thread, as one core of a server has.

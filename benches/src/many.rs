@@ -10,8 +10,9 @@ use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
 use crate::{
-    component, median, process,
+    component, process,
     server::{Gust, get},
+    statistics::median,
 };
 
 /// Functions of the large host.

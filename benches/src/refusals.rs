@@ -1,17 +1,11 @@
-//! Guests that cannot be put back, or not cheaply, with rewinding and without: what the host loses before it stops trying, and
-//! from how many written pages on a new instance is the cheaper one.
+//! Guests that cannot be put back, or not cheaply, with rewinding and without: what the host loses before it stops trying.
 
 use std::time::Instant;
 
 use anyhow::Result;
 use gust_core::InstanceMode;
 
-use crate::{
-    Side as _,
-    hosted::Hosted,
-    median,
-    report::{Table, machine},
-};
+use crate::{Side as _, hosted::Hosted, machine::Machine, report::Table, statistics::median};
 
 const ROUNDS: usize = 15;
 
@@ -24,41 +18,22 @@ const MISBEHAVIOURS: &[(&str, &str, &str, u64, bool)] = &[
     ("it writes to 40 MiB", "pages", "/?n=10000", 10, true),
 ];
 
-/// Pages that are written, and how many requests a round has.
-const PAGES: &[(&str, u64)] = &[
-    ("/?n=0", 1000),
-    ("/?n=16", 1000),
-    ("/?n=64", 500),
-    ("/?n=256", 200),
-    ("/?n=1000", 50),
-    ("/?n=2000", 30),
-    ("/?n=4000", 20),
-    ("/?n=8000", 10),
-    ("/?n=10000", 10),
-];
-
-/// Writes both tables.
+/// Writes the table to `target/bench`.
 pub fn run() -> Result<()> {
     let columns = ["a guest of which every request", "rewind, us a request", "fresh", "ratio"];
     let mut table = Table::new(&columns);
     for &(what, function, path, requests, is_answered) in MISBEHAVIOURS {
         table.row(&row(what, function, path, requests, is_answered));
     }
-    table.publish("refusals.md", &heading("refusals.md"))?;
-    let mut table = Table::new(&["pages written", "rewind, us a request", "fresh", "ratio"]);
-    for &(path, requests) in PAGES {
-        table.row(&row(path.trim_start_matches("/?n="), "pages", path, requests, true));
-    }
-    table.publish("pages.md", &heading("pages.md"))?;
-    Ok(())
-}
-
-fn heading(what: &str) -> String {
-    format!("{}; medians of {ROUNDS} rounds in turns. Made by `measure refusals` ({what}).", machine())
+    let heading = format!(
+        "{}; one thread, no HTTP; medians of {ROUNDS} rounds in turns. Made by `cargo xtask bench refusals`.",
+        Machine::here()
+    );
+    table.write("refusals", &heading)
 }
 
 /// Both ways in turns, from the function's first request on.
-fn row(what: &str, function: &str, path: &'static str, requests: u64, is_answered: bool) -> Vec<String> {
+fn row(what: &str, function: &str, path: &str, requests: u64, is_answered: bool) -> Vec<String> {
     let mut sides = [InstanceMode::Rewind, InstanceMode::Fresh]
         .map(|mode| Hosted::new("", function, path, mode).answered(is_answered));
     let mut micros = [Vec::new(), Vec::new()];

@@ -1,19 +1,23 @@
 //! Tables, on the terminal and in a file.
 
-use std::{fs, io, path::PathBuf, process::Command};
+use std::fs;
 
-use crate::project;
+use anyhow::Result;
+
+use crate::{project, record::Run};
 
 /// A table in Markdown.
 pub struct Table {
     lines: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Table {
     /// One with these columns; the first is text, the others numbers.
     pub fn new(columns: &[&str]) -> Self {
         let rule: Vec<&str> = columns.iter().enumerate().map(|(at, _)| if at == 0 { "---" } else { "---:" }).collect();
-        Self { lines: vec![format!("| {} |", columns.join(" | ")), format!("| {} |", rule.join(" | "))] }
+        let lines = vec![format!("| {} |", columns.join(" | ")), format!("| {} |", rule.join(" | "))];
+        Self { lines, notes: Vec::new() }
     }
 
     /// Adds a row.
@@ -21,30 +25,32 @@ impl Table {
         self.lines.push(format!("| {} |", cells.join(" | ")));
     }
 
-    /// Prints it under a heading, and writes both to `target/bench/{file}`.
-    pub fn publish(&self, file: &str, heading: &str) -> io::Result<PathBuf> {
-        let text = format!("{heading}\n\n{}\n", self.lines.join("\n"));
+    /// Says something below the table, with figures that are taken from it.
+    pub fn note(&mut self, text: String) {
+        self.notes.push(format!("- {text}"));
+    }
+
+    /// Prints it, and writes it to `target/bench` as the table of a stage.
+    pub fn publish(&self, run: &Run) -> Result<()> {
+        self.write(&run.stage, &run.heading())
+    }
+
+    /// Prints it under a heading, and writes both to `target/bench/{name}.md`.
+    pub fn write(&self, name: &str, heading: &str) -> Result<()> {
+        let mut text = format!("{heading}\n\n{}\n", self.lines.join("\n"));
+        if !self.notes.is_empty() {
+            text += &format!("\n{}\n", self.notes.join("\n"));
+        }
         println!("\n{text}");
-        let dir = project("target/bench");
-        fs::create_dir_all(&dir)?;
-        let path = dir.join(file);
-        fs::write(&path, text)?;
-        println!("written to target/bench/{file}");
-        Ok(path)
+        write(&format!("{name}.md"), &text)
     }
 }
 
-/// The machine, in a few words.
-pub fn machine() -> String {
-    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split(": ").nth(1));
-    let uname = rustix::system::uname();
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    format!("{cores} x {}, Linux {}", model.unwrap_or("unknown CPU"), uname.release().to_string_lossy())
-}
-
-/// The first line of what a command prints about its version.
-pub fn version(command: &mut Command) -> String {
-    let output = command.output().map(|output| output.stdout).unwrap_or_default();
-    String::from_utf8_lossy(&output).lines().next().unwrap_or("unknown version").to_owned()
+/// Writes a file to `target/bench`, and says so.
+pub fn write(file: &str, text: &str) -> Result<()> {
+    let dir = project("target/bench");
+    fs::create_dir_all(&dir)?;
+    fs::write(dir.join(file), text)?;
+    eprintln!("    written to target/bench/{file}");
+    Ok(())
 }

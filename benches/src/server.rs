@@ -12,10 +12,15 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::{component, project};
+use crate::{component, machine::Machine, project};
 
 /// The core that serves.
-const CORE: &str = "0";
+pub const SERVER_CORE: &str = "0";
+
+/// The core that makes the load: the last one.
+pub fn load_core() -> String {
+    Machine::here().cores.saturating_sub(1).to_string()
+}
 
 /// How long a server may take until it answers.
 const START_WAIT: Duration = Duration::from_secs(60);
@@ -66,10 +71,15 @@ pub struct Gust {
 impl Gust {
     /// Starts one on one core, with what is already in `dir`, and waits until it is ready.
     pub fn start(dir: &Path, variables: &[(&str, &str)]) -> Result<Self> {
+        Self::start_on(SERVER_CORE, dir, variables)
+    }
+
+    /// The same on these cores.
+    pub fn start_on(cores: &str, dir: &Path, variables: &[(&str, &str)]) -> Result<Self> {
         let (listen, admin) = (free_address()?, free_address()?);
-        let mut command = pinned(&program());
+        let mut command = pinned(cores, &program());
         command.args(["serve", "--listen", &listen.to_string(), "--admin", &admin.to_string(), "--data-dir"]).arg(dir);
-        command.env("GUST_WORKER_THREADS", "1").env("XDG_STATE_HOME", dir).envs(variables.iter().copied());
+        command.env("XDG_STATE_HOME", dir).envs(variables.iter().copied());
         command.stderr(File::create(dir.with_extension("log"))?);
         let server = Server::start(listen, &mut command)?;
         until_ready(admin, "/readyz")?;
@@ -92,11 +102,19 @@ impl Gust {
 
     /// Deploys an example under its own name, as a developer does.
     pub fn upload(&self, function: &str) -> Result<()> {
+        self.deploy_as(function, function, "")
+    }
+
+    /// Deploys an example under a name, with a manifest.
+    pub fn deploy_as(&self, name: &str, function: &str, manifest: &str) -> Result<()> {
+        let file = self.dir.with_extension("manifest.toml");
+        fs::write(&file, manifest)?;
         let mut deploy = Command::new(program());
         deploy.args(["--admin", &self.admin.to_string(), "--token-file"]).arg(self.dir.join("admin.token"));
-        let output = deploy.args(["deploy", "--name", function]).arg(component(function)).output()?;
+        deploy.args(["deploy", "--name", name]).arg(component(function)).arg("--manifest").arg(file);
+        let output = deploy.output()?;
         let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{function} was not deployed: {said}");
+        ensure!(output.status.success(), "{name} was not deployed: {said}");
         Ok(())
     }
 
@@ -139,10 +157,10 @@ pub fn program() -> PathBuf {
     project("target/release/gust")
 }
 
-/// A command that runs on the core for servers.
-pub fn pinned(program: &Path) -> Command {
+/// A command that runs on these cores from its start, so that it sizes itself for them.
+pub fn pinned(cores: &str, program: &Path) -> Command {
     let mut command = Command::new("taskset");
-    command.args(["-c", CORE]).arg(program);
+    command.args(["-c", cores]).arg(program);
     command
 }
 

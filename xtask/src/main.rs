@@ -17,7 +17,9 @@ cargo xtask <command>
   up [serve's flags]     build, start the host, deploy every example, print what to try; Ctrl-C stops it
   test [--long]          everything that proves that it works; or also what takes minutes more
   functions              build every example to target/functions/<name>.wasm
-  bench [load's flags]   microbenchmarks and the side-by-side load bench; writes target/bench/
+  bench [--quick] [stage...]
+                         measures gust beside other servers, writes target/bench/, compares with the committed results;
+                         stages: load, offered, instance, refusals, figures, scale; compare; publish (to docs/, benches/results/)
   toolchain [debian]     find, or install, a toolchain for wasm32-wasip2; or install the one of last resort
 
 example: cargo xtask up --listen 127.0.0.1:8000";

@@ -1,46 +1,72 @@
-//! The measurements against other servers, as a program: `cargo xtask bench` runs it.
+//! The measurements as a program: `cargo xtask bench` runs it.
 
-use std::{env, net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Result;
 use clap::{Args, Parser};
 use gust_benches::{
-    figures,
-    load::{self, Canned, Plan},
-    refusals,
+    bare_hyper::{self, Canned},
+    counted::Counted,
+    figures, generator, instance, load,
+    peers::Peers,
+    publish, refusals, regression, scale,
 };
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
-#[command(about = "Measures gust beside other servers, and writes tables to target/bench/")]
+#[command(about = "Measures gust beside other servers, and writes records, tables and plots to target/bench/")]
 enum Command {
-    /// Loads gust, a bare hyper server and `wasmtime serve` in turns
-    Load(Load),
+    /// As much load as gust, a bare hyper server, `wasmtime serve` and workerd take, in turns
+    Load(load::Plan),
+    /// Latency of the same against the load that is offered
+    Offered(Offered),
+    /// One request without HTTP, on gust and on bare wasmtime
+    Instance(Quick),
     /// Pictures, deploys, restarts, sizes
     Figures,
     /// Guests that cannot be put back, or not cheaply
     Refusals,
+    /// What a request costs as functions, connections, bodies, cores and written pages grow
+    Scale(scale::Flags),
+    /// Compares what was measured with the committed results; fails where gust has become slower
+    Compare,
+    /// Writes what was measured to docs/ and benches/results/
+    Publish,
+    /// Makes a load and prints what came of it
+    Generate(generator::Plan),
+    /// Answers requests without HTTP, for whoever counts their instructions
+    #[command(hide = true)]
+    Answer(Answer),
     /// The ceiling: answers every request with the same bytes
     #[command(hide = true)]
     BareHyper(BareHyper),
 }
 
 #[derive(Args)]
-struct Load {
-    /// Turns of every server
-    #[arg(long, default_value_t = 7)]
-    rounds: usize,
-    /// Seconds of load in a turn
-    #[arg(long, default_value_t = 3)]
-    seconds: u64,
-    /// Connections open at the same time
-    #[arg(long, default_value_t = 32)]
-    connections: usize,
-    /// The wasmtime to compare with; the one in PATH if there is one
+struct Quick {
+    /// Fewer turns: for a look, not for publishing
     #[arg(long)]
-    wasmtime: Option<PathBuf>,
+    quick: bool,
+}
+
+#[derive(Args)]
+struct Offered {
+    #[command(flatten)]
+    peers: Peers,
+    #[command(flatten)]
+    quick: Quick,
+}
+
+#[derive(Args)]
+struct Answer {
+    side: Counted,
+    #[arg(long)]
+    requests: u64,
+    /// Where what is compiled is kept
+    #[arg(long)]
+    artifacts: PathBuf,
 }
 
 #[derive(Args)]
@@ -55,16 +81,21 @@ struct BareHyper {
 
 fn main() -> Result<()> {
     match Command::parse() {
-        Command::Load(Load { rounds, seconds, connections, wasmtime }) => {
-            let wasmtime = wasmtime.or_else(wasmtime_in_path);
-            load::run(&Plan { rounds, seconds, connections, wasmtime })
-        }
+        Command::Load(plan) => load::run(plan),
+        Command::Offered(Offered { peers, quick }) => load::run_offered(peers, quick.quick),
+        Command::Instance(Quick { quick }) => instance::run(quick),
         Command::Figures => figures::run(&figures::photograph()),
         Command::Refusals => refusals::run(),
-        Command::BareHyper(BareHyper { listen, headers, body }) => load::serve(listen, Canned::new(&headers, body)?),
+        Command::Scale(flags) => scale::run(flags),
+        Command::Compare => regression::check(),
+        Command::Publish => publish::run(),
+        Command::Generate(plan) => generator::say(&plan),
+        Command::Answer(Answer { side, requests, artifacts }) => {
+            side.answer(requests, &artifacts);
+            Ok(())
+        }
+        Command::BareHyper(BareHyper { listen, headers, body }) => {
+            bare_hyper::serve(listen, Canned::new(&headers, body)?)
+        }
     }
-}
-
-fn wasmtime_in_path() -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join("wasmtime")).find(|path| path.is_file())
 }

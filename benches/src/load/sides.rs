@@ -1,13 +1,14 @@
-//! What is compared under load: the same hello, served in different ways.
+//! What is compared under load: the same hello, served in different ways. Each side is started for its turn and ends with
+//! it, so that none takes time from another, and what differs from start to start is in the spread of the rounds.
 
-use std::{env, path::Path, process::Stdio};
+use std::{env, path::Path};
 
 use anyhow::Result;
 
-use super::Plan;
 use crate::{
-    component,
-    server::{Gust, Server, free_address, get, pinned},
+    bare_hyper::Canned,
+    peers::{self, BEST_FLAGS, Peers, REUSE_FLAGS},
+    server::{Answer, Gust, SERVER_CORE, Server, free_address, get, pinned},
 };
 
 /// A component, and what is asked of it.
@@ -23,94 +24,120 @@ const TYPED: Guest = Guest { component: "hello", target: "/?name=Ada" };
 /// With `wasi:http` 0.2 alone, written without the SDK.
 const WASI_HTTP: Guest = Guest { component: "raw", target: "/" };
 
-/// What `wasmtime serve` needs to be at its best with an instance for each request.
-const BEST_FLAGS: [&str; 8] = [
-    "-O",
-    "pooling-memory-keep-resident=1048576",
-    "-O",
-    "pooling-table-keep-resident=1048576",
-    "-O",
-    "pooling-async-stack-keep-resident=1048576",
-    "-O",
-    "pooling-pagemap-scan=y",
+/// The ceiling, which the others are compared with.
+pub const BARE_HYPER: &str = "bare hyper";
+
+/// gust as it is by default.
+pub const GUST: &str = "gust";
+
+/// The sides whose latency is shown against the load that is offered.
+pub(super) const OFFERED: [&str; 7] = [BARE_HYPER, GUST, GUST_FRESH, GUST_RAW, FRESH_BEST, REUSED, WORKERD];
+
+const GUST_SILENT: &str = "gust, no line for each request";
+const GUST_FRESH: &str = "gust, a new instance each";
+const GUST_RAW: &str = "gust, raw (wasi:http 0.2)";
+const FRESH: &str = "wasmtime serve, fresh, defaults";
+const FRESH_BEST: &str = "wasmtime serve, fresh, best flags";
+const REUSED: &str = "wasmtime serve, reused 128 times, best flags";
+const RAW_FRESH: &str = "wasmtime serve, raw, fresh, best flags";
+const RAW_REUSED: &str = "wasmtime serve, raw, reused, best flags";
+const WORKERD: &str = "workerd, one isolate for all requests";
+
+/// What is told of each of gust's sides: the others that it is compared with.
+pub(super) const COMPARED: [(&str, &[&str]); 3] = [
+    (GUST, &[BARE_HYPER, FRESH, FRESH_BEST, REUSED, WORKERD]),
+    (GUST_FRESH, &[BARE_HYPER, FRESH, FRESH_BEST, REUSED]),
+    (GUST_RAW, &[BARE_HYPER, RAW_FRESH, RAW_REUSED]),
 ];
 
-/// A server with its name in the table and the URL that is loaded.
-pub(super) struct Side {
-    pub(super) name: String,
-    pub(super) url: String,
-    server: Server,
+/// A running server, and what is asked of it.
+pub(super) struct Running {
+    pub(super) server: Server,
+    pub(super) target: String,
 }
 
-impl Side {
-    pub(super) fn pid(&self) -> u32 {
-        self.server.pid()
+impl Running {
+    pub(super) fn url(&self) -> String {
+        format!("http://{}{}", self.server.address, self.target)
+    }
+}
+
+type Launch<'a> = Box<dyn Fn() -> Result<Running> + 'a>;
+
+/// A server with its name in the table.
+pub(super) struct Side<'a> {
+    pub(super) name: &'static str,
+    launch: Launch<'a>,
+}
+
+impl Side<'_> {
+    /// Starts it and waits until it answers.
+    pub(super) fn start(&self) -> Result<Running> {
+        (self.launch)()
     }
 }
 
 /// All that can be compared here. The first is the ceiling.
-pub(super) fn all(plan: &Plan, dir: &Path) -> Result<Vec<Side>> {
-    let hosted = gust("gust", &dir.join("gust"), TYPED, &[])?;
-    let silent = [("GUST_LOG_REQUESTS", "false")];
-    let fresh = [("GUST_REWIND", "off")];
+pub(super) fn all<'a>(peers: &'a Peers, dir: &Path) -> Result<Vec<Side<'a>>> {
+    let (hosted, canned) = gust(GUST, &dir.join("gust"), TYPED, &[])?;
     let mut sides = vec![
-        bare_hyper(&hosted.server)?,
+        bare_hyper(&canned)?,
         hosted,
-        gust("gust, no line for each request", &dir.join("silent"), TYPED, &silent)?,
-        gust("gust, a new instance each", &dir.join("fresh"), TYPED, &fresh)?,
+        gust(GUST_SILENT, &dir.join("silent"), TYPED, &[("GUST_LOG_REQUESTS", "false")])?.0,
+        gust(GUST_FRESH, &dir.join("fresh"), TYPED, &[("GUST_REWIND", "off")])?.0,
+        gust(GUST_RAW, &dir.join("raw"), WASI_HTTP, &[])?.0,
     ];
-    let reused = [&BEST_FLAGS[..], &["--max-instance-reuse-count", "128"]].concat();
-    if let Some(wasmtime) = &plan.wasmtime {
-        sides.push(wasmtime_serve("wasmtime serve, fresh, defaults", wasmtime, TYPED, &[])?);
-        sides.push(wasmtime_serve("wasmtime serve, fresh, best flags", wasmtime, TYPED, &BEST_FLAGS)?);
-        sides.push(wasmtime_serve("wasmtime serve, reused 128 times, best flags", wasmtime, TYPED, &reused)?);
+    let reused = [&BEST_FLAGS[..], &REUSE_FLAGS].concat();
+    if let Some(wasmtime) = &peers.wasmtime {
+        sides.push(wasmtime_serve(FRESH, wasmtime, TYPED, &[]));
+        sides.push(wasmtime_serve(FRESH_BEST, wasmtime, TYPED, &BEST_FLAGS));
+        sides.push(wasmtime_serve(REUSED, wasmtime, TYPED, &reused));
+        sides.push(wasmtime_serve(RAW_FRESH, wasmtime, WASI_HTTP, &BEST_FLAGS));
+        sides.push(wasmtime_serve(RAW_REUSED, wasmtime, WASI_HTTP, &reused));
     }
-    sides.push(gust("gust, wasi:http 0.2", &dir.join("wasi"), WASI_HTTP, &[])?);
-    if let Some(wasmtime) = &plan.wasmtime {
-        sides.push(wasmtime_serve("wasmtime serve, the same, fresh, best flags", wasmtime, WASI_HTTP, &BEST_FLAGS)?);
-        sides.push(wasmtime_serve("wasmtime serve, the same, reused, best flags", wasmtime, WASI_HTTP, &reused)?);
+    if let Some(workerd) = &peers.workerd {
+        let target = TYPED.target;
+        let launch = move || Ok(Running { server: peers::workerd(workerd, target)?, target: target.to_owned() });
+        sides.push(Side { name: WORKERD, launch: Box::new(launch) });
     }
     Ok(sides)
 }
 
-fn gust(name: &str, dir: &Path, guest: Guest, variables: &[(&str, &str)]) -> Result<Side> {
+/// Deploys, and says what the function answers. Each start finds it deployed.
+fn gust<'a>(
+    name: &'static str,
+    dir: &Path,
+    guest: Guest,
+    variables: &'static [(&str, &str)],
+) -> Result<(Side<'a>, Answer)> {
+    let target = format!("/{}{}", guest.component, guest.target);
     let gust = Gust::start(dir, variables)?;
     gust.deploy(guest.component)?;
-    Ok(Side {
-        name: name.to_owned(),
-        url: format!("http://{}/{}{}", gust.server.address, guest.component, guest.target),
-        server: gust.server,
-    })
+    let answer = get(gust.server.address, &target)?;
+    let dir = dir.to_owned();
+    let launch = move || Ok(Running { server: Gust::start(&dir, variables)?.server, target: target.clone() });
+    Ok((Side { name, launch: Box::new(launch) }, answer))
 }
 
 /// Answers what gust answers.
-fn bare_hyper(gust: &Server) -> Result<Side> {
-    let address = free_address()?;
-    let answer = get(gust.address, &format!("/{}{}", TYPED.component, TYPED.target))?;
-    let mut command = pinned(&env::current_exe()?);
-    command.args(["bare-hyper", "--listen", &address.to_string(), "--body", &String::from_utf8(answer.body.clone())?]);
-    for header in answer.headers().filter(|header| !is_hypers_own(header)) {
-        command.args(["--header", header]);
-    }
-    let server = Server::start(address, &mut command)?;
-    server.until_ready("/")?;
-    Ok(Side { name: "bare hyper".to_owned(), url: format!("http://{address}{}", TYPED.target), server })
+fn bare_hyper<'a>(answer: &Answer) -> Result<Side<'a>> {
+    let arguments = Canned::arguments(answer)?;
+    let launch = move || {
+        let address = free_address()?;
+        let mut command = pinned(SERVER_CORE, &env::current_exe()?);
+        command.args(["bare-hyper", "--listen", &address.to_string()]).args(&arguments);
+        let server = Server::start(address, &mut command)?;
+        server.until_ready(TYPED.target)?;
+        Ok(Running { server, target: TYPED.target.to_owned() })
+    };
+    Ok(Side { name: BARE_HYPER, launch: Box::new(launch) })
 }
 
-/// What hyper writes by itself.
-fn is_hypers_own(header: &str) -> bool {
-    let header = header.to_ascii_lowercase();
-    ["connection:", "date:", "content-length:"].iter().any(|name| header.starts_with(name))
-}
-
-fn wasmtime_serve(name: &str, wasmtime: &Path, guest: Guest, flags: &[&str]) -> Result<Side> {
-    let address = free_address()?;
-    let mut command = pinned(wasmtime);
-    command.args(["serve", "-Scli", "--addr", &address.to_string()]).args(flags);
-    command.arg(component(guest.component));
-    // Backtraces would cost it a fifth of its speed.
-    command.env("RUST_BACKTRACE", "0").stdout(Stdio::null()).stderr(Stdio::null());
-    let server = Server::start(address, &mut command)?;
-    server.until_ready(guest.target)?;
-    Ok(Side { name: name.to_owned(), url: format!("http://{address}{}", guest.target), server })
+fn wasmtime_serve<'a>(name: &'static str, wasmtime: &'a Path, guest: Guest, flags: &[&'static str]) -> Side<'a> {
+    let flags = flags.to_vec();
+    let launch = move || {
+        let server = peers::wasmtime_serve(wasmtime, guest.component, guest.target, &flags)?;
+        Ok(Running { server, target: guest.target.to_owned() })
+    };
+    Side { name, launch: Box::new(launch) }
 }

@@ -10,6 +10,8 @@ use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, runtime};
 
+use crate::server::Answer;
+
 /// The answer to every request.
 #[derive(Debug, Clone, Default)]
 pub struct Canned {
@@ -29,11 +31,26 @@ impl Canned {
         }
         Ok(Self { headers: map, body: body.into() })
     }
+
+    /// The arguments that make a server of this answer.
+    pub fn arguments(answer: &Answer) -> Result<Vec<String>> {
+        let mut arguments = vec!["--body".to_owned(), String::from_utf8(answer.body.clone())?];
+        for header in answer.headers().filter(|header| !is_hypers_own(header)) {
+            arguments.extend(["--header".to_owned(), header.to_owned()]);
+        }
+        Ok(arguments)
+    }
 }
 
-/// Serves until the process ends, on one thread, as gust does where it has one core.
+/// What hyper writes by itself.
+fn is_hypers_own(header: &str) -> bool {
+    let header = header.to_ascii_lowercase();
+    ["connection:", "date:", "content-length:"].iter().any(|name| header.starts_with(name))
+}
+
+/// Serves until the process ends, on as many threads as it has cores, as gust does.
 pub fn serve(address: SocketAddr, canned: Canned) -> Result<()> {
-    let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async { tokio::spawn(accept(TcpListener::bind(address).await?, canned)).await? })
 }
 
