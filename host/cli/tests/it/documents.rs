@@ -26,7 +26,9 @@ fn pages_lead_to_pages_that_are_there() {
         let text = fs::read_to_string(project(&page)).unwrap();
         let dir = project(&page).parent().unwrap().to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            assert!(link.starts_with("http") || dir.join(link).exists(), "{page} leads to {link}, which is not there");
+            let file = link.split('#').next().unwrap_or_default();
+            let is_there = file.is_empty() || file.starts_with("http") || dir.join(file).exists();
+            assert!(is_there, "{page} leads to {link}, which is not there");
         }
     }
 }
