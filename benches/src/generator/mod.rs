@@ -221,6 +221,6 @@ mod tests {
         let sample = run(&plan).unwrap();
         assert_eq!(sample.answered, 61);
         // Half of them fell due while it stood still, which one that waits for answers would not have seen.
-        assert!(sample.at(50.0) >= 5_000.0 && sample.at(90.0) >= 200_000.0, "{sample:?}");
+        assert!(sample.at(75.0) >= 100_000.0 && sample.at(90.0) >= 200_000.0, "{sample:?}");
     }
 }
