@@ -1,34 +1,26 @@
-//! The other figures: pictures against the same code built natively, from an upload to its first answer, a restart, sizes.
+//! The other figures: from an upload to its first answer, a restart, sizes.
 
-use std::{fs, path::Path, process::Command, time::Instant};
+use std::{path::Path, time::Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::{
     component,
     machine::Machine,
-    many, process, project,
+    many, process,
     report::Table,
-    server::{Gust, SERVER_CORE, get, pinned, post, program, size_bytes},
+    server::{Gust, get, program, size_bytes},
     statistics::median,
 };
 
 /// Rounds of each figure.
 const ROUNDS: usize = 7;
 
-/// The picture, in pixels.
-const PICTURE: (&str, &str) = ("3000", "2000");
-
-/// Measures all of them and writes the table to `target/bench/figures.md`. `photograph` is the native program that makes
-/// pictures and times the function's own code.
-pub fn run(photograph: &Path) -> Result<()> {
+/// Measures all of them and writes the table to `target/bench/figures.md`.
+pub fn run() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut table = Table::new(&["what", "figure"]);
     let mut add = |what: &str, figure: String| table.row(&[what.to_owned(), figure]);
-    let (native_ms, hosted_ms) = picture(photograph, dir.path())?;
-    add("picture, 3000x2000 JPEG to 320 wide, natively", format!("{native_ms:.1} ms"));
-    add("the same on gust, in the guest", format!("{hosted_ms:.1} ms"));
-    add("gust to native", format!("{:.2}", hosted_ms / native_ms));
     for function in ["raw", "hello", "image"] {
         let what = format!("{function}, from the upload's beginning to its first answer, all cores");
         add(&what, format!("{:.0} ms", first_answer(dir.path(), function)?));
@@ -54,34 +46,6 @@ pub fn run(photograph: &Path) -> Result<()> {
 
 fn mib(bytes: u64) -> String {
     format!("{:.2} MiB", bytes as f64 / f64::from(1 << 20))
-}
-
-/// Milliseconds natively and on gust, in turns, both on one core.
-fn picture(photograph: &Path, dir: &Path) -> Result<(f64, f64)> {
-    let file = dir.join("large.jpg");
-    let made = Command::new(photograph).arg(&file).args([PICTURE.0, PICTURE.1]).status()?;
-    ensure!(made.success(), "no picture was made");
-    let picture = fs::read(&file)?;
-    let gust = Gust::start(&dir.join("picture"), &[])?;
-    gust.deploy("image")?;
-    let (mut native, mut hosted) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let mut timed = pinned(SERVER_CORE, photograph);
-        let output = timed.arg("--time").arg(&file).arg("3").output()?;
-        native.push(String::from_utf8(output.stdout)?.trim().parse()?);
-        for _ in 0..3 {
-            let answer = post(gust.server.address, "/image?w=320", &picture)?;
-            ensure!(answer.is_success(), "{}", answer.head);
-            hosted.push(guest_ms(answer.headers()).context("no Server-Timing")?);
-        }
-    }
-    Ok((median(native), median(hosted)))
-}
-
-/// The time in the guest, from `server-timing: queue;dur=0, init;dur=0.01, run;dur=97`.
-fn guest_ms<'a>(mut headers: impl Iterator<Item = &'a str>) -> Option<f64> {
-    let timing = headers.find(|header| header.starts_with("server-timing:"))?;
-    timing.rsplit("run;dur=").next()?.trim().parse().ok()
 }
 
 fn first_answer(dir: &Path, function: &str) -> Result<f64> {
@@ -116,21 +80,4 @@ fn restart(dir: &Path) -> Result<(f64, f64)> {
         cpu.push(process::cpu_ms(gust.server.pid()));
     }
     Ok((median(cpu), median(wall)))
-}
-
-/// The native program, once `cargo xtask bench` has built it.
-pub fn photograph() -> std::path::PathBuf {
-    project("functions/target/release/examples/photograph")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_guests_time_is_found() {
-        let headers = ["date: x", "server-timing: queue;dur=0, init;dur=0.014, run;dur=97.5"];
-        assert_eq!(guest_ms(headers.into_iter()), Some(97.5));
-        assert_eq!(guest_ms(["date: x"].into_iter()), None);
-    }
 }

@@ -21,7 +21,7 @@ fn stages() -> Vec<(&'static str, Show)> {
 }
 
 /// What has only a table.
-const TABLES: [&str; 2] = ["figures", "refusals"];
+const TABLES: [&str; 4] = ["figures", "languages", "picture", "refusals"];
 
 /// The plots.
 const PLOTS: [&str; 4] = ["throughput.svg", "latency-offered.svg", "latency-distribution.svg", "scale-pages.svg"];

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What is measured, in this order.
-const STAGES: [&str; 6] = ["load", "offered", "instance", "refusals", "figures", "scale"];
+const STAGES: [&str; 7] = ["load", "offered", "instance", "refusals", "figures", "languages", "scale"];
 
 /// Those of them that have a shorter run.
 const SHORTENED: [&str; 4] = ["load", "offered", "instance", "scale"];

@@ -7,9 +7,9 @@ use clap::{Args, Parser};
 use gust_benches::{
     bare_hyper::{self, Canned},
     counted::Counted,
-    figures, generator, instance, load,
+    figures, generator, instance, languages, load,
     peers::Peers,
-    publish, refusals, regression, scale,
+    picture, publish, refusals, regression, scale,
 };
 
 #[global_allocator]
@@ -25,7 +25,9 @@ enum Command {
     /// One request without HTTP, on gust and on bare wasmtime
     Instance(Quick),
     /// Pictures, deploys, restarts, sizes
-    Figures,
+    Figures(Figures),
+    /// Python and JavaScript, on gust and on `wasmtime serve`
+    Languages,
     /// Guests that cannot be put back, or not cheaply
     Refusals,
     /// What a request costs as functions, connections, bodies, cores and written pages grow
@@ -49,6 +51,13 @@ struct Quick {
     /// Fewer turns: for a look, not for publishing
     #[arg(long)]
     quick: bool,
+}
+
+#[derive(Args)]
+struct Figures {
+    /// npm's `sharp` to compare with: its directory, or a node_modules that has it; target/peers is looked at too
+    #[arg(long, env = "SHARP")]
+    sharp: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -84,7 +93,10 @@ fn main() -> Result<()> {
         Command::Load(plan) => load::run(plan),
         Command::Offered(Offered { peers, quick }) => load::run_offered(peers, quick.quick),
         Command::Instance(Quick { quick }) => instance::run(quick),
-        Command::Figures => figures::run(&figures::photograph()),
+        Command::Figures(Figures { sharp }) => {
+            picture::run(&picture::photograph(), sharp).and_then(|()| figures::run())
+        }
+        Command::Languages => languages::run(),
         Command::Refusals => refusals::run(),
         Command::Scale(flags) => scale::run(flags),
         Command::Compare => regression::check(),

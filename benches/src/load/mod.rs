@@ -6,7 +6,7 @@
 mod closed;
 mod offered;
 mod sides;
-mod wrk;
+pub(crate) mod wrk;
 
 pub use closed::{Plan, run, show};
 pub use offered::{TYPICAL_SHARE, figure, run as run_offered, show as show_offered};

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::{
     bare_hyper::Canned,
+    component,
     peers::{self, BEST_FLAGS, Peers, REUSE_FLAGS},
     server::{Answer, Gust, SERVER_CORE, Server, free_address, get, pinned},
 };
@@ -136,7 +137,7 @@ fn bare_hyper<'a>(answer: &Answer) -> Result<Side<'a>> {
 fn wasmtime_serve<'a>(name: &'static str, wasmtime: &'a Path, guest: Guest, flags: &[&'static str]) -> Side<'a> {
     let flags = flags.to_vec();
     let launch = move || {
-        let server = peers::wasmtime_serve(wasmtime, guest.component, guest.target, &flags)?;
+        let server = peers::wasmtime_serve(wasmtime, &component(guest.component), guest.target, &flags)?;
         Ok(Running { server, target: guest.target.to_owned() })
     };
     Side { name, launch: Box::new(launch) }

@@ -10,24 +10,24 @@ use crate::{
 
 /// What it saw.
 #[derive(Debug, Deserialize)]
-pub(super) struct Load {
-    pub(super) requests: u64,
+pub(crate) struct Load {
+    pub(crate) requests: u64,
     seconds: f64,
     errors: u64,
-    pub(super) p50_us: f64,
-    pub(super) p90_us: f64,
-    pub(super) p99_us: f64,
-    pub(super) p999_us: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p90_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) p999_us: f64,
 }
 
 impl Load {
-    pub(super) fn per_second(&self) -> f64 {
+    pub(crate) fn per_second(&self) -> f64 {
         self.requests as f64 / self.seconds
     }
 }
 
 /// Loads `url` over this many connections.
-pub(super) fn run(url: &str, connections: usize, seconds: u64) -> Result<Load> {
+pub(crate) fn run(url: &str, connections: usize, seconds: u64) -> Result<Load> {
     let mut wrk = pinned(&load_core(), "wrk".as_ref());
     wrk.args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), "-s"]);
     let output = wrk.arg(project("benches/src/load/wrk.lua")).arg(url).output();

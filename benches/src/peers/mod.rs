@@ -10,7 +10,6 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use crate::{
-    component,
     machine::version,
     project,
     server::{SERVER_CORE, Server, free_address, pinned},
@@ -80,10 +79,10 @@ fn native(workerd: &Path) -> Option<PathBuf> {
 }
 
 /// `wasmtime serve` with a component.
-pub fn wasmtime_serve(wasmtime: &Path, function: &str, target: &str, flags: &[&str]) -> Result<Server> {
+pub fn wasmtime_serve(wasmtime: &Path, component: &Path, target: &str, flags: &[&str]) -> Result<Server> {
     let address = free_address()?;
     let mut command = pinned(SERVER_CORE, wasmtime);
-    command.args(["serve", "-Scli", "--addr", &address.to_string()]).args(flags).arg(component(function));
+    command.args(["serve", "-Scli", "--addr", &address.to_string()]).args(flags).arg(component);
     // Backtraces would cost it a fifth of its speed.
     command.env("RUST_BACKTRACE", "0").stdout(Stdio::null()).stderr(Stdio::null());
     let server = Server::start(address, &mut command)?;
