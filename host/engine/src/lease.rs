@@ -65,16 +65,15 @@ pub(crate) struct Leased {
 impl Lease {
     /// Waits for a slot, for as long as the engine's settings allow, and makes an instance pristine or a pristine one.
     pub async fn take(function: &Function, invocation: Invocation) -> Result<Self, Failure> {
-        Self::try_take(function, invocation).await.map_err(|unmade| unmade.failure)
-    }
-
-    async fn try_take(function: &Function, invocation: Invocation) -> Result<Self, Unmade> {
         let began = Instant::now();
         let (slot, queue) = slot(function).await.map_err(|problem| Failure { problem, usage: Usage::default() })?;
         let instance = match function.rewinding.as_ref().and_then(|rewinding| Some((rewinding.take()?, rewinding))) {
             Some((kept, rewinding)) => Leased::of_kept(kept, rewinding.clone(), invocation.request_id, slot),
             // What is seldom done is done elsewhere: it would make the future of every request larger, which is moved.
-            None => Box::pin(Leased::make(function, invocation, slot)).await?,
+            None => {
+                let made = Box::pin(Leased::make(function, invocation, slot)).await;
+                made.map_err(|unmade| unmade.failure)?
+            }
         };
         let ready_at = Instant::now();
         let timing = LeaseTiming { queue, init: ready_at - began - queue };
@@ -82,19 +81,19 @@ impl Lease {
         Ok(Self { instance, deadline: invocation.deadline, response_bytes_max, timing, ready_at })
     }
 
-    /// Makes a pristine instance and drops it again, within `wall`: a component whose start code or init fails is found at its
+    /// Makes a new instance and drops it again, within `wall`: a component whose start code or init fails is found at its
     /// deploy.
-    pub async fn probe(function: &Function, wall: Duration) -> Result<LeaseTiming, Problem> {
+    pub async fn probe(function: &Function, wall: Duration) -> Result<(), Problem> {
         let printed = Arc::new(LastLines::before(function.terms.sink.clone()));
         let mut probed = function.clone();
         probed.terms = Arc::new(Terms { sink: printed.clone(), ..(*function.terms).clone() });
         let invocation = Invocation { request_id: RequestId::from_random(0), deadline: Instant::now() + wall };
-        match Self::try_take(&probed, invocation).await {
-            Ok(lease) => {
-                if let Some(way_back) = lease.instance.way_back {
-                    way_back.forget();
-                }
-                Ok(lease.timing)
+        let (slot, _) = slot(function).await?;
+        match Leased::make(&probed, invocation, slot).await {
+            Ok(made) => {
+                // Not lost, but dropped unused.
+                drop(made.way_back.and_then(WayBack::begin));
+                Ok(())
             }
             Err(unmade) => Err(unmade.found_at_deploy(wall, &printed)),
         }
@@ -146,8 +145,8 @@ impl Leased {
     pub(crate) async fn give_back(self, at_once: bool) -> Usage {
         let Self { store, callee, way_back } = self;
         let usage = Usage { memory_bytes_peak: store.data().memory.bytes_peak() };
-        if let Some(way_back) = way_back {
-            way_back.take(store, callee, at_once).await;
+        if let Some((home, rewinding)) = way_back.and_then(WayBack::begin) {
+            rewinding.give_back(store, callee, home, at_once).await;
         }
         usage
     }

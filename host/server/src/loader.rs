@@ -212,7 +212,7 @@ impl Loader {
     pub(crate) async fn probe(&self, function: &Function, wall_ms: u32) -> Result<(), Problem> {
         let wall = Duration::from_millis(wall_ms.into()).min(PROBE_MAX);
         let _turn = self.probing.lock().await;
-        Lease::probe(function, wall).await.map(drop)
+        Lease::probe(function, wall).await
     }
 }
 

@@ -62,6 +62,10 @@ fn what_init_draws_at_random_is_the_same_for_all_requests_and_what_they_draw_is_
     let host = Host::start();
     host.deploy_as("rewound", "ready", &manifest("random", ""));
     host.deploy_as("fresh", "ready", &manifest("random", "instance = \"fresh\""));
+    // Optimised code is loaded anew, and draws anew.
+    for function in ["rewound", "fresh"] {
+        host.until_optimised(function);
+    }
     let (rewound_text, fresh_text) = (host.get("/rewound").text().to_owned(), host.get("/fresh").text().to_owned());
     assert_ne!(rewound_text, fresh_text, "each function has its own");
     for _ in 0..TRIES {
@@ -82,6 +86,7 @@ fn an_init_that_is_never_the_same_is_not_rewound() {
     }
     // A second one is only made beside the first: the state that it begins with is another.
     host.deploy_as("ready", "ready", &manifest("time", "[limits]\nwall_ms = 60000"));
+    host.until_optimised("ready");
     let held = host.begin("/ready/hold");
     host.until_serving(1);
     host.get("/ready");
