@@ -1,4 +1,4 @@
-// Makes requests nearly twice as fast; a function works without it too: `export const handler = { handle };`.
+// Makes requests faster; a function works without it too: `export const handler = { handle };`.
 //
 // A component begins as its JavaScript engine stood when it was built. The engine makes classes (Promise, DataView, Array)
 // when they are first used, so what was not used at build time is made in every request, for each begins with a pristine
