@@ -63,17 +63,17 @@ async fn serve(
     let (deployment, target) = route::route(&data.catalog.load(), request.uri())?;
     visit.goes_to(deployment.clone());
     visit.holds(admit::place(&deployment)?);
-    let request = enter(request, target, &deployment, visit)?;
+    let mut request = enter(request, target, &deployment, visit)?;
     let deadline = (visit.began() + Duration::from_millis(deployment.limits().wall_ms.into())).into();
     visit.works(activity.work(deadline));
-    let loaded = loaded(data, &deployment, deadline).await?;
-    let function = loaded.as_ref().map(|loaded| &loaded.function).ok_or_else(unloaded)?;
-    let request = match function.world() {
-        // It takes the body whole, so no instance waits for a client that sends it slowly.
-        World::Typed if !request.body().is_end_stream() => Box::pin(gathered(request, deadline)).await?,
-        World::Typed | World::WasiHttp => request,
-    };
-    let lease = lease(function, deadline, visit).await?;
+    let mut in_use = loaded(data, &deployment, deadline).await?;
+    // A typed function takes the body whole. For a client that sends it slowly no instance waits, and nothing is held.
+    if function(&in_use)?.world() == World::Typed && !request.body().is_end_stream() {
+        drop(in_use);
+        request = Box::pin(gathered(request, deadline)).await?;
+        in_use = loaded(data, &deployment, deadline).await?;
+    }
+    let lease = lease(function(&in_use)?, deadline, visit).await?;
     let began = lease.ready_at();
     let called = lease.call(request, scheme).await;
     let run = began.elapsed();
@@ -112,9 +112,10 @@ async fn loaded(data: &Data, deployment: &Arc<Deployment>, deadline: time::Insta
     }
 }
 
-/// Never: what is in use is there.
-fn unloaded() -> Problem {
-    Problem::new(Code::Internal, "a function was unloaded while it was in use")
+fn function(in_use: &InUse) -> Result<&Function, Problem> {
+    // Never: what is in use is there.
+    let unloaded = || Problem::new(Code::Internal, "a function was unloaded while it was in use");
+    in_use.as_ref().map(|loaded| &loaded.function).ok_or_else(unloaded)
 }
 
 async fn gathered(request: Box<Request<Limited>>, deadline: time::Instant) -> Result<Box<Request<Limited>>, Problem> {
