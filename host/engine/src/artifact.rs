@@ -4,7 +4,8 @@
 //! bytes of HMAC-SHA256 (RFC 2104) under a key that only this host has, over the engine's tag, the component's digest, the
 //! mode, the tier and the rest. A file that was cut short, damaged, copied from another host or renamed to another component's
 //! digest fails the check, is deleted, and the component is compiled anew. So nothing is lost with a file that a crash cut
-//! short, and none is waited for until it is on the disk. What passes is mapped, not read, by wasmtime.
+//! short, and none is waited for until it is on the disk. What passes is mapped, not read, by wasmtime. It is remembered which
+//! file passed, as long as nothing changes it: a function that comes and goes is checked once.
 //!
 //! `unsafe` is allowed in this module because wasmtime cannot check machine code: that it comes from `compile` of this
 //! very engine is what the proof is for.
@@ -12,12 +13,13 @@
 #![expect(unsafe_code, reason = "loading machine code: see the module's description")]
 
 use std::{
-    collections::hash_map::DefaultHasher,
+    collections::{HashMap, hash_map::DefaultHasher},
     fs::{self, File},
     hash::{Hash, Hasher as _},
     io::{self, Read, Seek as _, SeekFrom, Write as _},
-    os::fd::AsRawFd as _,
+    os::{fd::AsRawFd as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use gust_core::{Code, Digest, InstanceMode, Problem, Tier};
@@ -54,6 +56,22 @@ pub struct ArtifactCache {
     dir: PathBuf,
     engine_tag: String,
     mac: Hmac<Sha256>,
+    proven: Mutex<HashMap<(ArtifactKey, Tier), FileState>>,
+}
+
+/// Which file, and when it was changed last. The kernel changes this with every change of the file, whoever makes it.
+#[derive(PartialEq, Eq)]
+struct FileState {
+    inode: u64,
+    bytes: u64,
+    changed: (i64, i64),
+}
+
+impl FileState {
+    fn of(file: &File) -> io::Result<Self> {
+        let about = file.metadata()?;
+        Ok(Self { inode: about.ino(), bytes: about.len(), changed: (about.ctime(), about.ctime_nsec()) })
+    }
 }
 
 impl ArtifactCache {
@@ -70,7 +88,7 @@ impl ArtifactCache {
             }
         }
         let mac = Hmac::new_from_slice(key).map_err(io::Error::other)?;
-        Ok(Self { dir: own, engine_tag, mac })
+        Ok(Self { dir: own, engine_tag, mac, proven: Mutex::default() })
     }
 
     /// A file for what [`compile`](crate::compile()) makes, to be [kept](Self::keep). Gone when it is dropped.
@@ -86,10 +104,12 @@ impl ArtifactCache {
         file.rewind()?;
         feed(&mut mac, &mut *file)?;
         file.write_all(&mac.finalize().into_bytes())?;
-        staged.persist(self.path(key, tier))?;
+        let file = staged.persist(self.path(key, tier))?;
+        self.remember(key, tier, &file)?;
         if tier == Tier::Optimised {
             // Where it cannot be removed it is in nobody's way.
             let _ = fs::remove_file(self.path(key, Tier::Quick));
+            self.known().remove(&(*key, Tier::Quick));
         }
         Ok(())
     }
@@ -175,12 +195,30 @@ impl ArtifactCache {
     }
 
     fn is_proven(&self, key: &ArtifactKey, tier: Tier, file: &mut File) -> io::Result<bool> {
-        let Some(code_bytes) = file.metadata()?.len().checked_sub(PROOF_BYTES) else { return Ok(false) };
+        let now = FileState::of(file)?;
+        if self.known().get(&(*key, tier)) == Some(&now) {
+            return Ok(true);
+        }
+        let Some(code_bytes) = now.bytes.checked_sub(PROOF_BYTES) else { return Ok(false) };
         let mut mac = self.begin(key, tier);
         feed(&mut mac, Read::by_ref(file).take(code_bytes))?;
         let mut proof = Vec::new();
         file.read_to_end(&mut proof)?;
-        Ok(mac.verify_slice(&proof).is_ok())
+        let is_proven = mac.verify_slice(&proof).is_ok();
+        if is_proven {
+            // As it was before it was read: what was changed meanwhile is checked again.
+            self.known().insert((*key, tier), now);
+        }
+        Ok(is_proven)
+    }
+
+    fn remember(&self, key: &ArtifactKey, tier: Tier, file: &File) -> io::Result<()> {
+        self.known().insert((*key, tier), FileState::of(file)?);
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<(ArtifactKey, Tier), FileState>> {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

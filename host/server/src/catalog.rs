@@ -9,7 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use gust_core::{Digest, FunctionName, Limits, Manifest, Tier, api::FunctionInfo};
+use gust_core::{Digest, FunctionName, InstanceMode, Limits, Tier, api::FunctionInfo};
 use gust_engine::{Function, Places};
 use http::HeaderValue;
 use tokio::sync::Notify;
@@ -26,8 +26,12 @@ pub(crate) struct Deployment {
     pub(crate) digest: Digest,
     /// The component's size.
     pub(crate) size_bytes: u64,
-    /// What its owner decided.
-    pub(crate) manifest: Manifest,
+    /// What one request may use.
+    pub(crate) limits: Limits,
+    /// Where each request's instance comes from, as its owner wants it.
+    pub(crate) instance: InstanceMode,
+    /// The environment that the guest sees.
+    pub(crate) env: Vec<(String, String)>,
     /// When it was deployed.
     pub(crate) deployed_unix_ms: u64,
     /// The loaded component, while it is loaded, or why it cannot be.
@@ -45,7 +49,7 @@ pub(crate) struct Deployment {
 impl Deployment {
     /// Its limits.
     pub(crate) fn limits(&self) -> &Limits {
-        &self.manifest.limits
+        &self.limits
     }
 
     /// How well the code that serves was compiled; none while it is not loaded.
@@ -67,7 +71,7 @@ impl Deployment {
             tier: function.map(Function::tier),
             instance: function.map(Function::instance_state),
             imports: function.map_or_else(Vec::new, |function| function.imports().to_vec()),
-            limits: self.limits().clone(),
+            limits: self.limits.clone(),
             deployed_unix_ms: self.deployed_unix_ms,
             urls: vec![format!("{base}/{}", self.name)],
             unavailable: self.residence.failure().map(|problem| problem.to_string()),

@@ -9,15 +9,15 @@ use std::{
 };
 
 use gust_core::{Code, Digest, FunctionName, Manifest, Problem, config::HostConfig};
-use gust_engine::{ArtifactKey, Places};
+use gust_engine::{ArtifactKey, FunctionConfig, Places};
 use gust_store::{Durable, Published, Staged, Staging, Store, StoreError, StoredVersion};
 use http::HeaderValue;
 use tokio::{sync::Mutex, task};
 
 use crate::{
     catalog::{Catalog, Deployment},
-    loader::{self, Loader, Source},
-    logbook::{FunctionLog, Logbook, unix_ms},
+    loader::{Loader, Source},
+    logbook::{FunctionLog, GuestOutput, Logbook, unix_ms},
     metrics::Metrics,
     residence::{Loaded, Residence},
 };
@@ -92,8 +92,13 @@ impl Deployer {
         staged: &Staged,
         manifest: &Manifest,
     ) -> impl Future<Output = Result<Prepared, Problem>> + use<> {
-        let (log, version) = (self.logbook.of(name), Arc::<OnceLock<u64>>::default());
-        let config = loader::config(manifest, log.clone(), version.clone());
+        let (log, version) = (self.log(name), Arc::<OnceLock<u64>>::default());
+        let config = FunctionConfig {
+            limits: manifest.limits.clone(),
+            env: manifest.env.clone().into_iter().collect(),
+            sink: Arc::new(GuestOutput { log: log.clone(), version: version.clone() }),
+            instance: manifest.instance,
+        };
         let (key, component) = (self.loader.key(staged.digest, manifest.instance), staged.path().to_owned());
         let (loader, wall_ms) = (self.loader.clone(), manifest.limits.wall_ms);
         async move {
@@ -124,8 +129,10 @@ impl Deployer {
         let (store, owned) = (self.store.clone(), name.clone());
         let turn = self.changing.lock().await;
         let existed = blocking(move || store.delete(&owned)).await??;
+        if let Some(removed) = self.catalog.load().get(name.as_str()) {
+            removed.metrics.forget();
+        }
         self.catalog.remove(name);
-        self.metrics.forget(name);
         drop(turn);
         self.count_functions();
         Ok(existed)
@@ -156,14 +163,14 @@ impl Deployer {
                 Residence::never(problem)
             }
         };
-        let log = self.logbook.of(&stored.name);
+        let log = self.logbook.begin(&stored.name);
         Arc::new(self.deployment(stored, log, residence))
     }
 
     /// Has the functions optimised of which there is only quick code.
     fn optimise(&self, quick: &HashSet<ArtifactKey>) {
         for deployment in self.catalog.load().all() {
-            if quick.contains(&self.loader.key(deployment.digest, deployment.manifest.instance)) {
+            if quick.contains(&self.loader.key(deployment.digest, deployment.instance)) {
                 self.loader.wanted.push(&deployment.name);
             }
         }
@@ -174,22 +181,38 @@ impl Deployer {
         // One that cannot be read serves nothing, so what stands in its place limits nothing.
         let manifest = stored.manifest.unwrap_or_default();
         let concurrency = manifest.limits.concurrency;
-        // Requests of the version before count too.
         let before = self.catalog.load().get(stored.name.as_str()).cloned();
-        let before = before.filter(|before| before.limits().concurrency == concurrency);
+        // Requests of the version before count too.
+        let places = before.as_ref().filter(|before| before.limits.concurrency == concurrency);
         Deployment {
-            places: before.map_or_else(|| Places::new(concurrency as usize), |before| before.places.clone()),
+            places: places.map_or_else(|| Places::new(concurrency as usize), |before| before.places.clone()),
             // A name is letters, digits and hyphens, so it is always a header's value.
             prefix: prefix.unwrap_or_else(|_| HeaderValue::from_static("/")),
-            metrics: self.metrics.of(&stored.name),
+            metrics: before.map_or_else(|| self.metrics.of(&stored.name), |before| before.metrics.clone()),
             name: stored.name,
             version: stored.version,
             digest: stored.digest,
             size_bytes: stored.size_bytes,
-            manifest,
+            limits: manifest.limits,
+            instance: manifest.instance,
+            env: manifest.env.into_iter().collect(),
             deployed_unix_ms: stored.deployed_unix_ms,
             residence,
             log,
+        }
+    }
+
+    /// The log of a function, over all its versions; begun where there is none.
+    fn log(&self, name: &FunctionName) -> Arc<FunctionLog> {
+        let before = self.catalog.load().get(name.as_str()).map(|before| before.log.clone());
+        before.unwrap_or_else(|| self.logbook.begin(name))
+    }
+
+    /// Lets lines of functions' logs go where there are too many.
+    pub(crate) fn trim_logs(&self) {
+        if self.logbook.is_full() {
+            let logs = self.catalog.load().all().into_iter().map(|deployment| deployment.log.clone()).collect();
+            self.logbook.trim(logs);
         }
     }
 

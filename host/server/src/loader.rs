@@ -12,7 +12,7 @@ use std::{
 };
 
 use arc_swap::Guard;
-use gust_core::{Code, FunctionName, InstanceMode, Manifest, Problem, Tier};
+use gust_core::{Code, FunctionName, InstanceMode, Problem, Tier};
 use gust_engine::{ArtifactCache, ArtifactKey, Engine, Function, FunctionConfig, Lease};
 use gust_store::Store;
 use tokio::{
@@ -25,7 +25,7 @@ use crate::{
     compiler::Compiler,
     deploy::blocking,
     flights::Flights,
-    logbook::{FunctionLog, GuestOutput},
+    logbook::GuestOutput,
     metrics::Metrics,
     optimiser::Wanted,
     residence::{InUse, Loaded},
@@ -164,8 +164,13 @@ impl Loader {
     pub(crate) fn source(&self, deployment: &Deployment) -> Source {
         let version = Arc::new(OnceLock::from(deployment.version));
         let component = self.store.component_path(&deployment.digest);
-        let key = self.key(deployment.digest, deployment.manifest.instance);
-        Source { key, component, config: config(&deployment.manifest, deployment.log.clone(), version) }
+        let config = FunctionConfig {
+            limits: deployment.limits.clone(),
+            env: deployment.env.clone(),
+            sink: Arc::new(GuestOutput { log: deployment.log.clone(), version }),
+            instance: deployment.instance,
+        };
+        Source { key: self.key(deployment.digest, deployment.instance), component, config }
     }
 
     /// Loads a component from its best artifact, compiled where there is none that can be trusted.
@@ -213,16 +218,6 @@ impl Loader {
         let wall = Duration::from_millis(wall_ms.into()).min(PROBE_MAX);
         let _turn = self.probing.lock().await;
         Lease::probe(function, wall).await
-    }
-}
-
-/// On what terms a function with this manifest is loaded.
-pub(crate) fn config(manifest: &Manifest, log: Arc<FunctionLog>, version: Arc<OnceLock<u64>>) -> FunctionConfig {
-    FunctionConfig {
-        limits: manifest.limits.clone(),
-        env: manifest.env.clone().into_iter().collect(),
-        sink: Arc::new(GuestOutput { log, version }),
-        instance: manifest.instance,
     }
 }
 

@@ -3,9 +3,9 @@
 //! Lines live in memory and go with the process; the host's own log, on standard error, is what lasts.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::{SystemTime, UNIX_EPOCH},
@@ -141,7 +141,8 @@ impl Lines {
 /// The lines of one function, over all its versions.
 pub(crate) struct FunctionLog {
     name: FunctionName,
-    lines: Mutex<Lines>,
+    /// None before the first.
+    lines: Mutex<Option<Box<Lines>>>,
     /// Lines of all functions.
     together: Arc<AtomicUsize>,
 }
@@ -154,6 +155,7 @@ impl FunctionLog {
     /// Keeps a line and tells those who follow.
     pub(crate) fn push(&self, record: Record) {
         let mut lines = self.lock();
+        let lines = lines.get_or_insert_default();
         lines.tell(&record);
         if lines.push(record) {
             self.together.fetch_add(1, Relaxed);
@@ -162,23 +164,25 @@ impl FunctionLog {
 
     /// Forgets all lines.
     fn clear(&self) {
-        let mut lines = self.lock();
-        self.together.fetch_sub(lines.len(), Relaxed);
-        (lines.requests, lines.printed) = (VecDeque::new(), VecDeque::new());
+        if let Some(lines) = &mut *self.lock() {
+            self.together.fetch_sub(lines.len(), Relaxed);
+            (lines.requests, lines.printed) = (VecDeque::new(), VecDeque::new());
+        }
     }
 
     /// The newest `count` lines, oldest first.
     pub(crate) fn tail(&self, count: usize) -> Vec<LogLine> {
-        self.lock().tail(count)
+        self.lock().as_ref().map_or_else(Vec::new, |lines| lines.tail(count))
     }
 
     /// The newest `count` lines, and every line from then on.
     pub(crate) fn follow(&self, count: usize) -> (Vec<LogLine>, broadcast::Receiver<LogLine>) {
         let mut lines = self.lock();
+        let lines = lines.get_or_insert_default();
         (lines.tail(count), lines.follow())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Lines> {
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Lines>>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -210,37 +214,26 @@ impl OutputSink for GuestOutput {
     }
 }
 
-/// The logs of all functions. Each lives as long as a deployment, or an attempt at one, holds it.
+/// What the logs of all functions have in common: the room for their lines.
 #[derive(Default)]
 pub(crate) struct Logbook {
-    logs: Mutex<HashMap<FunctionName, Weak<FunctionLog>>>,
     lines: Arc<AtomicUsize>,
 }
 
 impl Logbook {
-    /// The log of a function, begun where there is none.
-    pub(crate) fn of(&self, name: &FunctionName) -> Arc<FunctionLog> {
-        let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(log) = logs.get(name).and_then(Weak::upgrade) {
-            return log;
-        }
-        // Names that were only tried do not add up: a full map is rid of them before it grows.
-        if logs.len() == logs.capacity() {
-            logs.retain(|_, log| log.strong_count() > 0);
-        }
-        let log = Arc::new(FunctionLog::new(name.clone(), self.lines.clone()));
-        logs.insert(name.clone(), Arc::downgrade(&log));
-        log
+    /// Begins the log of a function.
+    pub(crate) fn begin(&self, name: &FunctionName) -> Arc<FunctionLog> {
+        Arc::new(FunctionLog::new(name.clone(), self.lines.clone()))
     }
 
-    /// Lets lines go where there are too many of them, until a quarter of the room is free.
-    pub(crate) fn trim(&self) {
-        if self.lines.load(Relaxed) <= LINES_KEPT_TOGETHER {
-            return;
-        }
-        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut logs: Vec<_> = logs.values().filter_map(Weak::upgrade).collect();
-        logs.sort_by_cached_key(|log| log.lock().newest_unix_ms());
+    /// Whether there are too many lines.
+    pub(crate) fn is_full(&self) -> bool {
+        self.lines.load(Relaxed) > LINES_KEPT_TOGETHER
+    }
+
+    /// Lets lines of these logs go, until a quarter of the room is free.
+    pub(crate) fn trim(&self, mut logs: Vec<Arc<FunctionLog>>) {
+        logs.sort_by_cached_key(|log| log.lock().as_ref().map_or(0, |lines| lines.newest_unix_ms()));
         for log in logs {
             if self.lines.load(Relaxed) <= LINES_KEPT_TOGETHER / 4 * 3 {
                 return;
@@ -301,31 +294,20 @@ mod tests {
     fn those_that_are_silent_for_long_go_first_where_there_are_too_many() {
         let logbook = Logbook::default();
         let names = (0..LINES_KEPT_TOGETHER / LINES_KEPT + 10).map(|n| format!("f{n}").parse().unwrap());
-        let logs: Vec<_> = names.map(|name: FunctionName| logbook.of(&name)).collect();
+        let logs: Vec<_> = names.map(|name: FunctionName| logbook.begin(&name)).collect();
         for (unix_ms, log) in logs.iter().enumerate() {
             for _ in 0..LINES_KEPT + 1 {
                 let Record::Printed(line) = printed("x") else { unreachable!("it was printed") };
                 log.push(Record::Printed(LogLine { unix_ms: unix_ms as u64, ..line }));
             }
         }
-        logbook.trim();
+        assert!(logbook.is_full());
+        logbook.trim(logs.clone());
         assert_eq!(logs.first().unwrap().tail(1), []);
         assert_eq!(logs.last().unwrap().tail(usize::MAX).len(), LINES_KEPT);
         let kept: usize = logs.iter().map(|log| log.tail(usize::MAX).len()).sum();
         assert_eq!(logbook.lines.load(Relaxed), kept);
         drop(logs);
         assert_eq!(logbook.lines.load(Relaxed), 0);
-    }
-
-    #[test]
-    fn names_that_were_only_tried_are_forgotten() {
-        let logbook = Logbook::default();
-        let kept = logbook.of(&"kept".parse().unwrap());
-        kept.push(request());
-        for n in 0..10_000 {
-            logbook.of(&format!("tried-{n}").parse().unwrap());
-        }
-        assert!(logbook.logs.lock().unwrap().len() < 100);
-        assert_eq!(logbook.of(&"kept".parse().unwrap()).tail(9).len(), 1);
     }
 }

@@ -1,9 +1,6 @@
 //! The metrics, as Prometheus reads them. All are made from receipts, off the requests' way.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::Arc;
 
 use gust_core::{Code, FunctionName, Receipt, Tier};
 use prometheus_client::{
@@ -29,8 +26,6 @@ impl From<Tier> for InTier {
 pub(crate) struct Metrics {
     registry: Registry,
     of_functions: Arc<Families>,
-    /// Those of each function, for all its versions.
-    functions_counted: Mutex<HashMap<FunctionName, Arc<FunctionMetrics>>>,
     /// Receipts that were not counted, because the ledger could not keep up.
     pub(crate) receipts_dropped: Counter,
     /// Functions deployed.
@@ -55,7 +50,6 @@ impl Metrics {
         let mut metrics = Self {
             registry: Registry::with_prefix("gust"),
             of_functions: Families::new(),
-            functions_counted: Mutex::default(),
             receipts_dropped: Counter::default(),
             functions: Gauge::default(),
             loaded: Family::default(),
@@ -85,23 +79,9 @@ impl Metrics {
         r.register("connections", "Connections of the data listener", self.connections.clone());
     }
 
-    /// The metrics of one function, found once so that counting looks nothing up.
+    /// Begins the metrics of a function.
     pub(crate) fn of(&self, function: &FunctionName) -> Arc<FunctionMetrics> {
-        let mut counted = self.functions_counted();
-        let begin = || Arc::new(FunctionMetrics::new(function.clone(), self.of_functions.clone()));
-        counted.entry(function.clone()).or_insert_with(begin).clone()
-    }
-
-    /// Takes a deleted function's metrics away.
-    pub(crate) fn forget(&self, function: &FunctionName) {
-        let removed = self.functions_counted().remove(function);
-        if let Some(function) = removed {
-            function.forget();
-        }
-    }
-
-    fn functions_counted(&self) -> MutexGuard<'_, HashMap<FunctionName, Arc<FunctionMetrics>>> {
-        self.functions_counted.lock().unwrap_or_else(PoisonError::into_inner)
+        Arc::new(FunctionMetrics::new(function.clone(), self.of_functions.clone()))
     }
 
     /// Counts a function as loaded, until what is returned is dropped.

@@ -194,7 +194,7 @@ async fn keep_house(deployer: Arc<Deployer>) {
     loop {
         seconds.tick().await;
         deployer.loader.residents.every_second();
-        deployer.logbook.trim();
+        deployer.trim_logs();
     }
 }
 

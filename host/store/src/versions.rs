@@ -27,6 +27,9 @@ const MIGRATIONS: &[&str] = &["
     create index versions_by_digest on versions (digest);
 "];
 
+/// What the database may hold of its file, in KiB.
+const CACHE_KIB: i32 = 256;
+
 /// One version of one function.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredVersion {
@@ -60,6 +63,8 @@ pub(crate) fn open(path: &Path) -> Result<(Connection, bool), StoreError> {
     // Every commit is on the disk before it is acknowledged.
     database.pragma_update(None, "synchronous", "full")?;
     database.pragma_update(None, "foreign_keys", true)?;
+    // What is deployed is read once, at the start.
+    database.pragma_update(None, "cache_size", -CACHE_KIB)?;
     let found: u32 = database.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = MIGRATIONS.len() as u32;
     if found > known {
