@@ -29,6 +29,8 @@
 //!
 //! Built for `wasm32-wasip2`, the crate is one component with two exports: `gust:function/handler`, which is the faster on
 //! gust, and `wasi:http/incoming-handler` 0.2, which every other host calls. The handler does not know which one it was.
+//!
+//! The feature `arena`, on by default, is a global allocator made for requests; a function with an allocator of its own turns it off.
 
 pub mod accept;
 pub mod error;
@@ -37,6 +39,8 @@ mod handler;
 mod init;
 pub mod response;
 
+#[cfg(any(test, all(target_arch = "wasm32", feature = "arena")))]
+mod arena;
 #[cfg(target_arch = "wasm32")]
 mod exports;
 

@@ -1,8 +1,8 @@
 //! Compiled components on disk: machine code that is run as it is found, so it is believed only with proof.
 //!
 //! Each artifact is one file, `<dir>/<engine>/<digest>.<mode>.<tier>.cwasm`: what [`compile`](crate::compile()) made, then 32
-//! bytes of HMAC-SHA256 (RFC 2104) under a key that only this host has, over the engine's tag, the component's digest, the
-//! mode, the tier and the rest. A file that was cut short, damaged, copied from another host or renamed to another component's
+//! bytes of keyed BLAKE3 (<https://github.com/BLAKE3-team/BLAKE3-specs>), which a first call waits for less than for any HMAC,
+//! under a key that only this host has, over the engine's tag, the component's digest, the mode, the tier and the rest. A file that was cut short, damaged, copied from another host or renamed to another component's
 //! digest fails the check, is deleted, and the component is compiled anew. So nothing is lost with a file that a crash cut
 //! short, and none is waited for until it is on the disk. What passes is mapped, not read, by wasmtime. It is remembered which
 //! file passed, as long as nothing changes it: a function that comes and goes is checked once.
@@ -15,16 +15,15 @@
 use std::{
     collections::{HashMap, hash_map::DefaultHasher},
     fs::{self, File},
-    hash::{Hash, Hasher as _},
+    hash::{Hash as _, Hasher as _},
     io::{self, Read, Seek as _, SeekFrom, Write as _},
     os::{fd::AsRawFd as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use blake3::Hasher;
 use gust_core::{Code, Digest, InstanceMode, Problem, Tier};
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
 use tempfile::NamedTempFile;
 use wasmtime::component::Component;
 
@@ -34,10 +33,10 @@ use crate::{Engine, Function, FunctionConfig, verdict::Verdict};
 const PROOF_BYTES: u64 = 32;
 
 /// Changed whenever an artifact means something else: another verdict, or other functions that the rewrite adds.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
-/// Bytes read at a time while a proof is made or checked: few enough to stay in a core's own cache.
-const CHUNK_BYTES: usize = 16 << 10;
+/// What the key is derived for, so that the same secret used for anything else proves nothing here.
+const KEY_CONTEXT: &str = "gust 2026-11-24 compiled components";
 
 /// What the names of artifacts end with.
 const SUFFIX: &str = ".cwasm";
@@ -55,7 +54,7 @@ pub struct ArtifactKey {
 pub struct ArtifactCache {
     dir: PathBuf,
     engine_tag: String,
-    mac: Hmac<Sha256>,
+    mac: Hasher,
     proven: Mutex<HashMap<(ArtifactKey, Tier), FileState>>,
 }
 
@@ -87,7 +86,7 @@ impl ArtifactCache {
                 fs::remove_dir_all(entry.path())?;
             }
         }
-        let mac = Hmac::new_from_slice(key).map_err(io::Error::other)?;
+        let mac = Hasher::new_keyed(&blake3::derive_key(KEY_CONTEXT, key));
         Ok(Self { dir: own, engine_tag, mac, proven: Mutex::default() })
     }
 
@@ -102,8 +101,8 @@ impl ArtifactCache {
         let mut mac = self.begin(key, tier);
         let file = staged.as_file_mut();
         file.rewind()?;
-        feed(&mut mac, &mut *file)?;
-        file.write_all(&mac.finalize().into_bytes())?;
+        mac.update_reader(&mut *file)?;
+        file.write_all(mac.finalize().as_bytes())?;
         let file = staged.persist(self.path(key, tier))?;
         self.remember(key, tier, &file)?;
         if tier == Tier::Optimised {
@@ -166,7 +165,7 @@ impl ArtifactCache {
         self.dir.join(format!("{}.{}.{tier}{SUFFIX}", key.digest, key.mode))
     }
 
-    fn begin(&self, key: &ArtifactKey, tier: Tier) -> Hmac<Sha256> {
+    fn begin(&self, key: &ArtifactKey, tier: Tier) -> Hasher {
         let mut mac = self.mac.clone();
         mac.update(self.engine_tag.as_bytes());
         mac.update(key.digest.as_bytes());
@@ -201,10 +200,11 @@ impl ArtifactCache {
         }
         let Some(code_bytes) = now.bytes.checked_sub(PROOF_BYTES) else { return Ok(false) };
         let mut mac = self.begin(key, tier);
-        feed(&mut mac, Read::by_ref(file).take(code_bytes))?;
+        mac.update_reader(Read::by_ref(file).take(code_bytes))?;
         let mut proof = Vec::new();
         file.read_to_end(&mut proof)?;
-        let is_proven = mac.verify_slice(&proof).is_ok();
+        // In constant time.
+        let is_proven = blake3::Hash::from_slice(&proof).is_ok_and(|proof| proof == mac.finalize());
         if is_proven {
             // As it was before it was read: what was changed meanwhile is checked again.
             self.known().insert((*key, tier), now);
@@ -256,16 +256,6 @@ fn key_of(file_name: &str) -> Option<(ArtifactKey, Tier)> {
     let mut parts = file_name.strip_suffix(SUFFIX)?.splitn(3, '.');
     let (digest, mode, tier) = (parts.next()?, parts.next()?, parts.next()?);
     Some((ArtifactKey { digest: digest.parse().ok()?, mode: mode.parse().ok()? }, tier.parse().ok()?))
-}
-
-fn feed(mac: &mut Hmac<Sha256>, mut from: impl Read) -> io::Result<()> {
-    let mut chunk = [0; CHUNK_BYTES];
-    loop {
-        match from.read(&mut chunk)? {
-            0 => return Ok(()),
-            read => mac.update(chunk.get(..read).unwrap_or_default()),
-        }
-    }
 }
 
 /// Whether the component's instances can be put back, from the end of a file that is proven.

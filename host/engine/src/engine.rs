@@ -72,6 +72,13 @@ impl Engine {
         self.shared.slots.free()
     }
 
+    /// Drops every idle instance, for a machine that is short of memory. They only save time.
+    pub fn drop_idle_instances(&self) {
+        for rewinding in living(&self.shared.rewound) {
+            rewinding.drop_idle();
+        }
+    }
+
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.shared.wasmtime
     }
@@ -105,11 +112,13 @@ impl Engine {
 
 /// Once a second: drops instances that have been idle for long.
 fn let_idle_go(rewound: &Mutex<Vec<Weak<Rewinding>>>) {
-    let mut rewound = rewound.lock().unwrap_or_else(PoisonError::into_inner);
-    rewound.retain(|rewinding| rewinding.strong_count() > 0);
-    let living: Vec<_> = rewound.iter().filter_map(Weak::upgrade).collect();
-    drop(rewound);
-    for rewinding in living {
+    for rewinding in living(rewound) {
         rewinding.expire(IDLE_SECONDS_MAX);
     }
+}
+
+fn living(rewound: &Mutex<Vec<Weak<Rewinding>>>) -> Vec<Arc<Rewinding>> {
+    let mut rewound = rewound.lock().unwrap_or_else(PoisonError::into_inner);
+    rewound.retain(|rewinding| rewinding.strong_count() > 0);
+    rewound.iter().filter_map(Weak::upgrade).collect()
 }

@@ -21,6 +21,7 @@ mod machine;
 mod metrics;
 mod optimiser;
 mod patience;
+mod pressure;
 mod request_log;
 mod residence;
 mod residents;

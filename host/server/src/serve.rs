@@ -41,6 +41,7 @@ use crate::{
     metrics::Metrics,
     optimiser,
     patience::Activity,
+    pressure::Pressure,
     request_log::RequestLog,
     residents::Residents,
 };
@@ -191,8 +192,10 @@ impl Host {
 /// What has to be looked after now and then.
 async fn keep_house(deployer: Arc<Deployer>) {
     let mut seconds = time::interval(Duration::from_secs(1));
+    let mut pressure = Pressure::here();
     loop {
         seconds.tick().await;
+        pressure.relieve(deployer.loader.engine());
         deployer.loader.residents.every_second();
         deployer.trim_logs();
     }

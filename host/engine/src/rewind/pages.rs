@@ -118,6 +118,9 @@ impl Memory {
     pub(crate) fn capture(&mut self, bytes_max: usize) -> io::Result<Option<Image>> {
         let mut private = Vec::new();
         self.scan(|run| private.push(run))?;
+        // All are mapped at once: each that is read before it is mapped costs a fault. Linux before 5.14 refuses.
+        // SAFETY: the range is the whole memory (1, 3), and nothing of what it holds is changed by this.
+        let _ = unsafe { madvise(self.base as *mut _, self.len, Advice::LinuxPopulateRead) };
         let mut image = Image { pages: Vec::with_capacity(self.len / PAGE_BYTES), bytes: Vec::new(), private };
         for page in self.slice(0..self.len).chunks(PAGE_BYTES) {
             let stored = (*page != ZEROES).then(|| image.store(page)).transpose()?;

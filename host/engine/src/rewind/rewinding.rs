@@ -149,6 +149,11 @@ impl Rewinding {
         self.balance.loses(refusal, self.now.load(Relaxed));
     }
 
+    /// Drops what is idle.
+    pub(crate) fn drop_idle(&self) {
+        self.shelf.expire(u32::MAX);
+    }
+
     /// Lets one second pass and drops what has been idle for `idle_max_s`.
     pub(crate) fn expire(&self, idle_max_s: u32) {
         let now = self.now.fetch_add(1, Relaxed).wrapping_add(1);

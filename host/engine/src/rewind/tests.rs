@@ -7,4 +7,5 @@ mod canary;
 mod exact;
 mod generated;
 mod globals;
+mod idle;
 mod pages;

@@ -31,7 +31,7 @@ impl OutputSink for Silent {
 }
 
 /// Loads an artifact as a function of a host that compares.
-fn loaded(artifact: &[u8]) -> Function {
+pub(super) fn loaded(artifact: &[u8]) -> Function {
     let rewind = RewindPolicy::Checked;
     let settings = Settings { instances_max: 2, memory_bytes_max: 64 << 20, queue_ms: 1000, rewind };
     let engine = Engine::new(settings).unwrap();
@@ -56,18 +56,21 @@ fn said_to_restore_itself(unbalanced: &[u8], restores_itself: bool) -> Vec<u8> {
 async fn state_after_requests(artifact: &[u8], path: &str) -> InstanceState {
     let function = loaded(artifact);
     for number in 0..REQUESTS {
-        let invocation = Invocation {
-            request_id: RequestId::from_random(number),
-            deadline: Instant::now() + Duration::from_secs(30),
-        };
-        let lease = Lease::take(&function, invocation).await.unwrap();
-        let body = Empty::<Bytes>::new().map_err(|never: Infallible| -> Problem { match never {} });
-        let request = Request::builder().uri(path).header("host", "localhost").body(body).unwrap();
-        let response = lease.call(Box::new(request), Scheme::Http).await.unwrap();
-        assert_eq!(response.status(), 200, "{path}");
-        response.into_body().collect().await.unwrap();
+        call(&function, number, path).await;
     }
     function.instance_state()
+}
+
+/// One request, answered in full.
+pub(super) async fn call(function: &Function, number: u128, path: &str) {
+    let invocation =
+        Invocation { request_id: RequestId::from_random(number), deadline: Instant::now() + Duration::from_secs(30) };
+    let lease = Lease::take(function, invocation).await.unwrap();
+    let body = Empty::<Bytes>::new().map_err(|never: Infallible| -> Problem { match never {} });
+    let request = Request::builder().uri(path).header("host", "localhost").body(body).unwrap();
+    let response = lease.call(Box::new(request), Scheme::Http).await.unwrap();
+    assert_eq!(response.status(), 200, "{path}");
+    response.into_body().collect().await.unwrap();
 }
 
 #[tokio::test]
