@@ -18,8 +18,8 @@ const REGION_BYTES: usize = 64 << 10;
 #[global_allocator]
 static ARENA: Arena = Arena::new();
 
-#[repr(align(16))]
-struct Region([MaybeUninit<u8>; REGION_BYTES]);
+/// Aligned as most blocks want to be.
+type Region = [MaybeUninit<u128>; REGION_BYTES / size_of::<u128>()];
 
 struct Arena {
     region: UnsafeCell<Region>,
@@ -35,8 +35,11 @@ unsafe impl Sync for Arena {}
 
 impl Arena {
     const fn new() -> Self {
-        let region = Region([MaybeUninit::uninit(); REGION_BYTES]);
-        Self { region: UnsafeCell::new(region), filled: Cell::new(0), blocks: Cell::new(0) }
+        Self {
+            region: UnsafeCell::new([MaybeUninit::uninit(); REGION_BYTES / size_of::<u128>()]),
+            filled: Cell::new(0),
+            blocks: Cell::new(0),
+        }
     }
 
     fn start(&self) -> *mut u8 {
@@ -118,6 +121,28 @@ unsafe impl GlobalAlloc for Arena {
             moved
         }
     }
+}
+
+/// Where the host writes what it hands over (canonical ABI, `realloc`): into the target's own memory, never into the region. The C
+/// library frees by itself what it asks the host for, such as the environment, and knows no region. Takes the place of what the
+/// standard library brings, which asks the global allocator.
+///
+/// # Safety
+///
+/// `old` is null, or a block of that size and alignment that this gave.
+#[cfg(target_arch = "wasm32")]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn cabi_realloc(old: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
+    if size == 0 {
+        return ptr::without_provenance_mut(align);
+    }
+    // SAFETY: the host gives an alignment that is one, and keeps to what is said above.
+    let (layout, block) = unsafe {
+        let layout = Layout::from_size_align_unchecked(size, align);
+        let before = Layout::from_size_align_unchecked(old_size, align);
+        (layout, if old_size == 0 { System.alloc(layout) } else { System.realloc(old, before, size) })
+    };
+    if block.is_null() { std::alloc::handle_alloc_error(layout) } else { block }
 }
 
 #[cfg(test)]

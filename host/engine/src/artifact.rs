@@ -8,7 +8,7 @@
 //! file passed, as long as nothing changes it: a function that comes and goes is checked once.
 //!
 //! `unsafe` is allowed in this module because wasmtime cannot check machine code: that it comes from `compile` of this
-//! very engine is what the proof is for.
+//! very engine is what the proof is for; and to give back pages that only loading needs.
 
 #![expect(unsafe_code, reason = "loading machine code: see the module's description")]
 
@@ -24,6 +24,7 @@ use std::{
 
 use blake3::Hasher;
 use gust_core::{Code, Digest, InstanceMode, Problem, Tier};
+use rustix::mm::{Advice, madvise};
 use tempfile::NamedTempFile;
 use wasmtime::component::Component;
 
@@ -92,6 +93,8 @@ impl ArtifactCache {
 
     /// A file for what [`compile`](crate::compile()) makes, to be [kept](Self::keep). Gone when it is dropped.
     pub fn stage(&self) -> io::Result<NamedTempFile> {
+        // It may have been removed: what is in it can be made anew.
+        fs::create_dir_all(&self.dir)?;
         NamedTempFile::new_in(&self.dir)
     }
 
@@ -236,7 +239,23 @@ fn link(engine: &Engine, mut file: File, config: &FunctionConfig, tier: Tier) ->
     component.initialize_copy_on_write_image().map_err(|error| {
         Problem::new(Code::Internal, "the component's memory image could not be made").with_internal(error.to_string())
     })?;
-    Function::link(engine, &component, config, verdict, tier)
+    let function = Function::link(engine, &component, config, verdict, tier);
+    let_pages_go(&component);
+    function
+}
+
+/// Gives back the pages of a component's file that loading read: types, names, tables, and their neighbours that the kernel maps
+/// with them. They take more memory than all else of a loaded function, and calls need few of them.
+fn let_pages_go(component: &Component) {
+    let image = component.image_range();
+    let bytes = image.end.addr() - image.start.addr();
+    // SAFETY: the range is the mapping of the file, which lives as long as the component. Nobody writes to it (wasmtime refuses
+    // code with relocations, so that it can be mapped as it is), so every page holds what the file does and is mapped again when
+    // it is read.
+    let let_go = unsafe { madvise(image.start.cast_mut().cast(), bytes, Advice::LinuxDontNeed) };
+    if let Err(error) = let_go {
+        tracing::debug!(%error, "pages of a component's file stay mapped");
+    }
 }
 
 /// wasmtime refuses a component that no slot of the pool can hold when it is loaded; the system, when there is no file or

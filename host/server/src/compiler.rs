@@ -5,6 +5,7 @@
 
 use std::{
     fs, io,
+    os::unix::process::ExitStatusExt as _,
     path::Path,
     process::{self, ExitCode, Stdio},
     time::Duration,
@@ -111,12 +112,23 @@ impl Compiler {
             ));
         };
         let output = output.map_err(not_started)?;
-        if output.status.success() { Ok(()) } else { Err(problem_of(&output.stdout, self.memory_mib)) }
+        match output.status.signal() {
+            // Its own limits end it by other signals, and so does what it may run into.
+            Some(signal) if signal == Signal::KILL.as_raw() => Err(killed()),
+            _ if output.status.success() => Ok(()),
+            _ => Err(problem_of(&output.stdout, self.memory_mib)),
+        }
     }
 }
 
 fn not_started(error: io::Error) -> Problem {
     Problem::new(Code::Internal, "the compiler could not be started").with_internal(error.to_string())
+}
+
+/// By nobody here: one that takes too long is not waited for.
+fn killed() -> Problem {
+    let detail = "the compiler was killed, as where the machine is short of memory; try again later";
+    Problem::new(Code::HostBusy, detail)
 }
 
 /// What a worker that failed said; one that said nothing ran into its limits.
@@ -163,8 +175,10 @@ fn failed(error: &dyn std::fmt::Display) -> Problem {
 fn limit(memory_mib: &str, cpu_s: &str) -> Result<(), Problem> {
     let memory_bytes = memory_mib.parse::<u64>().map_err(|error| failed(&error))? << 20;
     let cpu_s = cpu_s.parse::<u64>().map_err(|error| failed(&error))?;
-    for (resource, value) in [(Resource::As, memory_bytes), (Resource::Cpu, cpu_s), (Resource::Core, 0)] {
-        let limit = Rlimit { current: Some(value), maximum: Some(value) };
+    // At the lower limit of CPU time the signal says so; at the upper one it would be the same as anybody's.
+    for (resource, value, more) in [(Resource::As, memory_bytes, 0), (Resource::Cpu, cpu_s, 1), (Resource::Core, 0, 0)]
+    {
+        let limit = Rlimit { current: Some(value), maximum: Some(value.saturating_add(more)) };
         setrlimit(resource, limit).map_err(|error| failed(&error))?;
     }
     Ok(())

@@ -16,7 +16,8 @@ use gust_core::{Code, FunctionName, InstanceMode, Problem, Tier};
 use gust_engine::{ArtifactCache, ArtifactKey, Engine, Function, FunctionConfig, Lease};
 use gust_store::Store;
 use tokio::{
-    sync::{Mutex, Semaphore},
+    sync::Semaphore,
+    task,
     time::{self, Duration},
 };
 
@@ -35,6 +36,10 @@ use crate::{
 /// The longest that making an instance only to see whether it can be made may take, its init included.
 const PROBE_MAX: Duration = Duration::from_secs(5);
 
+/// Instances that are made at the same time only to see whether they can be made, and how long a deploy waits for that.
+const PROBES_MAX: usize = 8;
+const PROBE_WAIT_MAX: Duration = Duration::from_secs(20);
+
 /// Functions that are loaded at the same time, for each core: reading and checking an artifact is mostly work for it.
 const LOADING_PER_CORE: usize = 2;
 
@@ -52,8 +57,8 @@ pub(crate) struct Loader {
     compiling: Flights<ArtifactKey, Result<(), Problem>>,
     loading: Flights<(FunctionName, u64), Result<Arc<Loaded>, Problem>>,
     places: Semaphore,
-    /// Held while an instance is made only to see whether it can be.
-    probing: Mutex<()>,
+    /// For instances that are made only to see whether they can be.
+    probes: Semaphore,
 }
 
 /// What a component is loaded from and for.
@@ -89,7 +94,7 @@ impl Loader {
             compiling: Flights::new(),
             loading: Flights::new(),
             places: Semaphore::new(cores * LOADING_PER_CORE),
-            probing: Mutex::default(),
+            probes: Semaphore::new(PROBES_MAX),
         })
     }
 
@@ -134,6 +139,10 @@ impl Loader {
                 self.metrics.loads.observe(began.elapsed().as_secs_f64());
                 let loaded = self.counted(function);
                 self.residents.settle(&deployment, loaded.clone());
+                if self.residents.many_left() {
+                    let loader = self.clone();
+                    task::spawn_blocking(move || loader.residents.drop_unused());
+                }
                 self.have_optimised(&deployment, &loaded);
                 Ok(loaded)
             }
@@ -216,7 +225,11 @@ impl Loader {
     /// Makes an instance, for a moment: few at once, and not for long, so that uploads cannot take the pool from requests.
     pub(crate) async fn probe(&self, function: &Function, wall_ms: u32) -> Result<(), Problem> {
         let wall = Duration::from_millis(wall_ms.into()).min(PROBE_MAX);
-        let _turn = self.probing.lock().await;
+        let busy =
+            |_| Problem::new(Code::HostBusy, "other components are being tried, which take long; try again later");
+        let Ok(_place) = time::timeout(PROBE_WAIT_MAX, self.probes.acquire()).await.map_err(busy)? else {
+            return Err(Problem::new(Code::HostBusy, "the host is going down"));
+        };
         Lease::probe(function, wall).await
     }
 }

@@ -7,16 +7,20 @@
 use std::{
     collections::{HashSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use gust_core::{FunctionName, Problem, Tier};
+use gust_core::{Code, FunctionName, Problem, Tier};
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task, time};
 
 use crate::{
     catalog::{Catalog, Deployment},
     loader::Loader,
 };
+
+/// When a function is tried again for which the machine had no room.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// Functions whose code is to be optimised, in the order in which they came, each once: at most as many as there are.
 pub(crate) struct Wanted {
@@ -76,12 +80,23 @@ pub(crate) async fn run(loader: Arc<Loader>, catalog: Arc<Catalog>) {
                 if let Err(problem) = optimised {
                     let internal = problem.internal.as_deref();
                     tracing::warn!(function = %name, %problem, internal, "it goes on with quickly compiled code");
+                    if problem.code == Code::HostBusy {
+                        try_again(loader.clone(), name);
+                    }
                 }
             }
             // The compiler is killed.
             () = catalog.until_replaced(&deployment) => {}
         }
     }
+}
+
+/// Remembers a function once more when a while has passed.
+fn try_again(loader: Arc<Loader>, name: FunctionName) {
+    task::spawn(async move {
+        time::sleep(AGAIN_AFTER).await;
+        loader.wanted.push(&name);
+    });
 }
 
 async fn optimise(loader: &Arc<Loader>, deployment: &Arc<Deployment>) -> Result<(), Problem> {

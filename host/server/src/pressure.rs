@@ -49,9 +49,9 @@ impl Pressure {
 
 /// Where the group's own pressure is told, of what `/proc/self/cgroup` says (cgroups(7), version 2).
 fn group_file(groups: &str) -> Option<PathBuf> {
+    // In a container its own group may look like the root.
     let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    // The root's is the machine's.
-    (!group.is_empty()).then(|| PathBuf::from("/sys/fs/cgroup").join(group).join("memory.pressure"))
+    Some(PathBuf::from("/sys/fs/cgroup").join(group).join("memory.pressure"))
 }
 
 /// `some avg10=1.23 avg60=… avg300=… total=…` in such a file.
@@ -90,7 +90,7 @@ mod tests {
             file("1:name=x:/a\n0::/system.slice/gust.service\n").as_deref(),
             Some("/sys/fs/cgroup/system.slice/gust.service/memory.pressure")
         );
-        assert_eq!(file("0::/\n"), None);
+        assert_eq!(file("0::/\n").as_deref(), Some("/sys/fs/cgroup/memory.pressure"));
         assert_eq!(file(""), None);
     }
 

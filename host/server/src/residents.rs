@@ -18,6 +18,9 @@ use crate::{
 /// Of a full house, the share that goes at once, so that not every load has to look through all of it.
 const LEAVING_SHARE: usize = 32;
 
+/// Functions that left and are not dropped yet, from which on they are dropped at once and not within a second.
+const LEAVING_MAX: usize = 32;
+
 /// The loaded functions of a host.
 pub(crate) struct Residents {
     max: usize,
@@ -82,6 +85,16 @@ impl Residents {
     pub(crate) fn every_second(&self) {
         self.clock.fetch_add(1, Relaxed);
         lock(&self.here).retain(|resident| resident.strong_count() > 0);
+        self.drop_unused();
+    }
+
+    /// Whether so many have left that they should be dropped.
+    pub(crate) fn many_left(&self) -> bool {
+        lock(&self.leaving).len() >= LEAVING_MAX
+    }
+
+    /// Drops those that left and are no longer in use. Takes a while.
+    pub(crate) fn drop_unused(&self) {
         let mut leaving = lock(&self.leaving);
         let gone: Vec<_> = leaving.extract_if(.., |loaded| Arc::strong_count(loaded) == 1).collect();
         drop(leaving);

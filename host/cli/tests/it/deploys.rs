@@ -176,27 +176,50 @@ fn an_acknowledged_deploy_survives_being_killed() {
 }
 
 /// Processes that compile for this host, by their arguments.
-fn compilers(host: &Host) -> usize {
+fn compilers(host: &Host) -> Vec<String> {
     let dir = host.dir.to_str().unwrap();
-    let processes =
-        fs::read_dir("/proc").unwrap().filter_map(|entry| fs::read(entry.ok()?.path().join("cmdline")).ok());
-    let lines = processes.map(|line| String::from_utf8_lossy(&line).into_owned());
-    lines.filter(|line| line.contains("compile-worker") && line.contains(dir)).count()
+    let compiles = |pid: &String| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        line.contains("compile-worker") && line.contains(dir)
+    };
+    let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    processes.filter(compiles).collect()
+}
+
+/// A request that uploads the component.
+fn upload_of(host: &Host, function: &str) -> Request<Vec<u8>> {
+    Request::put(format!("http://{}/v1/functions/{function}", host.admin))
+        .header("authorization", format!("Bearer {}", host.token))
+        .header("content-type", "application/wasm")
+        .body(fs::read(component(function)).unwrap())
+        .unwrap()
+}
+
+#[test]
+fn a_compiler_that_is_killed_is_no_fault_of_the_component() {
+    let host = Host::start();
+    let upload = upload_of(&host, "image");
+    let uploading = thread::spawn(move || agent().run(upload).unwrap().into_body().read_to_string().unwrap());
+    until("it is compiled", || compilers(&host).len() == 1);
+    for pid in compilers(&host) {
+        assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+    }
+    let answer = uploading.join().unwrap();
+    assert!(answer.contains("host.busy") && answer.contains("the compiler was killed"), "{answer}");
+    host.deploy("image");
+    assert_eq!(host.info("image")["version"], 1);
 }
 
 #[test]
 fn a_host_that_is_killed_takes_its_compiler_along() {
     let mut host = Host::start();
-    let upload = Request::put(format!("http://{}/v1/functions/image", host.admin))
-        .header("authorization", format!("Bearer {}", host.token))
-        .header("content-type", "application/wasm")
-        .body(fs::read(component("image")).unwrap())
-        .unwrap();
+    let upload = upload_of(&host, "image");
     let uploading = thread::spawn(move || agent().run(upload).is_ok());
-    until("it is compiled", || compilers(&host) == 1);
+    until("it is compiled", || compilers(&host).len() == 1);
     host.child.kill().unwrap();
     assert!(!uploading.join().unwrap(), "the host was killed before it answered");
-    until("the compiler has ended", || compilers(&host) == 0);
+    until("the compiler has ended", || compilers(&host).is_empty());
     let host = host.kill_and_restart();
     assert_eq!((files_in(&host, "tmp"), files_in(&host, "components")), (0, 0));
 }

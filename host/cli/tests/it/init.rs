@@ -1,7 +1,7 @@
 //! Functions that get ready before their first request: every request begins with what init left, wherever its instance comes
 //! from, and a function whose init fails is not deployed.
 
-use std::fs;
+use std::{fs, thread};
 
 use crate::fixture::{Host, component};
 
@@ -31,6 +31,19 @@ fn every_request_begins_with_what_init_left() {
     let off = Host::start_with(&[("GUST_REWIND", "off")]);
     off.deploy_as("ready", "ready", "");
     assert_eq!(off.get("/ready").text(), "made, 1 inits, 1 requests");
+}
+
+#[test]
+fn a_slow_init_keeps_no_other_deploy_waiting() {
+    let host = Host::start();
+    let slow = manifest("sleep", "[limits]\nwall_ms = 5000");
+    thread::scope(|scope| {
+        let deploys: Vec<_> =
+            ["a", "b", "c"].map(|name| scope.spawn(|| host.deploy_as(name, "ready", &slow).status)).into();
+        host.deploy("hello");
+        assert!(!deploys.iter().any(thread::ScopedJoinHandle::is_finished), "it did not wait for them");
+        assert!(deploys.into_iter().all(|deploy| deploy.join().unwrap() == 422));
+    });
 }
 
 #[test]

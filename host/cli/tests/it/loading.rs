@@ -33,17 +33,18 @@ fn loads(host: &Host) -> f64 {
 
 #[test]
 fn the_first_answer_comes_from_quick_code_and_optimised_code_follows_without_a_failed_request() {
-    let host = Arc::new(Host::start());
+    let host = Host::start();
     let made = host.deploy_as("image", "image", "");
     assert_eq!((made.status, made.json()["tier"].as_str()), (201, Some("quick")));
     let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     let clients: Vec<_> = (0..4)
         .map(|_| {
-            let (host, stop, answered) = (host.clone(), stop.clone(), answered.clone());
+            // They hold no host: it ends with the test, however that ends.
+            let (data, stop, answered) = (host.data, stop.clone(), answered.clone());
             thread::spawn(move || {
                 let agent = agent();
                 while !stop.load(Ordering::Relaxed) {
-                    let request = ureq::http::Request::post(format!("http://{}/image", host.data));
+                    let request = ureq::http::Request::post(format!("http://{data}/image"));
                     // It is no picture, which the function itself says.
                     let answer = send(&agent, request.body(&b"no picture"[..]).unwrap());
                     assert!(answer.headers.get("server-timing").is_some() && answer.status < 500, "{answer:?}");
@@ -160,6 +161,22 @@ fn those_that_were_not_used_for_longest_go_and_come_back() {
             .collect();
         artifacts.len() <= 3
     });
+}
+
+#[test]
+fn those_that_left_do_not_add_up_while_others_come() {
+    let host = Host::start_with(&[("GUST_FUNCTIONS_LOADED_MAX", "1")]);
+    for n in 0..3 {
+        assert_eq!(host.upload(&format!("f{n}"), &hello_with(&n.to_string())).status, 201);
+    }
+    let mut most = 0.0_f64;
+    for call in 0..600 {
+        assert_eq!(host.get(&format!("/f{}", call % 3)).status, 200);
+        if call % 20 == 0 {
+            most = most.max(loaded(&host));
+        }
+    }
+    assert!(most < 100.0, "{most} functions were loaded at the same time");
 }
 
 #[test]
