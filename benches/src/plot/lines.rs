@@ -5,10 +5,10 @@ use super::{
     svg::{Anchor, Svg, class_of},
 };
 
-const WIDTH: f64 = 900.0;
+const WIDTH: f64 = 920.0;
 const HEIGHT: f64 = 470.0;
 const LEFT: f64 = 72.0;
-const RIGHT: f64 = 320.0;
+const RIGHT: f64 = 340.0;
 const TOP: f64 = 70.0;
 const BOTTOM: f64 = 60.0;
 
