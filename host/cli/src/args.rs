@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-/// Functions over HTTP, each request in a fresh WebAssembly instance.
+/// Where a host's admin API is where nothing else is said.
+pub const ADMIN_DEFAULT: &str = "127.0.0.1:3001";
+
+/// Functions over HTTP, each request in a pristine WebAssembly instance.
 #[derive(Debug, Parser)]
 #[command(
     version,

@@ -13,10 +13,10 @@ use ureq::{
     http::{Request, Response, Uri},
 };
 
-use crate::{args::HostArgs, environment, token};
-
-/// Where a host's admin API is where nothing else is said.
-pub const ADMIN_DEFAULT: &str = "127.0.0.1:3001";
+use crate::{
+    args::{self, HostArgs},
+    environment, token,
+};
 
 /// The longest answer that is read whole, in bytes.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
@@ -65,7 +65,7 @@ impl Client {
     /// The host that the arguments or the environment name.
     pub fn new(host: &HostArgs) -> Result<Self> {
         let named = host.admin.clone().or_else(|| environment::variable("GUST_ADMIN"));
-        let base = base(&named.unwrap_or_else(|| ADMIN_DEFAULT.to_owned()))?;
+        let base = base(&named.unwrap_or_else(|| args::ADMIN_DEFAULT.to_owned()))?;
         let authority = base.trim_start_matches("http://").to_owned();
         Ok(Self { agent: agent(), token: token::find(host, &authority)?, base })
     }

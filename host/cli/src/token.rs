@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{args::HostArgs, client::ADMIN_DEFAULT, environment, host_link};
+use crate::{
+    args::{self, HostArgs},
+    environment, host_link,
+};
 
 /// The file's name in a data directory.
 const FILE: &str = "admin.token";
@@ -24,7 +27,7 @@ pub fn find(host: &HostArgs, authority: &str) -> Result<String> {
     }
     let named = environment::variable("GUST_DATA_DIR").map(PathBuf::from);
     // A token found by chance goes to the usual address only, and to no other that somebody names.
-    let usual = ["gust-data", ".gust"].iter().filter(|_| authority == ADMIN_DEFAULT).map(PathBuf::from);
+    let usual = ["gust-data", ".gust"].iter().filter(|_| authority == args::ADMIN_DEFAULT).map(PathBuf::from);
     let dirs = named.into_iter().chain(host_link::data_dir(authority)).chain(usual);
     let places: Vec<PathBuf> = dirs.map(|dir| dir.join(FILE)).collect();
     if let Some(path) = places.iter().find(|path| path.exists()) {

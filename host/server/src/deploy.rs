@@ -12,7 +12,7 @@ use gust_core::{Code, Digest, FunctionName, Manifest, Problem, config::HostConfi
 use gust_engine::{ArtifactKey, FunctionConfig, Places};
 use gust_store::{Durable, Published, Staged, Staging, Store, StoreError, StoredVersion};
 use http::HeaderValue;
-use tokio::{sync::Mutex, task};
+use tokio::sync::Mutex;
 
 use crate::{
     catalog::{Catalog, Deployment},
@@ -20,6 +20,7 @@ use crate::{
     logbook::{FunctionLog, GuestOutput, Logbook, unix_ms},
     metrics::Metrics,
     residence::{Loaded, Residence},
+    work::blocking,
 };
 
 /// All that a deploy needs, and the only writer of the catalog.
@@ -219,20 +220,4 @@ impl Deployer {
     fn count_functions(&self) {
         self.metrics.functions.set(self.catalog.load().len() as i64);
     }
-}
-
-/// Runs what blocks where it may.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-    task::spawn_blocking(work).await.map_err(panicked)
-}
-
-/// Runs a change to its end, even if whoever asked for it goes away: the store and the catalog must not part.
-pub(crate) async fn to_its_end<T: Send + 'static>(
-    change: impl Future<Output = Result<T, Problem>> + Send + 'static,
-) -> Result<T, Problem> {
-    tokio::spawn(change).await.map_err(panicked)?
-}
-
-fn panicked(error: task::JoinError) -> Problem {
-    Problem::new(Code::Internal, "the host failed at this").with_internal(error.to_string())
 }

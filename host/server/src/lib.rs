@@ -27,6 +27,8 @@ mod residence;
 mod residents;
 mod serve;
 mod status;
+mod wanted;
+mod work;
 
 pub use compiler::worker as compile_worker;
 pub use request_log::{RequestLog, RequestLogFormat};

@@ -24,13 +24,13 @@ use tokio::{
 use crate::{
     catalog::Deployment,
     compiler::Compiler,
-    deploy::blocking,
     flights::Flights,
     logbook::GuestOutput,
     metrics::Metrics,
-    optimiser::Wanted,
     residence::{InUse, Loaded},
     residents::Residents,
+    wanted::Wanted,
+    work::blocking,
 };
 
 /// The longest that making an instance only to see whether it can be made may take, its init included.

@@ -12,8 +12,8 @@ use super::{
     reply::{self, Name, Refusal},
 };
 use crate::{
-    deploy::{blocking, to_its_end},
     status,
+    work::{blocking, to_its_end},
 };
 
 /// `GET /v1/functions`

@@ -17,7 +17,7 @@ use super::{
     Admin,
     reply::{Name, Refusal},
 };
-use crate::{deploy::to_its_end, status};
+use crate::{status, work::to_its_end};
 
 /// Deploys. 201 for a new version, 200 where the same component with the same manifest is in force already.
 pub(super) async fn put(

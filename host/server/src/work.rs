@@ -1,0 +1,20 @@
+//! Work that is not a request's own: what blocks, and what must not end halfway.
+
+use gust_core::{Code, Problem};
+use tokio::task;
+
+/// Runs what blocks where it may.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    task::spawn_blocking(work).await.map_err(panicked)
+}
+
+/// Runs a change to its end, even if whoever asked for it goes away: the store and the catalog must not part.
+pub(crate) async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::spawn(change).await.map_err(panicked)?
+}
+
+fn panicked(error: task::JoinError) -> Problem {
+    Problem::new(Code::Internal, "the host failed at this").with_internal(error.to_string())
+}
