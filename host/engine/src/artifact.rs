@@ -1,11 +1,12 @@
 //! Compiled components on disk: machine code that is run as it is found, so it is believed only with proof.
 //!
 //! Each artifact is one file, `<dir>/<engine>/<digest>.<mode>.<tier>.cwasm`: what [`compile`](crate::compile()) made, then 32
-//! bytes of keyed BLAKE3 (<https://github.com/BLAKE3-team/BLAKE3-specs>), which a first call waits for less than for any HMAC,
-//! under a key that only this host has, over the engine's tag, the component's digest, the mode, the tier and the rest. A file that was cut short, damaged, copied from another host or renamed to another component's
-//! digest fails the check, is deleted, and the component is compiled anew. So nothing is lost with a file that a crash cut
-//! short, and none is waited for until it is on the disk. What passes is mapped, not read, by wasmtime. It is remembered which
-//! file passed, as long as nothing changes it: a function that comes and goes is checked once.
+//! bytes of keyed BLAKE3 (<https://github.com/BLAKE3-team/BLAKE3-specs>), which takes a first call less time than
+//! HMAC-SHA256, under a key that only this host has, over the engine's tag, the component's digest, the mode, the tier and
+//! the rest. A file that was cut short, damaged, copied from another host or renamed to another component's digest fails the
+//! check, is deleted, and the component is compiled anew. So nothing is lost with a file that a crash cut short, and none is
+//! waited for until it is on the disk. What passes is mapped, not read, by wasmtime. It is remembered which file passed, as
+//! long as nothing changes it: a function that comes and goes is checked once.
 //!
 //! `unsafe` is allowed in this module because wasmtime cannot check machine code: that it comes from `compile` of this
 //! very engine is what the proof is for; and to give back pages that only loading needs.

@@ -113,7 +113,7 @@ impl Compiler {
         };
         let output = output.map_err(not_started)?;
         match output.status.signal() {
-            // Its own limits end it by other signals, and so does what it may run into.
+            // Its limits end it by other signals, and one that took too long for this host was not waited for.
             Some(signal) if signal == Signal::KILL.as_raw() => Err(killed()),
             _ if output.status.success() => Ok(()),
             _ => Err(problem_of(&output.stdout, self.memory_mib)),
@@ -125,7 +125,7 @@ fn not_started(error: io::Error) -> Problem {
     Problem::new(Code::Internal, "the compiler could not be started").with_internal(error.to_string())
 }
 
-/// By nobody here: one that takes too long is not waited for.
+/// What became of a worker that something else than its limits and this host ended.
 fn killed() -> Problem {
     let detail = "the compiler was killed, as where the machine is short of memory; try again later";
     Problem::new(Code::HostBusy, detail)

@@ -36,10 +36,13 @@ use crate::{
 /// The longest that making an instance only to see whether it can be made may take, its init included.
 const PROBE_MAX: Duration = Duration::from_secs(5);
 
-/// Instances that are made at the same time only to see whether they can be made: so many, but no more than this share of the pool.
-/// And how long a deploy waits for that.
+/// Such instances at the same time.
 const PROBES_MAX: usize = 8;
-const POOL_SHARE: usize = 4;
+
+/// They take no more of the pool than one part of so many.
+const PROBES_POOL_PARTS: usize = 4;
+
+/// How long a deploy waits for its turn to make one.
 const PROBE_WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// Functions that are loaded at the same time, for each core: reading and checking an artifact is mostly work for it.
@@ -85,7 +88,7 @@ impl Loader {
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let probes = (engine.settings().instances_max as usize / POOL_SHARE).clamp(1, PROBES_MAX);
+        let probes = (engine.settings().instances_max as usize / PROBES_POOL_PARTS).clamp(1, PROBES_MAX);
         Arc::new(Self {
             engine,
             artifacts: Arc::new(artifacts),

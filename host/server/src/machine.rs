@@ -14,8 +14,7 @@ const MAPPINGS_PER_FUNCTION: u64 = 4;
 /// Mappings of a slot of the pool that was used: the parts of a memory, a table and a stack, each with its guard.
 const MAPPINGS_PER_SLOT: u64 = 8;
 
-/// What a loaded function that was called takes of memory, in bytes, the pages of its artifact that are mapped included:
-/// about twice what one takes that was not.
+/// What a loaded function that was called takes of memory, in bytes, the pages of its artifact that are mapped included.
 const BYTES_PER_FUNCTION: u64 = 400 << 10;
 
 /// Of the machine's memory, the share that loaded functions may take.

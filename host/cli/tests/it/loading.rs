@@ -164,6 +164,18 @@ fn those_that_were_not_used_for_longest_go_and_come_back() {
 }
 
 #[test]
+fn compiled_components_that_somebody_removes_are_made_anew_while_the_host_runs() {
+    let host = Host::start_with(&[("GUST_FUNCTIONS_LOADED_MAX", "1")]);
+    for n in 0..2 {
+        assert_eq!(host.upload(&format!("f{n}"), &hello_with(&n.to_string())).status, 201);
+    }
+    host.until_optimised("f1");
+    fs::remove_dir_all(host.dir.join("artifacts")).unwrap();
+    assert_eq!(host.get("/f0").status, 200, "it was unloaded, and its code is gone");
+    assert_eq!(host.upload("f2", &hello_with("2")).status, 201);
+}
+
+#[test]
 fn those_that_left_do_not_add_up_while_others_come() {
     let host = Host::start_with(&[("GUST_FUNCTIONS_LOADED_MAX", "1")]);
     for n in 0..3 {
