@@ -2,6 +2,13 @@
 
 use std::{
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Release},
+        },
+    },
     task::{Context, Poll, ready},
 };
 
@@ -19,11 +26,32 @@ const PIECE_BYTES: usize = 128 << 10;
 
 /// A guest that goes on while its answer is sent. It is a task of its own, so that its deadline holds even while the client
 /// takes nothing and nobody asks for the answer's next byte. Dropping it ends the guest.
-pub struct Running(JoinHandle<Result<Usage, Failure>>);
+pub struct Running {
+    task: JoinHandle<Result<Usage, Failure>>,
+    failing: Failing,
+}
+
+/// Says that a guest has failed, from before its instance is gone: with that its body ends as if it were whole, on another
+/// thread than the one that is about to tell of the failure.
+#[derive(Clone, Default)]
+pub(crate) struct Failing(Arc<AtomicBool>);
+
+impl Failing {
+    pub(crate) fn say(&self) {
+        self.0.store(true, Release);
+    }
+}
 
 impl Running {
-    pub(crate) fn spawn(guest: impl Future<Output = Result<Usage, Failure>> + Send + 'static) -> Self {
-        Self(tokio::spawn(guest))
+    pub(crate) fn spawn(
+        guest: impl Future<Output = Result<Usage, Failure>> + Send + 'static,
+        failing: Failing,
+    ) -> Self {
+        Self { task: tokio::spawn(guest), failing }
+    }
+
+    fn is_failing(&self) -> bool {
+        self.failing.0.load(Acquire)
     }
 }
 
@@ -31,7 +59,7 @@ impl Future for Running {
     type Output = Result<Usage, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = ready!(Pin::new(&mut self.0).poll(cx));
+        let ended = ready!(Pin::new(&mut self.task).poll(cx));
         Poll::Ready(ended.unwrap_or_else(|error| {
             let problem = Problem::new(Code::Internal, "the host failed at this").with_internal(error.to_string());
             Err(Failure { problem, usage: Usage::default() })
@@ -41,7 +69,7 @@ impl Future for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
@@ -182,6 +210,10 @@ impl Streamed {
         }
         loop {
             let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
+                if self.running.as_ref().is_some_and(Running::is_failing) {
+                    // It was asked above, so it wakes whoever asks for the body.
+                    return Poll::Pending;
+                }
                 return Poll::Ready(self.ends(*usage).err().map(Err));
             };
             let frame = frame.map_err(|error| broken_off(error.to_string(), *usage));

@@ -205,7 +205,10 @@ fn an_answer_that_ends_with_its_connection_is_reset_where_it_breaks_off() {
         stream.read_to_end(&mut Vec::new())
     };
     assert!(ask("/raw/stream?n=64").is_ok());
-    assert_eq!(ask("/raw/trap-late?n=64").unwrap_err().kind(), ErrorKind::ConnectionReset);
+    // Often, for the guest's end and its body's are seen by two threads.
+    for _ in 0..50 {
+        assert_eq!(ask("/raw/trap-late?n=64").unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ use wasmtime_wasi_http::{
 
 use super::{Scheme, head};
 use crate::{
-    body::{GuestBody, Running},
+    body::{Failing, GuestBody, Running},
     callee::Instance,
     failure::{self, Failure, Usage},
     lease::{Lease, Leased},
@@ -50,7 +50,8 @@ where
     let Lease { instance, deadline, response_bytes_max, .. } = lease;
     let method = request.method().clone();
     let (answer_sender, mut answer) = oneshot::channel();
-    let running = run(instance, request, scheme, answer_sender, deadline);
+    let failing = Failing::default();
+    let running = run(instance, request, scheme, answer_sender, deadline, failing.clone());
     let mut running = Some(Box::pin(running) as Guest);
     let mut usage = Usage::default();
     let answer = poll_fn(|cx| poll_head(cx, &mut running, &mut answer, &mut usage)).await?;
@@ -61,7 +62,7 @@ where
             head::status(parts.status.as_u16()).map_err(failed)?;
             let has_body = head::has_body(&method, parts.status);
             let length = head::frame(&mut parts, has_body, body.size_hint().exact()).map_err(failed)?;
-            let running = running.map(Running::spawn);
+            let running = running.map(|guest| Running::spawn(guest, failing));
             let body = match has_body {
                 true => GuestBody::streamed(body, running, response_bytes_max, length, usage),
                 false => GuestBody::none(running, usage),
@@ -89,6 +90,7 @@ async fn run<B>(
     scheme: Scheme,
     answer: oneshot::Sender<Answer>,
     deadline: Instant,
+    failing: Failing,
 ) -> Result<Usage, Failure>
 where
     B: Body<Data = Bytes, Error = Problem> + Send + 'static,
@@ -108,11 +110,13 @@ where
     };
     let (returned, at_once) = rewind::within(Some(deadline), pin!(called)).await;
     let memory = &instance.store.data().memory;
-    match returned {
-        Some(Ok(())) => Ok(instance.give_back(at_once).await),
-        Some(Err(error)) => Err(Failure::new(failure::of_guest(&error, memory), memory)),
-        None => Err(Failure::new(failure::timed_out(), memory)),
-    }
+    let problem = match returned {
+        Some(Ok(())) => return Ok(instance.give_back(at_once).await),
+        Some(Err(error)) => failure::of_guest(&error, memory),
+        None => failure::timed_out(),
+    };
+    failing.say();
+    Err(Failure::new(problem, memory))
 }
 
 /// Runs the guest until it has answered or is over.
