@@ -24,7 +24,7 @@ pub use digest::Digest;
 pub use instance::{InstanceMode, InstanceState, RewindPolicy};
 pub use limits::Limits;
 pub use manifest::Manifest;
-pub use name::FunctionName;
+pub use name::{AliasName, AppName, FunctionName, TokenName};
 pub use receipt::Receipt;
 pub use request_id::RequestId;
 pub use tier::Tier;

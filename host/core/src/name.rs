@@ -1,7 +1,7 @@
-//! The name of a function, checked once.
+//! The names of functions, apps, aliases and tokens, checked once.
 //!
 //! A name is part of URLs, of file names and of log lines, so only `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?` is one: what a DNS
-//! label allows (RFC 1123, section 2.1), in lower case. Whoever holds a [`FunctionName`] need not check it again.
+//! label allows (RFC 1123, section 2.1), in lower case. Whoever holds a name need not check it again.
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
@@ -10,26 +10,152 @@ use serde::{Deserialize, Serialize};
 /// The longest name, in bytes.
 pub const NAME_BYTES_MAX: usize = 63;
 
-/// A function's name: 1 to 63 lower-case letters, digits and inner hyphens. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct FunctionName(Arc<str>);
-
 /// Why a text is not a name. Its message says what a name is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{found:?} is not a name: 1 to 63 of the characters a-z, 0-9 and -, beginning and ending with a letter or digit"
-)]
-pub struct NameError {
-    /// The text, shortened where it is long.
-    found: String,
+pub enum NameError {
+    /// It has not the form of a name.
+    #[error(
+        "{0:?} is not a name: 1 to 63 of the characters a-z, 0-9 and -, beginning and ending with a letter or digit"
+    )]
+    Form(String),
+    /// It could be taken for a version.
+    #[error("{0:?} is not an alias: digits alone are a version")]
+    Digits(String),
 }
 
-impl FunctionName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+impl NameError {
+    /// Of a text that has not the form of a name; shortened where it is long.
+    fn form(text: &str) -> Self {
+        Self::Form(text.chars().take(NAME_BYTES_MAX + 1).collect())
     }
+}
+
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident: $check:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                $check(text)?;
+                Ok(Self(text.into()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.as_str().to_owned()
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+    )*};
+}
+
+names! {
+    /// A function's name: 1 to 63 lower-case letters, digits and inner hyphens. Cheap to clone.
+    FunctionName: must_be_name;
+    /// An app's name, of the same form.
+    AppName: must_be_name;
+    /// An alias of a function: a name that is not digits alone, so that none is taken for a version.
+    AliasName: must_be_alias;
+    /// A token's name, of the same form as a function's.
+    TokenName: must_be_name;
+}
+
+/// The app of functions that are deployed to none by name.
+const DEFAULT_APP: &str = "default";
+
+/// The alias that requests go through where they name no other.
+const LIVE: &str = "live";
+
+impl AppName {
+    /// The app of functions that are deployed to none by name.
+    pub fn default_app() -> Self {
+        Self(DEFAULT_APP.into())
+    }
+
+    /// Whether it is that one.
+    pub fn is_default(&self) -> bool {
+        self.as_str() == DEFAULT_APP
+    }
+}
+
+impl AliasName {
+    /// The alias that requests go through where they name no other.
+    pub fn live() -> Self {
+        Self(LIVE.into())
+    }
+
+    /// Whether it is that one.
+    pub fn is_live(&self) -> bool {
+        self.as_str() == LIVE
+    }
+}
+
+/// What a request asks for behind `@`: a version, or an alias.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// One version.
+    Version(u64),
+    /// Whatever the alias points to.
+    Alias(AliasName),
+}
+
+impl FromStr for Reference {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse() {
+            Ok(version) if is_number => Ok(Self::Version(version)),
+            _ => text.parse().map(Self::Alias),
+        }
+    }
+}
+
+fn must_be_name(text: &str) -> Result<(), NameError> {
+    if is_name(text) { Ok(()) } else { Err(NameError::form(text)) }
+}
+
+fn must_be_alias(text: &str) -> Result<(), NameError> {
+    must_be_name(text)?;
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { Err(NameError::Digits(text.to_owned())) } else { Ok(()) }
 }
 
 /// Whether `text` has the form of a name.
@@ -40,49 +166,6 @@ fn is_name(text: &str) -> bool {
         && bytes.first().is_some_and(alphanumeric)
         && bytes.last().is_some_and(alphanumeric)
         && bytes.iter().all(|b| alphanumeric(b) || *b == b'-')
-}
-
-impl FromStr for FunctionName {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        if is_name(text) {
-            return Ok(Self(text.into()));
-        }
-        Err(NameError { found: text.chars().take(NAME_BYTES_MAX + 1).collect() })
-    }
-}
-
-impl TryFrom<String> for FunctionName {
-    type Error = NameError;
-
-    fn try_from(text: String) -> Result<Self, NameError> {
-        text.parse()
-    }
-}
-
-impl From<FunctionName> for String {
-    fn from(name: FunctionName) -> Self {
-        name.as_str().to_owned()
-    }
-}
-
-impl Borrow<str> for FunctionName {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for FunctionName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for FunctionName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
-    }
 }
 
 #[cfg(test)]
@@ -97,6 +180,16 @@ mod tests {
         let long = "x".repeat(64);
         for bad in ["", "-a", "a-", "A", "a_b", "a.b", "../x", "a/b", "é", "ｒesize", "a\0", "a b", &long] {
             assert!(bad.parse::<FunctionName>().is_err(), "{bad:?} was taken for a name");
+        }
+    }
+
+    #[test]
+    fn an_alias_is_never_taken_for_a_version() {
+        assert!("7".parse::<AliasName>().is_err());
+        assert_eq!("7".parse(), Ok(Reference::Version(7)));
+        assert_eq!("7a".parse(), Ok(Reference::Alias("7a".parse().unwrap())));
+        for bad in ["", "+7", "99999999999999999999999", "A", "-"] {
+            assert!(bad.parse::<Reference>().is_err(), "{bad}");
         }
     }
 
