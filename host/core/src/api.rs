@@ -2,17 +2,33 @@
 //!
 //! All JSON. A field is only ever added; clients ignore fields that they do not know.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, FunctionName, InstanceState, Limits, Tier};
+use crate::{
+    Access, AliasName, AppName, AppSpec, Conditions, Digest, FunctionName, InstanceState, Limits, Tier, Traffic,
+};
 
 /// A function as it is deployed now. Answer of `PUT` and `GET /v1/functions/{name}`, item of `GET /v1/functions`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FunctionInfo {
     /// The function's name.
     pub name: FunctionName,
-    /// The version that serves.
+    /// The app that it belongs to.
+    #[serde(default = "AppName::default_app")]
+    pub app: AppName,
+    /// Every app that it is in.
+    #[serde(default)]
+    pub apps: Vec<AppName>,
+    /// The version that serves; of two that share the requests the first.
     pub version: u64,
+    /// Where its aliases send requests, by name.
+    #[serde(default)]
+    pub aliases: BTreeMap<AliasName, AliasInfo>,
+    /// Who may call it.
+    #[serde(default)]
+    pub access: Access,
     /// The SHA-256 digest of its component.
     pub digest: Digest,
     /// The size of its component, in bytes.
@@ -39,6 +55,129 @@ pub struct FunctionInfo {
     /// Why it cannot serve, where it cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
+}
+
+/// Answer of a deploy, `PUT /v1/functions/{name}`: the function, and the version that the upload is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Deployed {
+    /// The version of the upload.
+    pub deployed: u64,
+    /// Where that version alone can be called, with a key.
+    pub deployed_url: String,
+    /// The function as it serves now.
+    #[serde(flatten)]
+    pub function: FunctionInfo,
+}
+
+/// Where an alias sends requests. Answer of `GET` and `PUT /v1/functions/{name}/aliases/{alias}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AliasInfo {
+    /// Its versions and their shares.
+    #[serde(flatten)]
+    pub traffic: Traffic,
+    /// On what conditions it stays so, while it is watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<WatchInfo>,
+    /// Where it can be called.
+    pub url: String,
+    /// Its changes, the newest first; only where one alias is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<AliasChange>,
+}
+
+/// On what conditions an alias stays where it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WatchInfo {
+    /// The conditions.
+    pub conditions: Conditions,
+    /// The version that is watched.
+    pub version: u64,
+    /// Until when: milliseconds since 1970-01-01T00:00Z.
+    pub until_unix_ms: u64,
+}
+
+/// A change of an alias.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AliasChange {
+    /// When: milliseconds since 1970-01-01T00:00Z.
+    pub unix_ms: u64,
+    /// Where it pointed before; none where it was not there.
+    pub before: Option<Traffic>,
+    /// Where it pointed from then on; none where it was removed.
+    pub after: Option<Traffic>,
+    /// Why.
+    pub why: String,
+}
+
+/// What `POST /v1/functions/{name}/rollback` takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rollback {
+    /// The alias. Default `live`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias: Option<AliasName>,
+    /// The version to go back to. Without it, the one before the present one; then the call needs `If-Match`, for it is
+    /// another the second time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<u64>,
+}
+
+/// An app. Answer of `GET` and `PUT /v1/apps/{app}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AppInfo {
+    /// Its name.
+    pub name: AppName,
+    /// A number that grows with each change of the app.
+    pub revision: u64,
+    /// What its owner decides.
+    #[serde(flatten)]
+    pub spec: AppSpec,
+    /// The functions in it, and the alias of each that its requests go through.
+    pub functions: BTreeMap<FunctionName, AliasName>,
+    /// Its configuration.
+    pub config: BTreeMap<String, String>,
+    /// The names of its secrets.
+    pub secrets: Vec<String>,
+    /// What its components take, in bytes, each once.
+    pub stored_bytes: u64,
+    /// How long its guests ran today (UTC), in milliseconds.
+    pub cpu_ms_today: u64,
+}
+
+/// Answer of `GET /v1/apps`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AppList {
+    /// The apps, the default one first, then by name.
+    pub apps: Vec<AppInfo>,
+}
+
+/// What `PUT /v1/apps/{app}/functions/{name}` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BindingSpec {
+    /// The alias that the app's requests go through where they name no other. Default `live`.
+    pub alias: AliasName,
+}
+
+impl Default for BindingSpec {
+    fn default() -> Self {
+        Self { alias: AliasName::live() }
+    }
+}
+
+/// What `PUT /v1/apps/{app}/config/{key}` and `.../secrets/{key}` take.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Value {
+    /// The value.
+    pub value: String,
+}
+
+/// Not the value: it may be a secret.
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Value").finish_non_exhaustive()
+    }
 }
 
 /// The export that requests go through, in order of preference.
@@ -82,6 +221,12 @@ pub struct VersionInfo {
     pub deployed_unix_ms: u64,
     /// Whether it is the one that serves.
     pub serving: bool,
+    /// The aliases that point to it.
+    #[serde(default)]
+    pub aliases: Vec<AliasName>,
+    /// Where it alone can be called, with a key.
+    #[serde(default)]
+    pub url: String,
 }
 
 /// Answer of `GET /v1/functions/{name}/versions`.
@@ -101,6 +246,8 @@ pub enum LogStream {
     Stderr,
     /// The host, of a request that is over.
     Request,
+    /// The host, of the function itself.
+    Host,
 }
 
 /// One log line of a function. Item of `GET /v1/functions/{name}/logs`, data of an event when followed.

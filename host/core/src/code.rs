@@ -64,6 +64,22 @@ codes! {
     FunctionUnavailable = "function.unavailable", Host, "The function cannot be loaded";
     /// The function is not loaded yet, and the request's time is over.
     FunctionLoading = "function.loading", Host, "The function is still being loaded";
+    /// Neither a version nor an alias of the function.
+    VersionNotFound = "version.not_found", Client, "The function has no such version or alias";
+    /// A call without a token that may invoke the function.
+    AccessKeyRequired = "access.key_required", Client, "This function is called with a key";
+    /// A key that may not invoke the function.
+    AccessForbidden = "access.forbidden", Client, "This key may not call this function";
+    /// A call without a JSON Web Token of one of the app's issuers.
+    AccessJwtRequired = "access.jwt_required", Client, "This function is called with a valid JSON Web Token";
+    /// A route that is there, but not for this method.
+    RouteMethod = "route.method_not_allowed", Client, "This path is not served for this method";
+    /// More requests a second than the app's quota.
+    QuotaRequests = "quota.requests_per_s", Client, "The app is over its quota of requests a second";
+    /// More requests at a time than the app's quota.
+    QuotaConcurrency = "quota.concurrency", Client, "The app is over its quota of concurrent requests";
+    /// The app's guests have run for as long as they may today.
+    QuotaCpu = "quota.cpu_ms_per_day", Client, "The app has used its CPU time for today";
     /// All of the function's own places are taken.
     LimitConcurrency = "limit.concurrency", Client, "The function is at its limit of concurrent requests";
     /// The request's body is over the function's limit.
@@ -94,14 +110,58 @@ codes! {
     // The admin API.
     /// No token or a wrong one.
     AuthRequired = "auth.required", Client, "A valid token is needed";
+    /// A token that may not do this.
+    AuthForbidden = "auth.forbidden", Client, "This token may not do this";
+    /// Not a token's name, scope or end.
+    TokenInvalid = "token.invalid", Client, "This is no token that can be made";
+    /// A token of that name is there.
+    TokenExists = "token.exists", Client, "There is a token of this name";
+    /// No token of that name.
+    TokenNotFound = "token.not_found", Client, "There is no such token";
+    /// A change of what was changed meanwhile (If-Match).
+    ApiChanged = "api.changed", Client, "It was changed meanwhile";
+    /// A change that is not the same a second time, without If-Match.
+    ApiPreconditionRequired = "api.precondition_required", Client, "This call needs If-Match";
     /// A path or method that the API does not have.
     ApiNotFound = "api.not_found", Client, "The API has nothing here";
+    /// A body of a type that the call does not take.
+    ApiContentType = "api.content_type", Client, "The call takes a body of another type";
     /// A query or header that cannot be read.
     ApiMalformed = "api.malformed", Client, "The call cannot be understood";
     /// Not a function's name.
     NameInvalid = "name.invalid", Client, "This is not a function's name";
     /// A manifest that cannot be read.
     ManifestInvalid = "manifest.invalid", Client, "The manifest has a mistake";
+    /// An alias that cannot be served.
+    AliasInvalid = "alias.invalid", Client, "This is no alias that can be served";
+    /// No alias of that name.
+    AliasNotFound = "alias.not_found", Client, "The function has no such alias";
+    /// Conditions of a deploy that cannot be watched.
+    ConditionsInvalid = "conditions.invalid", Client, "These conditions cannot be watched";
+    /// There is no earlier version to go back to.
+    RollbackNothing = "rollback.nothing", Client, "There is no version to go back to";
+    /// A function of that name belongs to another app.
+    FunctionElsewhere = "function.elsewhere", Client, "This name is taken";
+    /// An app's document that cannot be read.
+    AppInvalid = "app.invalid", Client, "The app's document has a mistake";
+    /// No app of that name.
+    AppNotFound = "app.not_found", Client, "There is no such app";
+    /// An app that functions are in.
+    AppNotEmpty = "app.not_empty", Client, "The app still has functions";
+    /// Routes of which neither is more specific.
+    RouteConflict = "route.conflict", Client, "Two routes are for the same requests";
+    /// A name or value of the configuration that cannot be.
+    KeyInvalid = "config.invalid", Client, "This is no name or value of the configuration";
+    /// No such name in the configuration.
+    KeyNotFound = "config.not_found", Client, "The app has no such setting";
+    /// A function names a secret that its app does not have.
+    SecretMissing = "secret.missing", Client, "The app lacks a secret";
+    /// A secret that functions name.
+    SecretInUse = "secret.in_use", Client, "Functions use this secret";
+    /// An issuer of JSON Web Tokens that cannot be used.
+    IssuerInvalid = "issuer.invalid", Client, "This issuer cannot be used";
+    /// What the app stores is over its quota.
+    QuotaStoredBytes = "quota.stored_bytes", Client, "The app is over its quota of stored bytes";
     /// Neither application/wasm nor multipart/form-data.
     UploadContentType = "upload.content_type", Client, "An upload is application/wasm or multipart/form-data";
     /// A compressed upload.
@@ -136,6 +196,8 @@ codes! {
     StoreFull = "store.full", Host, "There is no room left to store this";
     /// The data directory failed.
     StoreFailed = "store.failed", Host, "The store failed";
+    /// Secrets that cannot be opened with the host's key.
+    SecretUnreadable = "secret.unreadable", Host, "The app's secrets cannot be read";
     /// A stored component is not what was stored.
     StoreCorrupt = "store.corrupt", Host, "A stored component is damaged";
     /// A fault in gust itself.
@@ -171,12 +233,21 @@ pub struct Problem {
     pub detail: String,
     /// This occurrence, for the log only.
     pub internal: Option<String>,
+    /// When trying again may help, in seconds; none where it is always the same, or not known.
+    pub retry_after_s: Option<u32>,
 }
 
 impl Problem {
     /// A problem with nothing to hide.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), internal: None }
+        Self { code, detail: detail.into(), internal: None, retry_after_s: None }
+    }
+
+    /// Says when trying again may help.
+    #[must_use]
+    pub fn with_retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
     }
 
     /// Adds what only the log may know.

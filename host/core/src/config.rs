@@ -100,6 +100,8 @@ settings! {
     connections_max: u32 = "10000";
     /// The largest component that is taken, in MiB.
     upload_mib_max: u32 = "64";
+    /// Versions of each function that are kept, besides those that aliases point to.
+    versions_kept: u32 = "10";
     /// The longest that compiling a component may take, in milliseconds.
     compile_ms_max: u32 = "60000";
     /// The most memory that compiling a component may take, in MiB of address space.
@@ -141,6 +143,7 @@ impl HostConfig {
             ("idle_ms", self.idle_ms),
             ("connections_max", self.connections_max),
             ("upload_mib_max", self.upload_mib_max),
+            ("versions_kept", self.versions_kept),
             ("compile_ms_max", self.compile_ms_max),
             ("compile_memory_mib_max", self.compile_memory_mib_max),
         ];

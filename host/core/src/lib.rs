@@ -5,8 +5,11 @@
 //! that teaches goes out. That is why this crate may be named by every other, and why most of it is tested without any
 //! fixture.
 
+pub mod access;
 pub mod api;
+pub mod app;
 pub mod code;
+pub mod conditions;
 pub mod config;
 pub mod digest;
 pub mod instance;
@@ -18,8 +21,12 @@ pub mod request_id;
 pub mod thread_number;
 pub mod tier;
 pub mod timestamp;
+pub mod traffic;
 
+pub use access::Access;
+pub use app::AppSpec;
 pub use code::{Code, Problem, Source};
+pub use conditions::Conditions;
 pub use digest::Digest;
 pub use instance::{InstanceMode, InstanceState, RewindPolicy};
 pub use limits::Limits;
@@ -29,3 +36,4 @@ pub use receipt::Receipt;
 pub use request_id::RequestId;
 pub use tier::Tier;
 pub use timestamp::Timestamp;
+pub use traffic::Traffic;

@@ -1,4 +1,4 @@
-//! What one invocation may use, with the defaults of a function that states nothing.
+//! What one invocation may use, with the defaults of a function that states nothing, and what an app caps it at.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,44 @@ impl Default for Limits {
     }
 }
 
+/// The most that limits are; what is not said is not capped.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitCaps {
+    /// Caps `memory_mib`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u32>,
+    /// Caps `wall_ms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wall_ms: Option<u32>,
+    /// Caps `concurrency`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// Caps `request_body_mib`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_body_mib: Option<u32>,
+    /// Caps `response_body_mib`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_body_mib: Option<u32>,
+    /// Caps `log_kib`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_kib: Option<u32>,
+}
+
+impl LimitCaps {
+    /// Each cap by its limit's key.
+    pub fn by_key(&self) -> [(&'static str, Option<u32>); 6] {
+        [
+            ("memory_mib", self.memory_mib),
+            ("wall_ms", self.wall_ms),
+            ("concurrency", self.concurrency),
+            ("request_body_mib", self.request_body_mib),
+            ("response_body_mib", self.response_body_mib),
+            ("log_kib", self.log_kib),
+        ]
+    }
+}
+
 impl Limits {
     /// Each limit by its key.
     pub fn by_key(&self) -> [(&'static str, u32); 6] {
@@ -47,6 +85,20 @@ impl Limits {
             ("response_body_mib", self.response_body_mib),
             ("log_kib", self.log_kib),
         ]
+    }
+
+    /// These limits, none above its cap.
+    #[must_use]
+    pub fn capped(&self, caps: &LimitCaps) -> Self {
+        let at_most = |limit: u32, cap: Option<u32>| cap.map_or(limit, |cap| limit.min(cap));
+        Self {
+            memory_mib: at_most(self.memory_mib, caps.memory_mib),
+            wall_ms: at_most(self.wall_ms, caps.wall_ms),
+            concurrency: at_most(self.concurrency, caps.concurrency),
+            request_body_mib: at_most(self.request_body_mib, caps.request_body_mib),
+            response_body_mib: at_most(self.response_body_mib, caps.response_body_mib),
+            log_kib: at_most(self.log_kib, caps.log_kib),
+        }
     }
 
     /// `memory_mib` in bytes.

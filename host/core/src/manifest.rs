@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, FunctionName, InstanceMode, Limits, Problem};
+use crate::{Access, Code, FunctionName, InstanceMode, Limits, Problem, app};
 
 /// The longest manifest, in bytes.
 pub const MANIFEST_BYTES_MAX: usize = 64 << 10;
@@ -16,7 +16,7 @@ pub const MANIFEST_BYTES_MAX: usize = 64 << 10;
 const ENV_BYTES_MAX: usize = 32 << 10;
 
 /// Keys that a later version serves.
-const PLANNED: [&str; 4] = ["allow", "route", "secrets", "trigger"];
+const PLANNED: [&str; 3] = ["allow", "route", "trigger"];
 
 /// A function's manifest, checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,10 @@ pub struct Manifest {
     pub build: Build,
     /// Where each request's instance comes from. Default: `rewind`.
     pub instance: InstanceMode,
+    /// Who may call it. Default: `open`.
+    pub access: Access,
+    /// Which of its app's secrets it sees, in its environment and through `wasi:config`. Default: none.
+    pub secrets: Vec<String>,
     /// What one invocation may use.
     pub limits: Limits,
     /// The environment that the guest sees. Default: nothing.
@@ -101,13 +105,17 @@ impl Manifest {
 
     fn check_env(&self) -> Result<(), ManifestError> {
         for (name, value) in &self.env {
-            let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-            if !starts_well || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-                let message = format!("env.{name:?} is not a name: letters, digits and _, not beginning with a digit");
-                return Err(ManifestError::new(message));
+            let wrong = |problem: Problem| ManifestError::new(format!("env: {}", problem.detail));
+            app::check_key(name).map_err(wrong)?;
+            app::check_value(name, value).map_err(wrong)?;
+        }
+        for (at, name) in self.secrets.iter().enumerate() {
+            app::check_key(name).map_err(|problem| ManifestError::new(format!("secrets: {}", problem.detail)))?;
+            if self.env.contains_key(name) {
+                return Err(ManifestError::new(format!("{name} is both in env and in secrets; take it out of env")));
             }
-            if value.contains('\0') {
-                return Err(ManifestError::new(format!("the value of env.{name} holds a NUL character")));
+            if self.secrets.iter().take(at).any(|earlier| earlier == name) {
+                return Err(ManifestError::new(format!("secrets names {name} twice")));
             }
         }
         let bytes: usize = self.env.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -201,6 +209,9 @@ mod tests {
         assert!(error("[limits]\nwall_ms = 0").contains("limits.wall_ms is 0"));
         assert!(error("[limits]\nwall_ms = -1").starts_with("gust.toml:2:"));
         assert!(error("[env]\n\"A B\" = \"x\"").contains("is not a name"));
+        assert!(error("access = \"closed\"").starts_with("gust.toml:1:10: unknown variant `closed`"));
+        assert!(error("secrets = [\"A\", \"A\"]").contains("names A twice"));
+        assert!(error("secrets = [\"A\"]\n[env]\nA = \"x\"").contains("both in env and in secrets"));
         assert!(error("[build]\ncommand = [\"make\"]").contains("component is missing"));
         assert!(error("[[trigger]]\non = \"x\"").contains("not served by this version"));
         assert!(error("[limits]\ncpu_ms = 1").contains("not served by this version"));

@@ -3,7 +3,7 @@
 //! A name is part of URLs, of file names and of log lines, so only `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?` is one: what a DNS
 //! label allows (RFC 1123, section 2.1), in lower case. Whoever holds a name need not check it again.
 
-use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
+use std::{borrow::Borrow, fmt, str::FromStr, sync::{Arc, LazyLock}};
 
 use serde::{Deserialize, Serialize};
 
@@ -107,7 +107,8 @@ const LIVE: &str = "live";
 impl AppName {
     /// The app of functions that are deployed to none by name.
     pub fn default_app() -> Self {
-        Self(DEFAULT_APP.into())
+        static NAME: LazyLock<AppName> = LazyLock::new(|| AppName(DEFAULT_APP.into()));
+        NAME.clone()
     }
 
     /// Whether it is that one.
@@ -119,7 +120,8 @@ impl AppName {
 impl AliasName {
     /// The alias that requests go through where they name no other.
     pub fn live() -> Self {
-        Self(LIVE.into())
+        static NAME: LazyLock<AliasName> = LazyLock::new(|| AliasName(LIVE.into()));
+        NAME.clone()
     }
 
     /// Whether it is that one.

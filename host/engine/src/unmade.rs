@@ -32,7 +32,7 @@ impl From<Failure> for Unmade {
 impl Unmade {
     /// Why a function is not deployed, as whoever deploys it is told: with all that it said, for it is theirs.
     pub(crate) fn found_at_deploy(self, wall: Duration, printed: &LastLines) -> Problem {
-        let Problem { code: cause, detail, internal } = self.failure.problem;
+        let Problem { code: cause, detail, internal, .. } = self.failure.problem;
         let why = match (cause, &internal) {
             (Code::GuestFailed, Some(text)) => text.clone(),
             (Code::LimitWall, _) => format!("it took longer than {} ms ({})", wall.as_millis(), cause.as_str()),
@@ -44,6 +44,6 @@ impl Unmade {
         };
         let printed = printed.text();
         let printed = if printed.is_empty() { printed } else { format!("; it printed: {printed}") };
-        Problem { code, detail: format!("{what}: {why}{printed}"), internal }
+        Problem { internal, ..Problem::new(code, format!("{what}: {why}{printed}")) }
     }
 }

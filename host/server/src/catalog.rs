@@ -2,130 +2,170 @@
 
 use std::{
     borrow::Borrow,
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     hash::{Hash, Hasher},
     pin::pin,
     sync::Arc,
 };
 
 use arc_swap::ArcSwap;
-use gust_core::{Digest, FunctionName, InstanceMode, Limits, Tier, api::FunctionInfo};
-use gust_engine::{Function, Places};
-use http::HeaderValue;
+use gust_core::{AppName, FunctionName};
 use tokio::sync::Notify;
 
-use crate::{function_metrics::FunctionMetrics, logbook::FunctionLog, residence::Residence};
+use crate::{app::App, binding::Binding, deployment::Deployment};
 
-/// One version of a function. It is small: what it takes to serve it is [loaded](crate::loader) when it is called.
-pub(crate) struct Deployment {
-    /// The function's name.
-    pub(crate) name: FunctionName,
-    /// The version, for this function.
-    pub(crate) version: u64,
-    /// Its component.
-    pub(crate) digest: Digest,
-    /// The component's size.
-    pub(crate) size_bytes: u64,
-    /// What one request may use.
-    pub(crate) limits: Limits,
-    /// Where each request's instance comes from, as its owner wants it.
-    pub(crate) instance: InstanceMode,
-    /// The environment that the guest sees.
-    pub(crate) env: Vec<(String, String)>,
-    /// When it was deployed.
-    pub(crate) deployed_unix_ms: u64,
-    /// The loaded component, while it is loaded, or why it cannot be.
-    pub(crate) residence: Residence,
-    /// Places for requests that run at the same time.
-    pub(crate) places: Arc<Places>,
-    /// `/{name}`: where it is mounted, as a header for the guest.
-    pub(crate) prefix: HeaderValue,
-    /// What it and the host say of its requests.
-    pub(crate) log: Arc<FunctionLog>,
-    /// What is counted of its requests.
-    pub(crate) metrics: Arc<FunctionMetrics>,
+/// A binding that is found by its function's name.
+#[derive(Clone)]
+pub(crate) struct Bound(pub(crate) Arc<Binding>);
+
+impl Borrow<str> for Bound {
+    fn borrow(&self) -> &str {
+        self.0.function.as_str()
+    }
 }
 
-impl Deployment {
-    /// Its limits.
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
+impl Hash for Bound {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.function.as_str().hash(state);
+    }
+}
+
+impl PartialEq for Bound {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.function == other.0.function
+    }
+}
+
+impl Eq for Bound {}
+
+/// The functions of an app, by name.
+pub(crate) type Functions = HashSet<Bound>;
+
+/// An app and its functions.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    /// The app.
+    pub(crate) app: Arc<App>,
+    /// Its functions.
+    pub(crate) functions: Arc<Functions>,
+}
+
+impl Entry {
+    /// The function of that name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Binding>> {
+        self.functions.get(name).map(|bound| &bound.0)
+    }
+}
+
+/// Everything that is deployed.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    /// The default app, which most requests are for.
+    default: Entry,
+    /// Every other app.
+    others: BTreeMap<AppName, Entry>,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self { default: Entry::of(App::empty(AppName::default_app())), others: BTreeMap::new() }
+    }
+}
+
+impl Entry {
+    /// An app without functions.
+    pub(crate) fn of(app: Arc<App>) -> Self {
+        Self { app, functions: Arc::default() }
+    }
+}
+
+impl Snapshot {
+    /// The default app.
+    pub(crate) fn default_app(&self) -> &Entry {
+        &self.default
     }
 
-    /// How well the code that serves was compiled; none while it is not loaded.
-    pub(crate) fn tier(&self) -> Option<Tier> {
-        self.residence.look().as_ref().map(|loaded| loaded.function.tier())
+    /// An app.
+    pub(crate) fn app(&self, name: &str) -> Option<&Entry> {
+        if self.default.app.name.as_str() == name { Some(&self.default) } else { self.others.get(name) }
     }
 
-    /// As the admin API tells of it. `base` is the data listener's URL.
-    pub(crate) fn info(&self, base: &str) -> FunctionInfo {
-        let loaded = self.residence.look();
-        let function = loaded.as_ref().map(|loaded| &loaded.function);
-        FunctionInfo {
-            name: self.name.clone(),
-            version: self.version,
-            digest: self.digest,
-            size_bytes: self.size_bytes,
-            world: function.map(Function::world),
-            init: function.and_then(Function::init).map(str::to_owned),
-            tier: function.map(Function::tier),
-            instance: function.map(Function::instance_state),
-            imports: function.map_or_else(Vec::new, |function| function.imports().to_vec()),
-            limits: self.limits.clone(),
-            deployed_unix_ms: self.deployed_unix_ms,
-            urls: vec![format!("{base}/{}", self.name)],
-            unavailable: self.residence.failure().map(|problem| problem.to_string()),
+    /// All apps, the default one first, then by name.
+    pub(crate) fn apps(&self) -> impl Iterator<Item = &Entry> {
+        std::iter::once(&self.default).chain(self.others.values())
+    }
+
+    /// A function in the app that it belongs to.
+    pub(crate) fn function(&self, name: &str) -> Option<&Arc<Binding>> {
+        self.bindings(name).find(|binding| binding.home == binding.app.name)
+    }
+
+    /// A function in every app that it is in.
+    pub(crate) fn bindings(&self, name: &str) -> impl Iterator<Item = &Arc<Binding>> {
+        self.apps().filter_map(move |entry| entry.get(name))
+    }
+
+    /// Every function in the app that it belongs to, by name.
+    pub(crate) fn functions(&self) -> Vec<&Arc<Binding>> {
+        let all = self.apps().flat_map(|entry| entry.functions.iter().map(|bound| &bound.0));
+        let mut homes: Vec<_> = all.filter(|binding| binding.home == binding.app.name).collect();
+        homes.sort_by(|a, b| a.function.cmp(&b.function));
+        homes
+    }
+
+    /// Every function in every app.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Binding>> {
+        self.apps().flat_map(|entry| entry.functions.iter().map(|bound| &bound.0))
+    }
+
+    /// How many functions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.all().filter(|binding| binding.home == binding.app.name).count()
+    }
+
+    /// Whether an alias points to the deployment.
+    pub(crate) fn holds(&self, deployment: &Arc<Deployment>) -> bool {
+        let binding = self.app(deployment.app.as_str()).and_then(|entry| entry.get(deployment.name.as_str()));
+        binding.is_some_and(|binding| binding.deployments().any(|present| Arc::ptr_eq(present, deployment)))
+    }
+
+    fn entry_mut(&mut self, name: &AppName) -> Option<&mut Entry> {
+        if self.default.app.name == *name { Some(&mut self.default) } else { self.others.get_mut(name) }
+    }
+
+    /// Puts an app with its functions in the place of the one of its name.
+    pub(crate) fn set_app(&mut self, entry: Entry) {
+        if entry.app.name.is_default() {
+            self.default = entry;
+        } else {
+            self.others.insert(entry.app.name.clone(), entry);
+        }
+    }
+
+    /// Takes an app away.
+    pub(crate) fn remove_app(&mut self, name: &AppName) {
+        self.others.remove(name);
+    }
+
+    /// Puts a function in the apps of these bindings, and in no other.
+    pub(crate) fn set_function(&mut self, name: &FunctionName, bindings: Vec<Arc<Binding>>) {
+        for entry in std::iter::once(&mut self.default).chain(self.others.values_mut()) {
+            let stays = bindings.iter().any(|binding| binding.app.name == entry.app.name);
+            if !stays && entry.get(name.as_str()).is_some() {
+                functions_mut(entry).remove(name.as_str());
+            }
+        }
+        for binding in bindings {
+            if let Some(entry) = self.entry_mut(&binding.app.name) {
+                functions_mut(entry).replace(Bound(binding));
+            }
         }
     }
 }
 
-/// A deployment that is found by its name.
-#[derive(Clone)]
-struct Named(Arc<Deployment>);
-
-impl Borrow<str> for Named {
-    fn borrow(&self) -> &str {
-        self.0.name.as_str()
-    }
-}
-
-impl Hash for Named {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.name.as_str().hash(state);
-    }
-}
-
-impl PartialEq for Named {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.name == other.0.name
-    }
-}
-
-impl Eq for Named {}
-
-/// Everything that is deployed.
-#[derive(Default, Clone)]
-pub(crate) struct Snapshot {
-    functions: HashSet<Named>,
-}
-
-impl Snapshot {
-    /// The function of that name.
-    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Deployment>> {
-        self.functions.get(name).map(|named| &named.0)
-    }
-
-    /// All functions, by name.
-    pub(crate) fn all(&self) -> Vec<&Arc<Deployment>> {
-        let mut all: Vec<_> = self.functions.iter().map(|named| &named.0).collect();
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        all
-    }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.functions.len()
-    }
+#[expect(clippy::mutable_key_type, reason = "a binding's function never changes")]
+fn functions_mut(entry: &mut Entry) -> &mut Functions {
+    Arc::make_mut(&mut entry.functions)
 }
 
 /// The snapshot in force.
@@ -141,44 +181,22 @@ impl Catalog {
         self.current.load()
     }
 
-    /// Begins with these, each of another name.
-    #[expect(clippy::mutable_key_type, reason = "a deployment's name never changes")]
-    pub(crate) fn begin(&self, deployments: Vec<Arc<Deployment>>) {
-        let functions = deployments.into_iter().map(Named).collect();
-        self.current.store(Arc::new(Snapshot { functions }));
-    }
-
-    /// Puts a deployment in the place of the one of its name, unless that one is newer.
-    pub(crate) fn publish(&self, deployment: &Arc<Deployment>) {
-        self.current.rcu(|snapshot| {
-            let mut next = Snapshot::clone(snapshot);
-            let newer = |present: &Arc<Deployment>| present.version > deployment.version;
-            if !next.get(deployment.name.as_str()).is_some_and(newer) {
-                next.functions.replace(Named(deployment.clone()));
-            }
-            next
-        });
+    /// Replaces the snapshot by a changed one. Requests that have begun finish on what they found. Whoever calls it keeps
+    /// others from doing so at the same time.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Snapshot)) {
+        let mut next = Snapshot::clone(&self.load());
+        change(&mut next);
+        self.current.store(Arc::new(next));
         self.changed.notify_waiters();
     }
 
-    /// Takes a function away. Requests that have begun finish.
-    pub(crate) fn remove(&self, name: &FunctionName) {
-        self.current.rcu(|snapshot| {
-            let mut next = Snapshot::clone(snapshot);
-            next.functions.remove(name.as_str());
-            next
-        });
-        self.changed.notify_waiters();
-    }
-
-    /// Waits until a deployment is no longer in force.
+    /// Waits until no alias points to a deployment any more.
     pub(crate) async fn until_replaced(&self, deployment: &Arc<Deployment>) {
         loop {
             let mut changed = pin!(self.changed.notified());
             // Listening begins before looking.
             changed.as_mut().enable();
-            let is_in_force = |present: &Arc<Deployment>| Arc::ptr_eq(present, deployment);
-            if !self.load().get(deployment.name.as_str()).is_some_and(is_in_force) {
+            if !self.load().holds(deployment) {
                 return;
             }
             changed.await;

@@ -136,7 +136,7 @@ fn problem_of(stdout: &[u8], memory_mib: u32) -> Problem {
     let report: Option<Report> = serde_json::from_slice(stdout).ok();
     let known = report.and_then(|report| Some((report.code.parse().ok()?, report)));
     match known {
-        Some((code, report)) => Problem { code, detail: report.detail, internal: report.internal },
+        Some((code, report)) => Problem { internal: report.internal, ..Problem::new(code, report.detail) },
         None => {
             let detail = format!("the compiler crashed, or needed more than {memory_mib} MiB (compile_memory_mib_max)");
             Problem::new(Code::ComponentCompile, detail)

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use gust_core::{Code, FunctionName, Receipt};
+use gust_core::{AppName, Code, FunctionName, Receipt};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{
@@ -19,6 +19,7 @@ use prometheus_client::{
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Outcome {
+    pub(crate) app: String,
     pub(crate) function: String,
     pub(crate) status: u16,
     pub(crate) code: &'static str,
@@ -26,6 +27,7 @@ pub(crate) struct Outcome {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Which {
+    app: String,
     function: String,
 }
 
@@ -85,8 +87,9 @@ impl Families {
     }
 }
 
-/// The metrics of one function.
+/// The metrics of one function in one app.
 pub(crate) struct FunctionMetrics {
+    app: AppName,
     function: FunctionName,
     families: Arc<Families>,
     state: Mutex<State>,
@@ -114,8 +117,8 @@ struct Counters {
 
 impl FunctionMetrics {
     /// Of a function that nobody has called.
-    pub(crate) fn new(function: FunctionName, families: Arc<Families>) -> Self {
-        Self { function, families, state: Mutex::new(State::Unused) }
+    pub(crate) fn new(app: AppName, function: FunctionName, families: Arc<Families>) -> Self {
+        Self { app, function, families, state: Mutex::new(State::Unused) }
     }
 
     /// Counts one request.
@@ -144,11 +147,12 @@ impl FunctionMetrics {
     }
 
     fn which(&self) -> Which {
-        Which { function: self.function.to_string() }
+        Which { app: self.app.to_string(), function: self.function.to_string() }
     }
 
     fn outcome(&self, status: u16, code: Option<Code>) -> Outcome {
-        Outcome { function: self.function.to_string(), status, code: code.map_or("", Code::as_str) }
+        let (app, function) = (self.app.to_string(), self.function.to_string());
+        Outcome { app, function, status, code: code.map_or("", Code::as_str) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

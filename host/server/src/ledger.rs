@@ -18,7 +18,7 @@ use std::{
 
 use gust_core::{Receipt, thread_number};
 
-use crate::{catalog::Deployment, logbook::Record, metrics::Metrics, request_log::RequestLog};
+use crate::{deployment::Deployment, logbook::Record, metrics::Metrics, request_log::RequestLog};
 
 /// Lists of receipts. Threads beyond share them.
 const LISTS: usize = 16;
@@ -180,6 +180,7 @@ fn account(entry: Entry, unix_ms: u64, metrics: &Metrics) {
     match deployment {
         Some(deployment) => {
             deployment.metrics.count(&receipt);
+            deployment.health().note(&receipt);
             deployment.log.push(Record::Request { receipt, unix_ms });
         }
         None => metrics.count_unrouted(&receipt),

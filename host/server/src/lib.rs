@@ -4,14 +4,21 @@
 //! deployed ([`admin`]); both read one [`catalog`]. Receipts of requests end in the [`ledger`].
 
 mod admin;
+mod app;
+mod apps;
+mod assembly;
+mod binding;
 mod catalog;
+mod changes;
 mod coalescing;
 mod compiler;
 mod data;
 mod deploy;
+mod deployment;
 mod flat_json;
 mod flights;
 mod function_metrics;
+mod health;
 mod ledger;
 mod lingering;
 mod listener;
@@ -21,13 +28,17 @@ mod machine;
 mod metrics;
 mod optimiser;
 mod patience;
+mod pinned;
 mod pressure;
+mod quota;
 mod request_log;
 mod residence;
 mod residents;
+mod restore;
 mod serve;
 mod status;
 mod wanted;
+mod watch;
 mod work;
 
 pub use compiler::worker as compile_worker;

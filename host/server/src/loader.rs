@@ -12,7 +12,7 @@ use std::{
 };
 
 use arc_swap::Guard;
-use gust_core::{Code, FunctionName, InstanceMode, Problem, Tier};
+use gust_core::{Code, InstanceMode, Problem, Tier};
 use gust_engine::{ArtifactCache, ArtifactKey, Engine, Function, FunctionConfig, Lease};
 use gust_store::Store;
 use tokio::{
@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    catalog::Deployment,
+    deployment::Deployment,
     compiler::Compiler,
     flights::Flights,
     logbook::GuestOutput,
@@ -60,7 +60,8 @@ pub(crate) struct Loader {
     /// What runs on quick code.
     pub(crate) wanted: Wanted,
     compiling: Flights<ArtifactKey, Result<(), Problem>>,
-    loading: Flights<(FunctionName, u64), Result<Arc<Loaded>, Problem>>,
+    /// By the deployment's serial.
+    loading: Flights<u64, Result<Arc<Loaded>, Problem>>,
     places: Semaphore,
     /// For instances that are made only to see whether they can be.
     probes: Semaphore,
@@ -128,8 +129,7 @@ impl Loader {
         if let Some(problem) = deployment.residence.failure() {
             return Err(unavailable(&problem));
         }
-        let key = (deployment.name.clone(), deployment.version);
-        let loading = self.loading.join(key, || self.clone().loaded(deployment.clone()));
+        let loading = self.loading.join(deployment.serial, || self.clone().loaded(deployment.clone()));
         let loaded = time::timeout_at(deadline, loading).await.map_err(|_| still_loading())?;
         loaded?.map(|loaded| Guard::from_inner(Some(loaded))).map_err(|problem| unavailable(&problem))
     }
@@ -163,9 +163,9 @@ impl Loader {
     }
 
     /// Has the code of a deployment that is in force optimised, where that is still to be done.
-    pub(crate) fn have_optimised(&self, deployment: &Deployment, loaded: &Loaded) {
+    pub(crate) fn have_optimised(&self, deployment: &Arc<Deployment>, loaded: &Loaded) {
         if loaded.function.tier() == Tier::Quick {
-            self.wanted.push(&deployment.name);
+            self.wanted.push(deployment);
         }
     }
 
@@ -178,14 +178,15 @@ impl Loader {
     /// What a deployment is loaded from.
     pub(crate) fn source(&self, deployment: &Deployment) -> Source {
         let version = Arc::new(OnceLock::from(deployment.version));
-        let component = self.store.component_path(&deployment.digest);
+        let terms = &deployment.terms;
+        let component = self.store.component_path(&terms.digest);
         let config = FunctionConfig {
-            limits: deployment.limits.clone(),
-            env: deployment.env.clone(),
+            limits: terms.limits.clone(),
+            env: terms.env.clone(),
             sink: Arc::new(GuestOutput { log: deployment.log.clone(), version }),
-            instance: deployment.instance,
+            instance: terms.instance,
         };
-        Source { key: self.key(deployment.digest, deployment.instance), component, config }
+        Source { key: self.key(terms.digest, terms.instance), component, config }
     }
 
     /// Loads a component from its best artifact, compiled where there is none that can be trusted.

@@ -162,6 +162,12 @@ impl FunctionLog {
         }
     }
 
+    /// Keeps a line of the host's own about a version.
+    pub(crate) fn note(&self, version: u64, text: String) {
+        let (request_id, stream) = (String::new(), LogStream::Host);
+        self.push(Record::Printed(LogLine { unix_ms: unix_ms(), request_id, version, stream, text }));
+    }
+
     /// Forgets all lines.
     fn clear(&self) {
         if let Some(lines) = &mut *self.lock() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gust_core::{Code, FunctionName, Receipt, Tier};
+use gust_core::{AliasName, AppName, Code, FunctionName, Receipt, Tier};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
@@ -14,6 +14,13 @@ use crate::function_metrics::{Families, FunctionMetrics, Outcome, histogram};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct InTier {
     tier: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RolledBack {
+    function: String,
+    alias: String,
+    condition: &'static str,
 }
 
 impl From<Tier> for InTier {
@@ -36,6 +43,7 @@ pub(crate) struct Metrics {
     /// Functions that had to go for others.
     pub(crate) unloads: Counter,
     compilations: Family<InTier, Counter>,
+    rollbacks: Family<RolledBack, Counter>,
     /// Functions whose code waits to be optimised.
     pub(crate) to_optimise: Gauge,
     /// Instances that could be made now.
@@ -56,6 +64,7 @@ impl Metrics {
             loads: histogram(),
             unloads: Counter::default(),
             compilations: Family::default(),
+            rollbacks: Family::default(),
             to_optimise: Gauge::default(),
             slots_free: Gauge::default(),
             connections: Gauge::default(),
@@ -74,14 +83,21 @@ impl Metrics {
         r.register_with_unit("function_load", "Loading functions that were called", Unit::Seconds, self.loads.clone());
         r.register("function_unloads", "Functions unloaded for others", self.unloads.clone());
         r.register("compilations", "Components compiled", self.compilations.clone());
+        r.register("alias_rollbacks", "Aliases that went back by themselves", self.rollbacks.clone());
         r.register("functions_to_optimise", "Functions whose code waits for it", self.to_optimise.clone());
         r.register("instances_free", "Instances that could be made now", self.slots_free.clone());
         r.register("connections", "Connections of the data listener", self.connections.clone());
     }
 
-    /// Begins the metrics of a function.
-    pub(crate) fn of(&self, function: &FunctionName) -> Arc<FunctionMetrics> {
-        Arc::new(FunctionMetrics::new(function.clone(), self.of_functions.clone()))
+    /// Begins the metrics of a function in an app.
+    pub(crate) fn of(&self, app: &AppName, function: &FunctionName) -> Arc<FunctionMetrics> {
+        Arc::new(FunctionMetrics::new(app.clone(), function.clone(), self.of_functions.clone()))
+    }
+
+    /// Counts an alias that went back by itself.
+    pub(crate) fn rolled_back(&self, function: &FunctionName, alias: &AliasName, condition: &'static str) {
+        let which = RolledBack { function: function.to_string(), alias: alias.to_string(), condition };
+        self.rollbacks.get_or_create(&which).inc();
     }
 
     /// Counts a function as loaded, until what is returned is dropped.
@@ -99,7 +115,7 @@ impl Metrics {
     /// Counts a request that no function served.
     pub(crate) fn count_unrouted(&self, receipt: &Receipt) {
         let code = receipt.ending.code().map_or("", Code::as_str);
-        let outcome = Outcome { function: String::new(), status: receipt.status, code };
+        let outcome = Outcome { app: String::new(), function: String::new(), status: receipt.status, code };
         self.of_functions.requests.get_or_create(&outcome).inc();
     }
 

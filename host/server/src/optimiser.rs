@@ -6,13 +6,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gust_core::{Code, FunctionName, Problem, Tier};
+use gust_core::{Code, Problem, Tier};
 use tokio::{task, time};
 
-use crate::{
-    catalog::{Catalog, Deployment},
-    loader::Loader,
-};
+use crate::{catalog::Catalog, deployment::Deployment, loader::Loader};
 
 /// When a function is tried again for which the machine had no room.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -20,15 +17,14 @@ const AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Optimises one after the other, for as long as the host lives.
 pub(crate) async fn run(loader: Arc<Loader>, catalog: Arc<Catalog>) {
     loop {
-        let name = loader.wanted.next().await;
-        let Some(deployment) = catalog.load().get(name.as_str()).cloned() else { continue };
+        let deployment = loader.wanted.next().await;
         tokio::select! {
             optimised = optimise(&loader, &deployment) => {
                 if let Err(problem) = optimised {
                     let internal = problem.internal.as_deref();
-                    tracing::warn!(function = %name, %problem, internal, "it goes on with quickly compiled code");
+                    tracing::warn!(function = %deployment.name, %problem, internal, "it goes on with quickly compiled code");
                     if problem.code == Code::HostBusy {
-                        try_again(loader.clone(), name);
+                        try_again(loader.clone(), deployment.clone());
                     }
                 }
             }
@@ -38,11 +34,11 @@ pub(crate) async fn run(loader: Arc<Loader>, catalog: Arc<Catalog>) {
     }
 }
 
-/// Remembers a function once more when a while has passed.
-fn try_again(loader: Arc<Loader>, name: FunctionName) {
+/// Remembers a deployment once more when a while has passed.
+fn try_again(loader: Arc<Loader>, deployment: Arc<Deployment>) {
     task::spawn(async move {
         time::sleep(AGAIN_AFTER).await;
-        loader.wanted.push(&name);
+        loader.wanted.push(&deployment);
     });
 }
 

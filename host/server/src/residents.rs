@@ -10,7 +10,7 @@ use std::sync::{
 };
 
 use crate::{
-    catalog::Deployment,
+    deployment::Deployment,
     metrics::Metrics,
     residence::{InUse, Loaded},
 };

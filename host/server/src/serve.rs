@@ -29,10 +29,11 @@ use tokio::{
 
 use crate::{
     admin::{self, Admin},
+    assembly::Assembler,
     catalog::Catalog,
+    changes::Changes,
     compiler::Compiler,
     data::service::{self, Data},
-    deploy::Deployer,
     ledger::Ledger,
     listener::{self, Listener},
     loader::Loader,
@@ -41,9 +42,11 @@ use crate::{
     metrics::Metrics,
     optimiser,
     patience::Activity,
+    pinned::Pinned,
     pressure::Pressure,
     request_log::RequestLog,
     residents::Residents,
+    watch::{self, Watches},
 };
 
 /// Why a host does not start.
@@ -100,7 +103,7 @@ pub fn serve(
 }
 
 struct Host {
-    deployer: Arc<Deployer>,
+    changes: Arc<Changes>,
     ledger: Ledger,
     ledger_thread: thread::JoinHandle<()>,
     token: String,
@@ -124,35 +127,38 @@ impl Host {
             .map_err(system("starting the ledger"))?;
         let residents = Residents::new(machine::functions_loaded_max(&config), metrics.clone());
         let compiler = Compiler::new(&config);
-        let deployer = Deployer {
+        let assembler = Arc::new(Assembler { metrics: metrics.clone(), logbook: Logbook::default() });
+        let changes = Changes {
             config,
             store: store.clone(),
-            loader: Loader::new(engine, artifacts, store, compiler, residents, metrics.clone()),
+            loader: Loader::new(engine, artifacts, store.clone(), compiler, residents, metrics),
             catalog: Arc::new(Catalog::default()),
-            logbook: Logbook::default(),
-            metrics,
+            pinned: Arc::new(Pinned::new(store, assembler.clone())),
+            assembler,
+            watches: Watches::default(),
             changing: Mutex::default(),
         };
-        Ok(Self { deployer: Arc::new(deployer), ledger, ledger_thread, token, data_socket, admin_socket })
+        Ok(Self { changes: Arc::new(changes), ledger, ledger_thread, token, data_socket, admin_socket })
     }
 
     /// Serves until a signal comes and requests are drained. Gives back the thread that writes the last receipts.
     async fn run(self, ready: impl FnOnce(SocketAddr)) -> Result<thread::JoinHandle<()>, ServeError> {
-        self.deployer.restore()?;
-        let (loader, catalog) = (self.deployer.loader.clone(), self.deployer.catalog.clone());
+        self.changes.restore()?;
+        let (loader, catalog) = (self.changes.loader.clone(), self.changes.catalog.clone());
         tokio::spawn(optimiser::run(loader.clone(), catalog.clone()));
-        tokio::spawn(keep_house(self.deployer.clone()));
-        let config = &self.deployer.config;
+        tokio::spawn(keep_house(self.changes.clone()));
+        tokio::spawn(watch::run(self.changes.clone()));
+        let config = &self.changes.config;
         let (data_address, admin_address) =
             (local(&self.data_socket, config.listen), local(&self.admin_socket, config.admin));
         let draining = Arc::new(AtomicBool::new(false));
         let admin = Admin {
-            deployer: self.deployer.clone(),
+            changes: self.changes.clone(),
             base_url: format!("http://{data_address}"),
             token: self.token,
             draining: draining.clone(),
         };
-        let data = Arc::new(Data { catalog, loader, ledger: self.ledger });
+        let data = Arc::new(Data { catalog, loader, pinned: self.changes.pinned.clone(), ledger: self.ledger });
         let answer = |activity: &Arc<Activity>| {
             let (data, activity) = (data.clone(), activity.clone());
             service_fn(move |request| {
@@ -161,7 +167,7 @@ impl Host {
             })
         };
         let (data_connections, admin_connections) = (GracefulShutdown::new(), GracefulShutdown::new());
-        let open = self.deployer.metrics.connections.clone();
+        let open = self.changes.assembler.metrics.connections.clone();
         let idle = Duration::from_millis(config.idle_ms.into());
         // A deploy says nothing while it waits for its compilation, followed logs nothing but a word every 15 s.
         let deploying = Duration::from_millis(config.compile_ms_max.into()).max(Duration::from_secs(60));
@@ -169,7 +175,7 @@ impl Host {
         let admin_listener = Listener::new(self.admin_socket, config, Gauge::default(), idle + deploying);
         let data_listener = Listener::new(self.data_socket, config, open, idle).run(answer, &data_connections);
         let mut admin_listener = pin!(admin_listener.run(|_| admin.clone(), &admin_connections));
-        let (reset, functions) = (self.deployer.loader.engine().reset(), self.deployer.catalog.load().len());
+        let (reset, functions) = (self.changes.loader.engine().reset(), self.changes.catalog.load().len());
         ready(admin_address);
         let data_dir = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
         let data_dir = data_dir.display();
@@ -190,14 +196,14 @@ impl Host {
 }
 
 /// What has to be looked after now and then.
-async fn keep_house(deployer: Arc<Deployer>) {
+async fn keep_house(changes: Arc<Changes>) {
     let mut seconds = time::interval(Duration::from_secs(1));
     let mut pressure = Pressure::here();
     loop {
         seconds.tick().await;
-        pressure.relieve(deployer.loader.engine());
-        deployer.loader.residents.every_second();
-        deployer.trim_logs();
+        pressure.relieve(changes.loader.engine());
+        changes.loader.residents.every_second();
+        changes.trim_logs();
     }
 }
 

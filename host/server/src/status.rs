@@ -10,11 +10,21 @@ pub(crate) fn of(code: Code) -> StatusCode {
     match code {
         RequestMalformed | RequestBodyIncomplete | GuestBadRequest => StatusCode::BAD_REQUEST,
         ApiMalformed | NameInvalid | ManifestInvalid | UploadIncomplete => StatusCode::BAD_REQUEST,
+        AliasInvalid | ConditionsInvalid | AppInvalid | KeyInvalid | IssuerInvalid | TokenInvalid => {
+            StatusCode::BAD_REQUEST
+        }
         RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        AuthRequired => StatusCode::UNAUTHORIZED,
-        FunctionNotFound | ApiNotFound => StatusCode::NOT_FOUND,
+        AuthRequired | AccessKeyRequired | AccessJwtRequired => StatusCode::UNAUTHORIZED,
+        AuthForbidden | AccessForbidden => StatusCode::FORBIDDEN,
+        FunctionNotFound | ApiNotFound | VersionNotFound | AliasNotFound | AppNotFound | KeyNotFound
+        | TokenNotFound => StatusCode::NOT_FOUND,
+        RouteMethod => StatusCode::METHOD_NOT_ALLOWED,
+        FunctionElsewhere | AppNotEmpty | RouteConflict | SecretMissing | SecretInUse | TokenExists
+        | RollbackNothing => StatusCode::CONFLICT,
+        ApiChanged => StatusCode::PRECONDITION_FAILED,
+        ApiPreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
         LimitRequestBody | UploadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        UploadContentType | UploadContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        UploadContentType | UploadContentEncoding | ApiContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ComponentMalformed
         | ComponentNotWasm
         | ComponentCoreModule
@@ -25,13 +35,15 @@ pub(crate) fn of(code: Code) -> StatusCode {
         | ComponentCompile
         | ComponentProbe
         | ComponentInitFailed => StatusCode::UNPROCESSABLE_ENTITY,
-        LimitConcurrency => StatusCode::TOO_MANY_REQUESTS,
+        LimitConcurrency | QuotaRequests | QuotaConcurrency | QuotaCpu | QuotaStoredBytes => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         // Never seen by the client, for it is gone; nginx's number, known to those who read logs.
         ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
         GuestFailed | GuestNoResponse | GuestBadResponse | LimitResponseBody | LimitMemory | Trap
         | TrapStackOverflow | StoreFailed | Internal => StatusCode::INTERNAL_SERVER_ERROR,
         MethodNotSupported => StatusCode::NOT_IMPLEMENTED,
-        FunctionUnavailable | FunctionLoading | HostBusy | HostDraining | StoreCorrupt => {
+        FunctionUnavailable | FunctionLoading | HostBusy | HostDraining | StoreCorrupt | SecretUnreadable => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         LimitWall => StatusCode::GATEWAY_TIMEOUT,
@@ -42,7 +54,10 @@ pub(crate) fn of(code: Code) -> StatusCode {
 /// The status of a function that was deleted.
 pub(crate) const DELETED: StatusCode = StatusCode::NO_CONTENT;
 
-/// The status of a deploy: of a new version, or of one that was in force already.
+/// The status of a change of which there is nothing to tell.
+pub(crate) const DONE: StatusCode = StatusCode::NO_CONTENT;
+
+/// The status of what was put: it is new, or was there already.
 pub(crate) fn deployed(is_new: bool) -> StatusCode {
     if is_new { StatusCode::CREATED } else { StatusCode::OK }
 }
@@ -57,16 +72,34 @@ pub(crate) fn answer(problem: &Problem, request_id: Option<&RequestId>) -> Respo
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    match problem.code {
-        Code::LimitConcurrency | Code::FunctionLoading | Code::HostBusy | Code::HostDraining => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        Code::AuthRequired => {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        _ => {}
+    if let Some(seconds) = problem.retry_after_s.or_else(|| retry_after_s(problem.code)) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(challenge) = challenge(problem.code) {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     response
+}
+
+/// When to try again where the problem does not say: whatever is short of room has some soon.
+fn retry_after_s(code: Code) -> Option<u32> {
+    match code {
+        Code::LimitConcurrency | Code::QuotaConcurrency | Code::FunctionLoading | Code::HostBusy | Code::HostDraining => {
+            Some(1)
+        }
+        // Somebody has to make room first.
+        Code::QuotaStoredBytes => Some(60),
+        _ => None,
+    }
+}
+
+/// How to say who one is (RFC 9110, section 11.6.1).
+fn challenge(code: Code) -> Option<&'static str> {
+    match code {
+        Code::AuthRequired | Code::AccessJwtRequired => Some("Bearer"),
+        Code::AccessKeyRequired => Some("Bearer realm=\"gust key\""),
+        _ => None,
+    }
 }
 
 fn document(problem: &Problem, status: StatusCode, request_id: Option<&RequestId>) -> ProblemDocument {

@@ -1,76 +1,85 @@
-//! Which functions' code waits to be optimised.
+//! Which deployments' code waits to be optimised.
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use gust_core::FunctionName;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
 
-/// Functions whose code is to be optimised, in the order in which they came, each once: at most as many as there are.
+use crate::deployment::Deployment;
+
+/// Deployments whose code is to be optimised, in the order in which they came, each once. Those that are gone meanwhile are
+/// passed over.
 pub(crate) struct Wanted {
-    names: Mutex<Names>,
+    waiting: Mutex<Waiting>,
     more: Notify,
     count: Gauge,
 }
 
 #[derive(Default)]
-struct Names {
-    order: VecDeque<FunctionName>,
-    known: HashSet<FunctionName>,
+struct Waiting {
+    order: VecDeque<(u64, Weak<Deployment>)>,
+    /// By serial.
+    known: HashSet<u64>,
 }
 
 impl Wanted {
     /// None. `count` tells how many wait.
     pub(crate) fn new(count: Gauge) -> Self {
-        Self { names: Mutex::default(), more: Notify::new(), count }
+        Self { waiting: Mutex::default(), more: Notify::new(), count }
     }
 
     /// Remembers one.
-    pub(crate) fn push(&self, name: &FunctionName) {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.known.insert(name.clone()) {
-            names.order.push_back(name.clone());
-            self.count.set(names.order.len() as i64);
+    pub(crate) fn push(&self, deployment: &Arc<Deployment>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.known.insert(deployment.serial) {
+            waiting.order.push_back((deployment.serial, Arc::downgrade(deployment)));
+            self.count.set(waiting.order.len() as i64);
             self.more.notify_one();
         }
     }
 
     /// The next one, as soon as there is one.
-    pub(crate) async fn next(&self) -> FunctionName {
+    pub(crate) async fn next(&self) -> Arc<Deployment> {
         loop {
-            if let Some(name) = self.pop() {
-                return name;
+            if let Some(deployment) = self.pop() {
+                return deployment;
             }
             self.more.notified().await;
         }
     }
 
-    fn pop(&self) -> Option<FunctionName> {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = names.order.pop_front()?;
-        names.known.remove(&name);
-        self.count.set(names.order.len() as i64);
-        Some(name)
+    fn pop(&self) -> Option<Arc<Deployment>> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((serial, deployment)) = waiting.order.pop_front() {
+            waiting.known.remove(&serial);
+            self.count.set(waiting.order.len() as i64);
+            if let Some(deployment) = deployment.upgrade() {
+                return Some(deployment);
+            }
+        }
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deployment::testing::deployment;
 
     #[tokio::test]
-    async fn each_comes_once_in_order() {
+    async fn each_comes_once_in_order_and_those_that_are_gone_do_not() {
         let wanted = Wanted::new(Gauge::default());
-        let name = |text: &str| -> FunctionName { text.parse().unwrap() };
-        for text in ["b", "a", "b"] {
-            wanted.push(&name(text));
+        let (a, b, gone) = (deployment("a"), deployment("b"), deployment("gone"));
+        for one in [&gone, &b, &a, &b] {
+            wanted.push(one);
         }
-        assert_eq!(wanted.count.get(), 2);
-        assert_eq!((wanted.next().await, wanted.next().await), (name("b"), name("a")));
-        wanted.push(&name("b"));
-        assert_eq!((wanted.next().await, wanted.count.get()), (name("b"), 0));
+        assert_eq!(wanted.count.get(), 3);
+        drop(gone);
+        assert_eq!((wanted.next().await.serial, wanted.next().await.serial), (b.serial, a.serial));
+        wanted.push(&b);
+        assert_eq!((wanted.next().await.serial, wanted.count.get()), (b.serial, 0));
     }
 }

@@ -34,6 +34,26 @@ pub enum StoreError {
     /// An upload is larger than allowed.
     #[error("it is larger than {0} bytes")]
     TooLarge(u64),
+    /// A function or app is not as whoever changes it has seen it.
+    #[error("it was changed meanwhile; look at it again")]
+    Changed,
+    /// A function was removed while it was changed.
+    #[error("the function was removed meanwhile")]
+    Vanished,
+    /// A share of an alias that has no other version.
+    #[error("there is no other version to share requests with; deploy without a weight")]
+    NothingToSplitWith,
+    /// An app that functions are in.
+    #[error("functions are in this app; remove them or take them out first")]
+    AppNotEmpty,
+    /// An app's components are more than it may store.
+    #[error("the app's components would take {bytes} bytes; its quota stored_bytes is {bytes_max}")]
+    QuotaStored {
+        /// What they would take.
+        bytes: u64,
+        /// What they may.
+        bytes_max: u64,
+    },
     /// The disk is full.
     #[error("no room left while {0}")]
     Full(String),
@@ -77,6 +97,11 @@ impl From<StoreError> for Problem {
             StoreError::Full(_) => (Code::StoreFull, "nothing was changed; make room on the host's disk".to_owned()),
             StoreError::Corrupt(_) => (Code::StoreCorrupt, error.to_string()),
             StoreError::TooLarge(_) => (Code::UploadTooLarge, error.to_string()),
+            StoreError::Changed => (Code::ApiChanged, error.to_string()),
+            StoreError::Vanished => (Code::FunctionNotFound, error.to_string()),
+            StoreError::NothingToSplitWith => (Code::AliasInvalid, error.to_string()),
+            StoreError::AppNotEmpty => (Code::AppNotEmpty, error.to_string()),
+            StoreError::QuotaStored { .. } => (Code::QuotaStoredBytes, error.to_string()),
             _ => (Code::StoreFailed, "nothing was changed; the host's log has the cause".to_owned()),
         };
         Self::new(code, detail).with_internal(error.to_string())

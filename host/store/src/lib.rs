@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <data>/lock                     held while a host runs
-//! <data>/gust.db                  versions and manifests (SQLite, write-ahead log)
+//! <data>/gust.db                  versions, aliases, apps and tokens (SQLite, write-ahead log)
 //! <data>/components/<digest>.wasm what was uploaded, by its digest
 //! <data>/tmp/                     uploads on their way; emptied at each start
 //! <data>/*.key, admin.token       secrets, mode 0600
@@ -11,13 +11,22 @@
 //! What a method says is done is on the disk when it returns; what was interrupted leaves nothing behind after the next
 //! start. All methods block: call them where blocking is allowed.
 
+mod aliases;
+mod apps;
 mod components;
 mod error;
+mod functions;
 mod keys;
+mod publish;
+mod rows;
+mod schema;
 mod store;
-mod versions;
+mod tokens;
 
+pub use aliases::{Change, PastChange};
+pub use apps::{SettingKind, StoredApp, StoredSetting};
 pub use components::{Durable, Staged, Staging};
 pub use error::StoreError;
+pub use functions::{StoredAlias, StoredFunction, StoredVersion, Watch};
+pub use publish::{Published, Release};
 pub use store::Store;
-pub use versions::{Published, StoredVersion};

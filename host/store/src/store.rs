@@ -12,7 +12,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use crate::{components, error::StoreError, versions};
+use crate::{components, error::StoreError, functions, schema};
 
 /// The store of one host. One process at a time has it.
 pub struct Store {
@@ -35,7 +35,7 @@ impl Store {
         let probe = tempfile::NamedTempFile::new_in(dir).and_then(|mut file| file.write_all(b"x"));
         probe.map_err(failed(dir))?;
         let database_path = dir.join("gust.db");
-        let (database, is_new) = versions::open(&database_path)?;
+        let (database, is_new) = schema::open(&database_path)?;
         if is_new && holds_files(&dir.join(components::DIR))? {
             // Not left behind, or the next start would take it for the real one.
             drop(database);
@@ -59,7 +59,7 @@ impl Store {
     /// Removes component files that no version refers to: of an interrupted publish, or of a deleted function.
     pub(crate) fn remove_unreferenced(&self) -> Result<(), StoreError> {
         let referenced: HashSet<OsString> =
-            versions::digests(&self.database())?.iter().map(|digest| components::file_name(digest).into()).collect();
+            functions::digests(&self.database())?.iter().map(|digest| components::file_name(digest).into()).collect();
         let dir = self.dir.join(components::DIR);
         let failed = || StoreError::io(format!("{} cannot be read", dir.display()));
         for entry in fs::read_dir(&dir).map_err(failed())? {

@@ -59,6 +59,7 @@ fn stream(stream: LogStream) -> String {
         LogStream::Stdout => ("out", Style::new()),
         LogStream::Stderr => ("err", Style::new().yellow()),
         LogStream::Request => ("req", Style::new().cyan()),
+        LogStream::Host => ("gust", Style::new().magenta()),
     };
     style.apply_to(name).to_string()
 }

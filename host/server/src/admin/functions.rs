@@ -1,55 +1,75 @@
 //! Listing, showing and deleting functions.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{Json, extract::State};
-use gust_core::api::{FunctionInfo, FunctionList, VersionInfo, VersionList};
-use http::StatusCode;
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use gust_core::{
+    AliasName, FunctionName,
+    api::{AliasInfo, FunctionInfo, FunctionList, VersionInfo, VersionList, WatchInfo},
+};
+use gust_engine::Function;
+use gust_store::StoredAlias;
+use http::{HeaderMap, StatusCode};
 use tokio::time::{Duration, Instant};
 
 use super::{
     Admin,
-    reply::{self, Name, Refusal},
+    precondition::{self, ETag},
+    reply::{Name, Refusal},
 };
 use crate::{
+    binding::{Aliased, Binding},
+    changes::no_function,
     status,
     work::{blocking, to_its_end},
 };
 
 /// `GET /v1/functions`
 pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Json<FunctionList> {
-    let snapshot = admin.deployer.catalog.load();
-    let functions = snapshot.all().iter().map(|deployment| deployment.info(&admin.base_url)).collect();
+    let snapshot = admin.changes.catalog.load();
+    let functions = snapshot.functions().into_iter().filter_map(|binding| admin.info(binding)).collect();
     Json(FunctionList { functions })
 }
 
 /// `GET /v1/functions/{name}`: loads it, for only then all of it is known.
-pub(super) async fn get(State(admin): State<Arc<Admin>>, Name(name): Name) -> Result<Json<FunctionInfo>, Refusal> {
-    let deployer = &admin.deployer;
-    let deployment = deployer.catalog.load().get(name.as_str()).cloned().ok_or_else(|| reply::not_found(&name))?;
-    if deployment.residence.look().is_none() {
-        let deadline = Instant::now() + Duration::from_millis(deployer.config.compile_ms_max.into());
+pub(super) async fn get(State(admin): State<Arc<Admin>>, Name(name): Name) -> Result<Response, Refusal> {
+    let changes = &admin.changes;
+    let binding = changes.function(&name)?;
+    if let Some(deployment) = binding.foremost().filter(|deployment| deployment.residence.look().is_none()) {
+        let deadline = Instant::now() + Duration::from_millis(changes.config.compile_ms_max.into());
         // Why it cannot be loaded is part of what is told.
-        let _ = deployer.loader.load(&deployment, deadline).await;
+        let _ = changes.loader.load(deployment, deadline).await;
     }
-    Ok(Json(deployment.info(&admin.base_url)))
+    let info = admin.info(&binding).ok_or_else(|| no_function(&name))?;
+    Ok((ETag(binding.generation), Json(info)).into_response())
 }
 
 /// `DELETE /v1/functions/{name}`
-pub(super) async fn delete(State(admin): State<Arc<Admin>>, Name(name): Name) -> Result<StatusCode, Refusal> {
-    let (deployer, owned) = (admin.deployer.clone(), name.clone());
-    let existed = to_its_end(async move { deployer.remove(&owned).await }).await?;
-    if existed { Ok(status::DELETED) } else { Err(reply::not_found(&name)) }
+pub(super) async fn delete(
+    State(admin): State<Arc<Admin>>,
+    Name(name): Name,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refusal> {
+    precondition::holds(&headers, admin.changes.function(&name)?.generation)?;
+    let (changes, owned) = (admin.changes.clone(), name.clone());
+    let existed = to_its_end(async move { changes.remove(&owned).await }).await?;
+    if existed { Ok(status::DELETED) } else { Err(no_function(&name).into()) }
 }
 
 /// `GET /v1/functions/{name}/versions`
 pub(super) async fn versions(State(admin): State<Arc<Admin>>, Name(name): Name) -> Result<Json<VersionList>, Refusal> {
-    let serving = admin.deployer.catalog.load().get(name.as_str()).map(|deployment| deployment.version);
-    let (store, owned) = (admin.deployer.store.clone(), name.clone());
+    let binding = admin.changes.function(&name)?;
+    let serving = binding.main().map(|main| main.first.version);
+    let (store, owned) = (admin.changes.store.clone(), name.clone());
     let stored = blocking(move || store.versions(&owned)).await??;
-    if stored.is_empty() {
-        return Err(reply::not_found(&name));
-    }
+    let of_version = |version: u64| {
+        let points_to_it = |aliased: &&Aliased| aliased.traffic().versions().any(|target| target == version);
+        binding.aliases.iter().filter(points_to_it).map(|aliased| aliased.alias.clone()).collect()
+    };
     let versions = stored
         .into_iter()
         .map(|stored| VersionInfo {
@@ -58,7 +78,71 @@ pub(super) async fn versions(State(admin): State<Arc<Admin>>, Name(name): Name) 
             size_bytes: stored.size_bytes,
             deployed_unix_ms: stored.deployed_unix_ms,
             serving: serving == Some(stored.version),
+            aliases: of_version(stored.version),
+            url: admin.url_of(&binding, Some(&stored.version.to_string())),
         })
         .collect();
     Ok(Json(VersionList { versions }))
+}
+
+impl Admin {
+    /// As the API tells of a function, by what it is in one app.
+    pub(super) fn info(&self, binding: &Binding) -> Option<FunctionInfo> {
+        let deployment = binding.foremost()?;
+        let loaded = deployment.residence.look();
+        let function = loaded.as_ref().map(|loaded| &loaded.function);
+        let snapshot = self.changes.catalog.load();
+        let bindings = || snapshot.bindings(binding.function.as_str());
+        Some(FunctionInfo {
+            name: binding.function.clone(),
+            app: binding.home.clone(),
+            apps: bindings().map(|binding| binding.app.name.clone()).collect(),
+            version: deployment.version,
+            aliases: self.aliases(binding),
+            access: deployment.terms.access,
+            digest: deployment.terms.digest,
+            size_bytes: deployment.size_bytes,
+            world: function.map(Function::world),
+            init: function.and_then(Function::init).map(str::to_owned),
+            tier: function.map(Function::tier),
+            instance: function.map(Function::instance_state),
+            imports: function.map_or_else(Vec::new, |function| function.imports().to_vec()),
+            limits: deployment.limits().clone(),
+            deployed_unix_ms: deployment.deployed_unix_ms,
+            urls: bindings().map(|binding| self.url_of(binding, None)).collect(),
+            unavailable: deployment.residence.failure().map(|problem| problem.to_string()),
+        })
+    }
+
+    fn aliases(&self, binding: &Binding) -> BTreeMap<AliasName, AliasInfo> {
+        let info = |aliased: &Aliased| {
+            let url = self.url_of(binding, (aliased.alias != binding.alias).then(|| aliased.alias.as_str()));
+            let watched = self.changes.watches.of(&binding.function, &aliased.alias).map(watch_info);
+            (aliased.alias.clone(), AliasInfo { traffic: aliased.traffic(), watched, url, changes: Vec::new() })
+        };
+        binding.aliases.iter().map(info).collect()
+    }
+
+    /// As the API tells of one alias.
+    pub(super) fn alias_info(&self, binding: &Binding, stored: StoredAlias) -> AliasInfo {
+        let reference = (stored.alias != binding.alias).then(|| stored.alias.as_str());
+        AliasInfo {
+            url: self.url_of(binding, reference),
+            watched: stored.watch.map(watch_info),
+            traffic: stored.traffic,
+            changes: Vec::new(),
+        }
+    }
+
+    /// Where a function can be called in an app: as it serves there, or by a version or an alias.
+    pub(super) fn url_of(&self, binding: &Binding, reference: Option<&str>) -> String {
+        let (base, function): (&str, &FunctionName) = (&self.base_url, &binding.function);
+        let app = if binding.app.name.is_default() { String::new() } else { format!("/~{}", binding.app.name) };
+        let at = reference.map_or_else(String::new, |reference| format!("@{reference}"));
+        format!("{base}{app}/{function}{at}")
+    }
+}
+
+fn watch_info(watch: gust_store::Watch) -> WatchInfo {
+    WatchInfo { conditions: watch.conditions, version: watch.version, until_unix_ms: watch.until_unix_ms }
 }

@@ -26,7 +26,7 @@ pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Response {
 
 /// `GET /metrics`: the OpenMetrics text format.
 pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
-    let metrics = &admin.deployer.metrics;
-    metrics.slots_free.set(admin.deployer.loader.engine().slots_free() as i64);
+    let metrics = &admin.changes.assembler.metrics;
+    metrics.slots_free.set(admin.changes.loader.engine().slots_free() as i64);
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], metrics.text())
 }

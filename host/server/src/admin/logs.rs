@@ -4,12 +4,12 @@ use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Json,
-    extract::{Query, State, rejection::QueryRejection},
+    extract::State,
     response::{IntoResponse as _, Response, Sse, sse},
 };
 use futures_util::{StreamExt as _, stream};
 use gust_core::{
-    Code, Problem,
+    AppName,
     api::{LogLine, LogList},
 };
 use serde::Deserialize;
@@ -17,8 +17,9 @@ use tokio_stream::wrappers::BroadcastStream;
 
 use super::{
     Admin,
-    reply::{self, Name, Refusal},
+    reply::{Asked, Name, Refusal},
 };
+use crate::changes::no_function;
 
 /// Lines where a caller does not say how many.
 const TAIL_DEFAULT: usize = 100;
@@ -29,18 +30,19 @@ pub(super) struct Options {
     #[serde(default)]
     follow: bool,
     tail: Option<usize>,
+    /// In which app. Default: the one that the function belongs to.
+    app: Option<AppName>,
 }
 
 /// Answers with the newest `tail` lines; with `follow=true` goes on as lines come.
 pub(super) async fn logs(
     State(admin): State<Arc<Admin>>,
     Name(name): Name,
-    options: Result<Query<Options>, QueryRejection>,
+    Asked(options): Asked<Options>,
 ) -> Result<Response, Refusal> {
-    let Query(options) = options.map_err(|error| Problem::new(Code::ApiMalformed, error.body_text()))?;
-    let log = match admin.deployer.catalog.load().get(name.as_str()) {
-        Some(deployment) => deployment.log.clone(),
-        None => return Err(reply::not_found(&name)),
+    let log = match &options.app {
+        None => admin.changes.function(&name)?.log.clone(),
+        Some(app) => admin.app(app)?.get(name.as_str()).ok_or_else(|| no_function(&name))?.log.clone(),
     };
     let tail = options.tail.unwrap_or(TAIL_DEFAULT);
     if !options.follow {

@@ -1,9 +1,13 @@
 //! The admin API: what is deployed, changed and seen over HTTP, by whoever has the token.
 
+mod aliases;
+mod apps;
 mod auth;
 mod functions;
 mod health;
 mod logs;
+mod precondition;
+mod release;
 mod reply;
 mod upload;
 
@@ -13,16 +17,16 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware,
-    routing::{get, put},
+    routing::{get, post, put},
 };
 use gust_core::{Code, Problem};
 
-use crate::deploy::Deployer;
+use crate::changes::Changes;
 
 /// What the admin API works on.
 pub(crate) struct Admin {
     /// Changes and knows what is deployed.
-    pub(crate) deployer: Arc<Deployer>,
+    pub(crate) changes: Arc<Changes>,
     /// The data listener's URL.
     pub(crate) base_url: String,
     /// What a caller must know.
@@ -40,6 +44,16 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/v1/functions/{name}", put(upload::put).get(functions::get).delete(functions::delete))
         .route("/v1/functions/{name}/versions", get(functions::versions))
         .route("/v1/functions/{name}/logs", get(logs::logs))
+        .route(
+            "/v1/functions/{name}/aliases/{alias}",
+            get(aliases::get).put(aliases::put).delete(aliases::delete),
+        )
+        .route("/v1/functions/{name}/rollback", post(aliases::rollback))
+        .route("/v1/apps", get(apps::list))
+        .route("/v1/apps/{app}", get(apps::get).put(apps::put).delete(apps::delete))
+        .route("/v1/apps/{app}/functions/{name}", put(apps::bind).delete(apps::unbind))
+        .route("/v1/apps/{app}/config/{key}", put(apps::set_config).delete(apps::unset_config))
+        .route("/v1/apps/{app}/secrets/{key}", put(apps::set_secret).delete(apps::unset_secret))
         .fallback(async || reply::Refusal(Problem::new(Code::ApiNotFound, "no such path; see docs/api.md")))
         .method_not_allowed_fallback(no_such_method)
         // The store's own cap holds while a component streams in.

@@ -1,12 +1,15 @@
-//! Problems as answers of the admin API.
+//! What calls of the admin API are read with, and problems as answers.
+
+use std::{fmt::Display, str::FromStr};
 
 use axum::{
-    body::Body,
-    extract::{FromRequestParts, Path},
+    Json, body,
+    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection},
     response::{IntoResponse, Response},
 };
-use gust_core::{Code, FunctionName, Problem, Source, name::NameError};
+use gust_core::{AppName, Code, FunctionName, Problem, Source};
 use http::request::Parts;
+use serde::de::DeserializeOwned;
 
 use crate::status;
 
@@ -27,28 +30,113 @@ impl IntoResponse for Refusal {
             Source::Host => tracing::error!(code, internal, "{}", problem.detail.escape_debug()),
             _ => tracing::info!(code, internal, "{}", problem.detail.escape_debug()),
         }
-        status::answer(problem, None).map(Body::from)
+        status::answer(problem, None).map(body::Body::from)
     }
 }
 
 /// The function's name in a path.
 pub(super) struct Name(pub(super) FunctionName);
 
+/// The app's name in a path.
+pub(super) struct App(pub(super) AppName);
+
+/// Two names in a path.
+pub(super) struct NameAnd<A, B>(pub(super) A, pub(super) B);
+
 impl<S: Send + Sync> FromRequestParts<S> for Name {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let invalid = |detail| Refusal(Problem::new(Code::NameInvalid, detail));
-        let text = Path::<String>::from_request_parts(parts, state).await;
-        let Path(text) = text.map_err(|error| invalid(error.body_text()))?;
-        text.parse().map(Self).map_err(|error: NameError| invalid(error.to_string()))
+        named(&path::<String, S>(parts, state).await?).map(Self)
     }
 }
 
-/// There is no function of that name.
-pub(super) fn not_found(name: &FunctionName) -> Refusal {
-    Refusal(Problem::new(
-        Code::FunctionNotFound,
-        format!("no function {name} is deployed; `gust ls` lists those that are"),
-    ))
+impl<S: Send + Sync> FromRequestParts<S> for App {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        named(&path::<String, S>(parts, state).await?).map(Self)
+    }
+}
+
+impl<S, A, B> FromRequestParts<S> for NameAnd<A, B>
+where
+    S: Send + Sync,
+    A: FromStr<Err: Display>,
+    B: FromStr<Err: Display>,
+{
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let (first, second) = path::<(String, String), S>(parts, state).await?;
+        Ok(Self(named(&first)?, named(&second)?))
+    }
+}
+
+async fn path<T: DeserializeOwned + Send, S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<T, Problem> {
+    let text = Path::<T>::from_request_parts(parts, state).await;
+    text.map(|Path(text)| text).map_err(|error| Problem::new(Code::NameInvalid, error.body_text()))
+}
+
+fn named<T: FromStr<Err: Display>>(text: &str) -> Result<T, Refusal> {
+    text.parse().map_err(|error: T::Err| Refusal(Problem::new(Code::NameInvalid, error.to_string())))
+}
+
+/// A query, every key of it known.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let asked = Query::<T>::from_request_parts(parts, state).await;
+        let malformed = |detail| Refusal(Problem::new(Code::ApiMalformed, detail));
+        asked.map(|Query(asked)| Self(asked)).map_err(|error| malformed(error.body_text()))
+    }
+}
+
+/// The longest body of a call that is JSON, in bytes.
+const JSON_BYTES_MAX: usize = 256 << 10;
+
+/// A body that is JSON.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let request = request.map(|body| body::Body::new(http_body_util::Limited::new(body, JSON_BYTES_MAX)));
+        let read = Json::<T>::from_request(request, state).await;
+        read.map(|Json(value)| Self(value)).map_err(|error| Refusal(unreadable(&error)))
+    }
+}
+
+/// What is wrong with a body. Its text is not repeated: it may hold a secret.
+fn unreadable(error: &JsonRejection) -> Problem {
+    match error {
+        JsonRejection::MissingJsonContentType(_) => {
+            Problem::new(Code::ApiContentType, "send the body as application/json")
+        }
+        JsonRejection::JsonDataError(_) | JsonRejection::JsonSyntaxError(_) => {
+            Problem::new(Code::ApiMalformed, place_of(&error.body_text()))
+        }
+        _ => Problem::new(Code::ApiMalformed, format!("the body could not be read, or has more than {JSON_BYTES_MAX} bytes")),
+    }
+}
+
+/// What serde says is wrong, without the values that it quotes.
+fn place_of(text: &str) -> String {
+    let unquoted = text.split('"').step_by(2).collect::<Vec<_>>().join("...");
+    format!("the body: {unquoted}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_quoted_is_not_repeated() {
+        let text = "invalid type: string \"s3cret\", expected u32 at line 1 column 9";
+        assert_eq!(place_of(text), "the body: invalid type: string ..., expected u32 at line 1 column 9");
+    }
 }

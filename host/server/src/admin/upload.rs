@@ -9,33 +9,42 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::StreamExt as _;
-use gust_core::{Code, Manifest, Problem, manifest::MANIFEST_BYTES_MAX};
+use gust_core::{Code, Manifest, Problem, api::Deployed, manifest::MANIFEST_BYTES_MAX};
 use gust_store::Staging;
 use http::{HeaderMap, header};
 
 use super::{
     Admin,
-    reply::{Name, Refusal},
+    precondition::{self, ETag},
+    release::Options,
+    reply::{Asked, Name, Refusal},
 };
-use crate::{status, work::to_its_end};
+use crate::{changes::no_function, status, work::to_its_end};
 
-/// Deploys. 201 for a new version, 200 where the same component with the same manifest is in force already.
+/// Deploys. 201 for a new version, 200 where the newest one is the same component with the same manifest.
 pub(super) async fn put(
     State(admin): State<Arc<Admin>>,
     Name(name): Name,
+    Asked(options): Asked<Options>,
     request: Request,
 ) -> Result<Response, Refusal> {
+    let wishes = options.wishes(precondition::wanted(request.headers())?)?;
     let kind = kind(request.headers())?;
-    must_fit(request.headers(), admin.deployer.config.upload_mib_max)?;
-    let staging = admin.deployer.stage().await?;
+    must_fit(request.headers(), admin.changes.config.upload_mib_max)?;
+    let staging = admin.changes.stage().await?;
     let (staging, manifest) = match kind {
         Kind::Component => (receive(request.into_body(), staging).await?, Manifest::default()),
-        Kind::Form => receive_form(bounded(request, admin.deployer.config.upload_mib_max), staging).await?,
+        Kind::Form => receive_form(bounded(request, admin.changes.config.upload_mib_max), staging).await?,
     };
-    let deployer = admin.deployer.clone();
-    let deployed = to_its_end(async move { deployer.deploy(name, staging, manifest).await }).await?;
-    let info = deployed.deployment.info(&admin.base_url);
-    Ok((status::deployed(deployed.is_new), Json(info)).into_response())
+    let (changes, owned) = (admin.changes.clone(), name.clone());
+    let deployed = to_its_end(async move { changes.deploy(owned, staging, manifest, wishes).await }).await?;
+    let binding = admin.changes.function(&name)?;
+    let answer = Deployed {
+        deployed: deployed.version,
+        deployed_url: admin.url_of(&binding, Some(&deployed.version.to_string())),
+        function: admin.info(&binding).ok_or_else(|| no_function(&name))?,
+    };
+    Ok((status::deployed(deployed.is_new), ETag(binding.generation), Json(answer)).into_response())
 }
 
 enum Kind {

@@ -6,7 +6,7 @@ use gust_core::{Code, Problem};
 use gust_engine::Place;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts, uri::Authority};
 
-use crate::catalog::Deployment;
+use crate::{binding::Binding, deployment::Deployment, logbook::unix_ms};
 
 /// Headers that speak of a connection and not of a message (RFC 9110, section 7.6.1).
 static HOP_BY_HOP: [HeaderName; 7] = [
@@ -55,6 +55,11 @@ pub(super) fn place(deployment: &Deployment) -> Result<Place, Problem> {
     })
 }
 
+/// Whether the function's app may have one more request now. What it gives is held until the request is over.
+pub(super) fn quota(binding: &Binding) -> Result<Option<Place>, Problem> {
+    binding.app.quota.admit(unix_ms)
+}
+
 /// Refuses a body whose stated length is over the limit, before any of it is read.
 pub(super) fn stated_length(headers: &HeaderMap, deployment: &Deployment) -> Result<(), Problem> {
     let Some(length) = headers.get(header::CONTENT_LENGTH) else { return Ok(()) };
@@ -66,7 +71,7 @@ pub(super) fn stated_length(headers: &HeaderMap, deployment: &Deployment) -> Res
 }
 
 /// Makes a request's head what the guest shall see: its own path, one authority, no word of the connection.
-pub(super) fn prepare(head: &mut Parts, target: Uri, deployment: &Deployment) -> Result<(), Problem> {
+pub(super) fn prepare(head: &mut Parts, target: Uri, prefix: HeaderValue) -> Result<(), Problem> {
     // RFC 9112, section 3.2: two hosts could be two functions' to two readers.
     if head.headers.get_all(header::HOST).iter().nth(1).is_some() {
         return Err(Problem::new(Code::RequestMalformed, "the request has more than one Host header"));
@@ -87,7 +92,7 @@ pub(super) fn prepare(head: &mut Parts, target: Uri, deployment: &Deployment) ->
     }
     head.uri = target;
     strip_hop_by_hop(&mut head.headers);
-    head.headers.insert(FORWARDED_PREFIX, deployment.prefix.clone());
+    head.headers.insert(FORWARDED_PREFIX, prefix);
     Ok(())
 }
 

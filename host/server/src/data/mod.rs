@@ -7,4 +7,5 @@ mod incoming;
 mod outgoing;
 mod route;
 pub(crate) mod service;
+mod split;
 mod visit;

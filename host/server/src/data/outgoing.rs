@@ -39,6 +39,9 @@ pub(super) fn of_guest(response: Response<GuestBody>, mut visit: Box<Visit>) -> 
         head.headers.append(SERVER_TIMING, value);
     }
     insert_request_id(&mut head.headers, &visit);
+    if let Some(cookie) = visit.take_cookie() {
+        head.headers.append(header::SET_COOKIE, cookie);
+    }
     visit.answered(head.status);
     Response::from_parts(head, Outgoing { source: Source::Guest(body), visit })
 }

@@ -1,28 +1,95 @@
-//! From a request's target to a deployment: `/{function}[/rest][?query]`.
+//! From a request's target to a function: `/{function}[@{version-or-alias}][/rest][?query]`, below `/~{app}` for an app that is
+//! not the default one.
 //!
 //! The function sees what is below its name, beginning with `/`, so that it answers alike wherever it is mounted and on
-//! whatever host. The name is compared as sent: an escaped or dotted path never names another function.
+//! whatever host. Names are compared as sent: an escaped or dotted path never names another function.
 
 use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use gust_core::{Code, Problem};
-use http::{Uri, uri::PathAndQuery};
+use gust_core::{Code, Problem, name::Reference};
+use http::{HeaderMap, HeaderValue, Uri, request::Parts, uri::PathAndQuery};
 
-use crate::catalog::{Deployment, Snapshot};
+use super::split;
+use crate::{
+    binding::{Binding, Choice},
+    catalog::{Entry, Snapshot},
+    deployment::Deployment,
+    pinned,
+};
 
-/// The deployment that `uri` names, and what of the target the function shall see.
-pub(super) fn route(snapshot: &Snapshot, uri: &Uri) -> Result<(Arc<Deployment>, Uri), Problem> {
-    let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let (name, rest) = split(target);
-    let Some(deployment) = snapshot.get(name) else {
-        return Err(not_found(name));
+/// Where a request goes.
+pub(super) struct Found {
+    /// The function.
+    pub(super) binding: Arc<Binding>,
+    /// What serves it.
+    pub(super) serving: Serving,
+    /// Whether one version was asked for by its number.
+    pub(super) is_version: bool,
+    /// What of the target the function shall see.
+    pub(super) target: Uri,
+    /// Where the function is mounted; none for where it mostly is.
+    pub(super) prefix: Option<HeaderValue>,
+    /// What keeps the client at the version that it met.
+    pub(super) cookie: Option<HeaderValue>,
+}
+
+/// What serves a request.
+pub(super) enum Serving {
+    /// This deployment.
+    Deployment(Arc<Deployment>),
+    /// A version that is kept, but that no alias points to.
+    Kept(u64),
+}
+
+/// Finds where a request goes.
+pub(super) fn find(snapshot: &Snapshot, head: &Parts) -> Result<Found, Problem> {
+    let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let (first, rest) = segment(target);
+    match first.strip_prefix('~') {
+        None => mounted(snapshot.default_app(), first, rest, "", &head.headers),
+        Some(app) => {
+            let entry = snapshot.app(app).ok_or_else(|| not_found(first))?;
+            let (name, rest) = segment(rest);
+            mounted(entry, name, rest, &format!("/{first}"), &head.headers)
+        }
+    }
+}
+
+/// A function of an app, by the segment that names it.
+fn mounted(
+    entry: &Entry,
+    segment: &str,
+    rest: &str,
+    below_of: &str,
+    headers: &HeaderMap,
+) -> Result<Found, Problem> {
+    let (name, reference) = match segment.split_once('@') {
+        None => (segment, None),
+        Some((name, reference)) => (name, Some(reference)),
     };
-    Ok((deployment.clone(), below(rest)?))
+    let binding = entry.get(name).ok_or_else(|| not_found(name))?;
+    let mut cookie = None;
+    let mut share = |aliased: &crate::binding::Aliased| split::share(aliased, headers, &mut cookie);
+    let (choice, is_version) = match reference {
+        None => (binding.main().map_or(Choice::Nothing, |main| Choice::Here(main.choose(&mut share))), false),
+        Some(text) => {
+            let reference = text.parse::<Reference>().map_err(|_| pinned::not_found(&binding.function, text))?;
+            (binding.of_reference(&reference, &mut share), matches!(reference, Reference::Version(_)))
+        }
+    };
+    let serving = match choice {
+        Choice::Here(deployment) => Serving::Deployment(deployment.clone()),
+        Choice::Kept(version) => Serving::Kept(version),
+        Choice::Nothing => return Err(pinned::not_found(&binding.function, reference.unwrap_or(binding.alias.as_str()))),
+    };
+    let is_usual = reference.is_none() && below_of.is_empty();
+    let prefix = if is_usual { None } else { HeaderValue::from_str(&format!("{below_of}/{segment}")).ok() };
+    Ok(Found { binding: binding.clone(), serving, is_version, target: below(rest)?, prefix, cookie })
 }
 
 /// The first segment, and what follows it.
-fn split(target: &str) -> (&str, &str) {
+fn segment(target: &str) -> (&str, &str) {
     let path = target.strip_prefix('/').unwrap_or(target);
     path.split_at(path.find(['/', '?']).unwrap_or(path.len()))
 }
@@ -68,7 +135,7 @@ mod tests {
             ("/", "", "/"),
             ("*", "*", "/"),
         ] {
-            let (first, rest) = split(target);
+            let (first, rest) = segment(target);
             assert_eq!((first, below(rest).unwrap().to_string().as_str()), (name, seen), "{target}");
         }
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use gust_core::{Code, Problem, RequestId, api::World};
 use gust_engine::{Failure, Function, GuestBody, Invocation, Lease, Scheme};
-use http::{HeaderMap, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, header, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time;
@@ -13,15 +13,17 @@ use super::{
     admit,
     incoming::Limited,
     outgoing::{self, Outgoing},
-    route,
+    route::{self, Found, Serving},
     visit::Visit,
 };
 use crate::{
-    catalog::{Catalog, Deployment},
+    catalog::Catalog,
     coalescing,
+    deployment::Deployment,
     ledger::Ledger,
     loader::Loader,
     patience::Activity,
+    pinned::Pinned,
     residence::InUse,
 };
 
@@ -31,6 +33,8 @@ pub(crate) struct Data {
     pub(crate) catalog: Arc<Catalog>,
     /// What is loaded.
     pub(crate) loader: Arc<Loader>,
+    /// Versions that are called by their number.
+    pub(crate) pinned: Arc<Pinned>,
     /// Where receipts go.
     pub(crate) ledger: Ledger,
 }
@@ -60,10 +64,14 @@ async fn serve(
     visit: &mut Visit,
 ) -> Result<Response<GuestBody>, Problem> {
     admit::method(request.method())?;
-    let (deployment, target) = route::route(&data.catalog.load(), request.uri())?;
+    let (head, body) = request.into_parts();
+    let found = route::find(&data.catalog.load(), &head)?;
+    let deployment = deployment(data, &found).await?;
     visit.goes_to(deployment.clone());
     visit.holds(admit::place(&deployment)?);
-    let mut request = enter(request, target, &deployment, visit)?;
+    visit.is_of_app(admit::quota(&found.binding)?);
+    visit.gives(found.cookie);
+    let mut request = enter((head, body), found.target, found.prefix, &deployment, visit)?;
     let deadline = (visit.began() + Duration::from_millis(deployment.limits().wall_ms.into())).into();
     visit.works(activity.work(deadline));
     let mut in_use = loaded(data, &deployment, deadline).await?;
@@ -88,16 +96,25 @@ fn request_id(headers: &HeaderMap) -> RequestId {
     given.unwrap_or_else(|| RequestId::from_random(fastrand::u128(..)))
 }
 
+/// What serves the request.
+async fn deployment(data: &Data, found: &Found) -> Result<Arc<Deployment>, Problem> {
+    match &found.serving {
+        Serving::Deployment(deployment) => Ok(deployment.clone()),
+        // Seldom, so not part of every request's future.
+        Serving::Kept(version) => Box::pin(data.pinned.get(&found.binding, *version)).await,
+    }
+}
+
 /// The request as the guest shall see it, its body under its limit.
 fn enter(
-    request: Request<Incoming>,
+    (mut head, body): (Parts, Incoming),
     target: Uri,
+    prefix: Option<HeaderValue>,
     deployment: &Deployment,
     visit: &mut Visit,
 ) -> Result<Box<Request<Limited>>, Problem> {
-    let (mut head, body) = request.into_parts();
     admit::stated_length(&head.headers, deployment)?;
-    admit::prepare(&mut head, target, deployment)?;
+    admit::prepare(&mut head, target, prefix.unwrap_or_else(|| deployment.prefix.clone()))?;
     head.headers.remove(header::EXPECT);
     let counter = (!body.is_end_stream()).then(|| visit.counts_request_bytes());
     let body = Limited::new(body, deployment.limits().request_body_bytes(), counter);

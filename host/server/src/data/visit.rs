@@ -18,10 +18,10 @@ use gust_core::{
     receipt::{Ending, Timing},
 };
 use gust_engine::{LeaseTiming, Place, Usage};
-use http::Method;
+use http::{HeaderValue, Method};
 
 use crate::{
-    catalog::Deployment,
+    deployment::Deployment,
     ledger::{Entry, Ledger},
     patience::Work,
 };
@@ -34,6 +34,8 @@ pub(super) struct Visit {
     deployment: Option<Arc<Deployment>>,
     request_bytes: Option<Arc<AtomicU64>>,
     place: Option<Place>,
+    app_place: Option<Place>,
+    cookie: Option<Box<HeaderValue>>,
     work: Option<Work>,
 }
 
@@ -41,7 +43,17 @@ impl Visit {
     /// Begins one.
     pub(super) fn begin(ledger: Ledger, request_id: RequestId, method: Method) -> Self {
         let receipt = Receipt::begin(request_id, method);
-        Self { ledger, began: Instant::now(), receipt, deployment: None, request_bytes: None, place: None, work: None }
+        Self {
+            ledger,
+            began: Instant::now(),
+            receipt,
+            deployment: None,
+            request_bytes: None,
+            place: None,
+            app_place: None,
+            cookie: None,
+            work: None,
+        }
     }
 
     /// The request's id.
@@ -73,6 +85,21 @@ impl Visit {
     /// Keeps the function's place until the end.
     pub(super) fn holds(&mut self, place: Place) {
         self.place = Some(place);
+    }
+
+    /// Keeps the app's place until the end, where it has one.
+    pub(super) fn is_of_app(&mut self, place: Option<Place>) {
+        self.app_place = place;
+    }
+
+    /// Says which cookie the client is to be given with the answer.
+    pub(super) fn gives(&mut self, cookie: Option<HeaderValue>) {
+        self.cookie = cookie.map(Box::new);
+    }
+
+    /// The cookie that the client is given.
+    pub(super) fn take_cookie(&mut self) -> Option<HeaderValue> {
+        self.cookie.take().map(|cookie| *cookie)
     }
 
     /// Says that the function is at work for it, until the end.

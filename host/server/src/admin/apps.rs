@@ -1,0 +1,192 @@
+//! Apps: shown, set, removed; which functions are in them; their configuration and secrets.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use gust_core::{
+    AppName, AppSpec, Code, FunctionName, Problem,
+    api::{AppInfo, AppList, BindingSpec, Value},
+    app::{CONFIG_BYTES_MAX, check_key, check_value},
+};
+use gust_store::SettingKind;
+use http::{HeaderMap, StatusCode};
+
+use super::{
+    Admin,
+    precondition::{self, ETag},
+    reply::{App, Body, NameAnd, Refusal},
+};
+use crate::{
+    catalog::Entry,
+    deploy::no_app,
+    logbook::unix_ms,
+    status,
+    work::{blocking, to_its_end},
+};
+
+/// `GET /v1/apps`
+pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Result<Json<AppList>, Refusal> {
+    let snapshot = admin.changes.catalog.load().clone();
+    let mut apps = Vec::new();
+    for entry in snapshot.apps() {
+        apps.push(admin.app_info(entry).await?);
+    }
+    Ok(Json(AppList { apps }))
+}
+
+/// `GET /v1/apps/{app}`
+pub(super) async fn get(State(admin): State<Arc<Admin>>, App(app): App) -> Result<Response, Refusal> {
+    let entry = admin.app(&app)?;
+    let info = admin.app_info(&entry).await?;
+    Ok((ETag(info.revision), Json(info)).into_response())
+}
+
+/// `PUT /v1/apps/{app}`
+pub(super) async fn put(
+    State(admin): State<Arc<Admin>>,
+    App(app): App,
+    headers: HeaderMap,
+    Body(spec): Body<AppSpec>,
+) -> Result<Response, Refusal> {
+    let wanted = precondition::wanted(&headers)?;
+    let (changes, owned) = (admin.changes.clone(), app.clone());
+    let is_new = to_its_end(async move { changes.set_app(&owned, spec, wanted).await }).await?;
+    let info = admin.app_info(&admin.app(&app)?).await?;
+    Ok((status::deployed(is_new), ETag(info.revision), Json(info)).into_response())
+}
+
+/// `DELETE /v1/apps/{app}`
+pub(super) async fn delete(
+    State(admin): State<Arc<Admin>>,
+    App(app): App,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refusal> {
+    precondition::holds(&headers, admin.app(&app)?.app.revision)?;
+    let changes = admin.changes.clone();
+    to_its_end(async move { changes.remove_app(&app).await }).await?;
+    Ok(status::DELETED)
+}
+
+/// `PUT /v1/apps/{app}/functions/{name}`
+pub(super) async fn bind(
+    State(admin): State<Arc<Admin>>,
+    NameAnd(app, name): NameAnd<AppName, FunctionName>,
+    Body(spec): Body<BindingSpec>,
+) -> Result<StatusCode, Refusal> {
+    admin.app(&app)?;
+    let changes = admin.changes.clone();
+    to_its_end(async move { changes.bind(&app, &name, Some(spec.alias)).await }).await?;
+    Ok(status::DONE)
+}
+
+/// `DELETE /v1/apps/{app}/functions/{name}`
+pub(super) async fn unbind(
+    State(admin): State<Arc<Admin>>,
+    NameAnd(app, name): NameAnd<AppName, FunctionName>,
+) -> Result<StatusCode, Refusal> {
+    admin.app(&app)?;
+    let (changes, shown) = (admin.changes.clone(), (app.clone(), name.clone()));
+    if to_its_end(async move { changes.bind(&app, &name, None).await }).await? {
+        return Ok(status::DELETED);
+    }
+    let (app, name) = shown;
+    Err(Problem::new(Code::FunctionNotFound, format!("the function {name} is not in the app {app}")).into())
+}
+
+/// `PUT /v1/apps/{app}/config/{key}`
+pub(super) async fn set_config(
+    State(admin): State<Arc<Admin>>,
+    NameAnd(app, key): NameAnd<AppName, String>,
+    Body(value): Body<Value>,
+) -> Result<StatusCode, Refusal> {
+    admin.set(app, SettingKind::Config, key, value).await
+}
+
+/// `PUT /v1/apps/{app}/secrets/{key}`
+pub(super) async fn set_secret(
+    State(admin): State<Arc<Admin>>,
+    NameAnd(app, key): NameAnd<AppName, String>,
+    Body(value): Body<Value>,
+) -> Result<StatusCode, Refusal> {
+    admin.set(app, SettingKind::Secret, key, value).await
+}
+
+/// `DELETE /v1/apps/{app}/config/{key}`
+pub(super) async fn unset_config(
+    State(admin): State<Arc<Admin>>,
+    NameAnd(app, key): NameAnd<AppName, String>,
+) -> Result<StatusCode, Refusal> {
+    admin.unset(app, SettingKind::Config, key).await
+}
+
+/// `DELETE /v1/apps/{app}/secrets/{key}`
+pub(super) async fn unset_secret(
+    State(admin): State<Arc<Admin>>,
+    NameAnd(app, key): NameAnd<AppName, String>,
+) -> Result<StatusCode, Refusal> {
+    admin.unset(app, SettingKind::Secret, key).await
+}
+
+impl Admin {
+    /// An app and its functions.
+    pub(super) fn app(&self, name: &AppName) -> Result<Entry, Problem> {
+        self.changes.catalog.load().app(name.as_str()).cloned().ok_or_else(|| no_app(name))
+    }
+
+    async fn app_info(&self, entry: &Entry) -> Result<AppInfo, Problem> {
+        let app = &entry.app;
+        let (store, name) = (self.changes.store.clone(), app.name.clone());
+        let stored_bytes = blocking(move || store.stored_bytes(&name)).await??;
+        let secrets = app.secrets.as_ref().map(|secrets| secrets.keys().cloned().collect());
+        Ok(AppInfo {
+            name: app.name.clone(),
+            revision: app.revision,
+            spec: app.spec.clone(),
+            functions: entry.functions.iter().map(|b| (b.0.function.clone(), b.0.alias.clone())).collect(),
+            config: app.config.clone(),
+            secrets: secrets.unwrap_or_default(),
+            stored_bytes,
+            cpu_ms_today: app.quota.cpu.us(unix_ms()) / 1000,
+        })
+    }
+
+    async fn set(&self, app: AppName, kind: SettingKind, key: String, value: Value) -> Result<StatusCode, Refusal> {
+        check_key(&key)?;
+        check_value(&key, &value.value)?;
+        self.must_fit(&app, kind, &key, &value.value)?;
+        let changes = self.changes.clone();
+        to_its_end(async move { changes.set_value(&app, kind, key, value.value).await }).await?;
+        Ok(status::DONE)
+    }
+
+    /// Whether there is room for one more value.
+    fn must_fit(&self, app: &AppName, kind: SettingKind, key: &str, value: &str) -> Result<(), Problem> {
+        let entry = self.app(app)?;
+        let none = std::collections::BTreeMap::new();
+        let values = match kind {
+            SettingKind::Secret => entry.app.secrets.as_ref().unwrap_or(&none),
+            _ => &entry.app.config,
+        };
+        let others = values.iter().filter(|(name, _)| *name != key).map(|(name, value)| name.len() + value.len());
+        let bytes: usize = others.sum::<usize>() + key.len() + value.len();
+        if bytes <= CONFIG_BYTES_MAX {
+            return Ok(());
+        }
+        let detail = format!("all names and values together would have {bytes} bytes; they have at most {CONFIG_BYTES_MAX}");
+        Err(Problem::new(Code::KeyInvalid, detail))
+    }
+
+    async fn unset(&self, app: AppName, kind: SettingKind, key: String) -> Result<StatusCode, Refusal> {
+        check_key(&key)?;
+        let (changes, shown) = (self.changes.clone(), (app.clone(), key.clone()));
+        if to_its_end(async move { changes.set_setting(&app, kind, key, None).await }).await? {
+            return Ok(status::DELETED);
+        }
+        let (app, key) = shown;
+        Err(Problem::new(Code::KeyNotFound, format!("the app {app} has nothing called {key}")).into())
+    }
+}

@@ -1,0 +1,66 @@
+//! An app as it serves: its owner's document, its configuration and opened secrets, and what of its quotas is used.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use gust_core::{AppName, AppSpec, Code, Digest, Manifest, Problem, app::Config};
+
+use crate::{
+    deployment::Terms,
+    quota::{CpuAccount, Quota},
+};
+
+/// An app.
+pub(crate) struct App {
+    /// Its name.
+    pub(crate) name: AppName,
+    /// What its owner decides.
+    pub(crate) spec: AppSpec,
+    /// A number that grows with each change.
+    pub(crate) revision: u64,
+    /// What its functions see.
+    pub(crate) config: Config,
+    /// What its functions see which name it; or why it cannot be had.
+    pub(crate) secrets: Secrets,
+    /// What its functions may use together.
+    pub(crate) quota: Quota,
+}
+
+/// Secrets by name, or why they cannot be opened.
+pub(crate) type Secrets = Result<BTreeMap<String, String>, Problem>;
+
+impl App {
+    /// The app that is there before there is any other.
+    pub(crate) fn empty(name: AppName) -> Arc<Self> {
+        let spec = AppSpec::default();
+        let quota = Quota::new(&spec.quotas, None, Arc::<CpuAccount>::default());
+        Arc::new(Self { name, spec, revision: 0, config: Config::new(), secrets: Ok(BTreeMap::new()), quota })
+    }
+
+    /// How a component with this manifest is served in this app: the manifest's environment, the app's configuration over it,
+    /// and those secrets that the manifest names.
+    pub(crate) fn terms(&self, digest: Digest, manifest: &Manifest) -> Result<Terms, Problem> {
+        let mut env: BTreeMap<&str, &str> = BTreeMap::new();
+        env.extend(manifest.env.iter().chain(&self.config).map(|(name, value)| (name.as_str(), value.as_str())));
+        if !manifest.secrets.is_empty() {
+            let secrets = self.secrets.as_ref().map_err(Clone::clone)?;
+            for name in &manifest.secrets {
+                let (name, value) = secrets.get_key_value(name).ok_or_else(|| self.missing(name))?;
+                env.insert(name, value);
+            }
+        }
+        Ok(Terms {
+            digest,
+            limits: self.spec.limits(&manifest.limits),
+            instance: manifest.instance,
+            access: manifest.access,
+            secrets: manifest.secrets.clone().into(),
+            env: env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        })
+    }
+
+    fn missing(&self, secret: &str) -> Problem {
+        let app = &self.name;
+        let detail = format!("the app {app} has no secret {secret}; set it: gust secret set {secret} --app {app}");
+        Problem::new(Code::SecretMissing, detail)
+    }
+}

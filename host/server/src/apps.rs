@@ -1,0 +1,162 @@
+//! Changes of apps: their documents, their configuration, their secrets.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use gust_core::{AppName, AppSpec, Code, Problem, app::Config};
+use gust_store::{SettingKind, StoreError, StoredApp, StoredSetting};
+
+use crate::{
+    app::{App, Secrets},
+    binding::Binding,
+    catalog::{Bound, Entry, Functions},
+    changes::Changes,
+    deploy::no_app,
+    logbook::unix_ms,
+    quota::{self, CpuAccount, Quota},
+    work::blocking,
+};
+
+impl Changes {
+    /// Makes an app, or changes what its owner decides. Says whether it is new.
+    pub(crate) async fn set_app(
+        &self,
+        name: &AppName,
+        spec: AppSpec,
+        if_revision: Option<u64>,
+    ) -> Result<bool, Problem> {
+        spec.check()?;
+        let turn = self.changing.lock().await;
+        let (store, owned) = (self.store.clone(), name.clone());
+        let is_new = blocking(move || store.set_app(&owned, &spec, if_revision)).await??;
+        self.refresh_app(name).await?;
+        drop(turn);
+        tracing::info!(app = %name, is_new, "app changed");
+        Ok(is_new)
+    }
+
+    /// Removes an app that no function is in.
+    pub(crate) async fn remove_app(&self, name: &AppName) -> Result<(), Problem> {
+        if name.is_default() {
+            return Err(Problem::new(Code::AppInvalid, "the default app cannot be removed"));
+        }
+        let turn = self.changing.lock().await;
+        let (store, owned) = (self.store.clone(), name.clone());
+        if !blocking(move || store.delete_app(&owned)).await?? {
+            return Err(no_app(name));
+        }
+        self.catalog.change(|next| next.remove_app(name));
+        drop(turn);
+        Ok(())
+    }
+
+    /// Sets a value of the configuration, or a secret, which is sealed.
+    pub(crate) async fn set_value(
+        &self,
+        app: &AppName,
+        kind: SettingKind,
+        key: String,
+        value: String,
+    ) -> Result<(), Problem> {
+        let bytes = value.into_bytes();
+        self.set_setting(app, kind, key, Some(bytes)).await?;
+        Ok(())
+    }
+
+    /// Sets a value of an app's, or removes it. Says whether anything was changed.
+    pub(crate) async fn set_setting(
+        &self,
+        app: &AppName,
+        kind: SettingKind,
+        key: String,
+        value: Option<Vec<u8>>,
+    ) -> Result<bool, Problem> {
+        let turn = self.changing.lock().await;
+        let entry = self.catalog.load().app(app.as_str()).cloned().ok_or_else(|| no_app(app))?;
+        if kind == SettingKind::Secret && value.is_none() {
+            must_be_unused(&entry, &key)?;
+        }
+        let (store, name, shown) = (self.store.clone(), app.clone(), key.clone());
+        let changed = blocking(move || store.set_setting(&name, (kind, &key), value.as_deref(), unix_ms())).await??;
+        if changed {
+            self.refresh_app(app).await?;
+            tracing::info!(%app, ?kind, name = shown, "app changed");
+        }
+        drop(turn);
+        Ok(changed)
+    }
+
+    /// Makes what serves of an app anew from the store. Whoever calls it holds `changing`.
+    async fn refresh_app(&self, name: &AppName) -> Result<(), Problem> {
+        let (store, owned) = (self.store.clone(), name.clone());
+        let stored = blocking(move || store.app(&owned)).await??.ok_or_else(|| no_app(name))?;
+        let app = self.opened(stored)?;
+        let before = self.catalog.load().app(name.as_str()).cloned();
+        let mut bindings = Vec::new();
+        for bound in before.iter().flat_map(|entry| entry.functions.iter()) {
+            bindings.push(self.rebound(&app, &bound.0).await?);
+        }
+        self.warm(&bindings).await;
+        #[expect(clippy::mutable_key_type, reason = "a binding's function never changes")]
+        let functions: Functions = bindings.into_iter().map(Bound).collect();
+        self.catalog.change(|next| next.set_app(Entry { app, functions: Arc::new(functions) }));
+        self.pinned.forget(|app, _| app == name);
+        Ok(())
+    }
+
+    async fn rebound(&self, app: &Arc<App>, before: &Arc<Binding>) -> Result<Arc<Binding>, Problem> {
+        let (store, name) = (self.store.clone(), before.function.clone());
+        let stored = blocking(move || store.function(&name)).await??;
+        let gone = || crate::changes::no_function(&before.function);
+        let stored = stored.ok_or_else(gone)?;
+        Ok(self.assembler.binding(app, &stored, &before.alias, Some(before), &[]))
+    }
+
+    /// An app out of what is stored of it. What it has used of its quotas goes on to count.
+    pub(crate) fn opened(&self, stored: StoredApp) -> Result<Arc<App>, StoreError> {
+        let StoredApp { name, spec, revision, settings } = stored;
+        let spec = spec.unwrap_or_else(|why| {
+            tracing::error!(app = %name, why, "its stored document cannot be read; set it again");
+            AppSpec::default()
+        });
+        let before = self.catalog.load().app(name.as_str()).filter(|entry| entry.app.revision > 0).cloned();
+        let cpu = match &before {
+            Some(before) => before.app.quota.cpu.clone(),
+            None => self.cpu_account(&name)?,
+        };
+        let quota = Quota::new(&spec.quotas, before.as_ref().map(|before| &before.app.quota), cpu);
+        let secrets = self.secrets(&name, &settings);
+        if let Err(problem) = &secrets {
+            tracing::error!(app = %name, %problem, "its secrets cannot be read");
+        }
+        Ok(Arc::new(App { config: config(&settings), secrets, name, spec, revision, quota }))
+    }
+
+    fn cpu_account(&self, app: &AppName) -> Result<Arc<CpuAccount>, StoreError> {
+        let today = quota::day(unix_ms());
+        Ok(CpuAccount::begin(today, self.store.cpu_us(app, today)?))
+    }
+
+    fn secrets(&self, _app: &AppName, _settings: &[StoredSetting]) -> Secrets {
+        Ok(BTreeMap::new())
+    }
+}
+
+fn config(settings: &[StoredSetting]) -> Config {
+    let config = settings.iter().filter(|setting| setting.kind == SettingKind::Config);
+    // What was stored was text.
+    config.map(|setting| (setting.name.clone(), String::from_utf8_lossy(&setting.value).into_owned())).collect()
+}
+
+/// Fails where functions of the app name a secret.
+fn must_be_unused(entry: &Entry, secret: &str) -> Result<(), Problem> {
+    let names_it = |binding: &&Arc<Binding>| {
+        let mut deployments = binding.deployments();
+        deployments.any(|deployment| deployment.terms.secrets.iter().any(|name| name == secret))
+    };
+    let users: Vec<&str> = entry.functions.iter().map(|bound| &bound.0).filter(names_it).map(|b| b.function.as_str()).collect();
+    if users.is_empty() {
+        return Ok(());
+    }
+    let detail = format!("{secret} is used by {}; deploy them without it first", users.join(", "));
+    Err(Problem::new(Code::SecretInUse, detail))
+}

@@ -1,0 +1,155 @@
+//! From what is stored to what serves: bindings and deployments, those that stay as they were taken over.
+
+use std::sync::Arc;
+
+use gust_core::{AliasName, Code, Problem};
+use gust_engine::Places;
+use gust_store::{StoredAlias, StoredFunction, StoredVersion};
+use http::HeaderValue;
+
+use crate::{
+    app::App,
+    binding::{Aliased, Binding},
+    deployment::{Deployment, Parts, Terms},
+    function_metrics::FunctionMetrics,
+    logbook::{FunctionLog, Logbook},
+    metrics::Metrics,
+    residence::Residence,
+};
+
+/// Makes what serves.
+pub(crate) struct Assembler {
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) logbook: Logbook,
+}
+
+/// What a function's versions have in common in one app.
+struct Common<'a> {
+    app: &'a Arc<App>,
+    log: Arc<FunctionLog>,
+    metrics: Arc<FunctionMetrics>,
+    /// Deployments that may go on serving.
+    present: Vec<Arc<Deployment>>,
+}
+
+impl Assembler {
+    /// A function in an app. What is in `before`, or ready, and would be made alike goes on serving.
+    pub(crate) fn binding(
+        &self,
+        app: &Arc<App>,
+        stored: &StoredFunction,
+        alias: &AliasName,
+        before: Option<&Arc<Binding>>,
+        ready: &[Arc<Deployment>],
+    ) -> Arc<Binding> {
+        let mut common = self.common(app, stored, before);
+        common.present.extend(ready.iter().filter(|ready| ready.app == app.name && ready.name == stored.name).cloned());
+        let aliases = stored.aliases.iter().filter_map(|alias| self.aliased(&mut common, stored, alias)).collect();
+        Arc::new(Binding {
+            app: app.clone(),
+            function: stored.name.clone(),
+            home: stored.home.clone(),
+            generation: stored.generation,
+            alias: interned(alias),
+            aliases,
+            kept: stored.kept.clone().into(),
+            log: common.log,
+            metrics: common.metrics,
+        })
+    }
+
+    /// A version in the app of a binding, on the terms of today.
+    pub(crate) fn of_version(&self, binding: &Arc<Binding>, version: &StoredVersion) -> Arc<Deployment> {
+        let common = Common {
+            app: &binding.app,
+            log: binding.log.clone(),
+            metrics: binding.metrics.clone(),
+            present: binding.deployments().cloned().collect(),
+        };
+        self.deployment(&common, version)
+    }
+
+    /// The log of a function in an app, begun where there is none.
+    pub(crate) fn log(&self, stored: &gust_core::FunctionName, before: Option<&Arc<Binding>>) -> Arc<FunctionLog> {
+        before.map_or_else(|| self.logbook.begin(stored), |before| before.log.clone())
+    }
+
+    fn common<'a>(&self, app: &'a Arc<App>, stored: &StoredFunction, before: Option<&Arc<Binding>>) -> Common<'a> {
+        let metrics = before.map(|before| before.metrics.clone());
+        Common {
+            app,
+            log: self.log(&stored.name, before),
+            metrics: metrics.unwrap_or_else(|| self.metrics.of(&app.name, &stored.name)),
+            present: before.map_or_else(Vec::new, |before| before.deployments().cloned().collect()),
+        }
+    }
+
+    /// None where a version is not there that it points to.
+    fn aliased(&self, common: &mut Common<'_>, stored: &StoredFunction, alias: &StoredAlias) -> Option<Aliased> {
+        let mut of_version = |number: u64| {
+            let version = stored.targets.iter().find(|version| version.version == number)?;
+            let deployment = self.deployment(common, version);
+            common.present.push(deployment.clone());
+            Some(deployment)
+        };
+        let first = of_version(alias.traffic.first())?;
+        let second = match alias.traffic.second() {
+            Some(second) => Some((of_version(second.version)?, second.weight)),
+            None => None,
+        };
+        Some(Aliased { alias: interned(&alias.alias), first, second, sticky: alias.traffic.sticky.clone() })
+    }
+
+    /// A version in an app: the one that is present, where it would be made alike.
+    fn deployment(&self, common: &Common<'_>, stored: &StoredVersion) -> Arc<Deployment> {
+        let (terms, residence) = match terms(common.app, stored) {
+            Ok(terms) => (terms, Residence::default()),
+            Err(problem) => {
+                tracing::error!(function = %stored.name, app = %common.app.name, %problem, "not available");
+                // It serves nothing, so what stands in its place limits nothing.
+                (Terms::nothing(stored.digest), Residence::never(problem))
+            }
+        };
+        let is_alike = |present: &&Arc<Deployment>| {
+            present.version == stored.version && present.terms == terms && residence.failure().is_none()
+        };
+        if let Some(present) = common.present.iter().rev().find(is_alike) {
+            return present.clone();
+        }
+        let prefix = HeaderValue::from_str(&format!("/{}", stored.name));
+        let parts = Parts {
+            app: common.app.name.clone(),
+            name: stored.name.clone(),
+            version: stored.version,
+            size_bytes: stored.size_bytes,
+            deployed_unix_ms: stored.deployed_unix_ms,
+            places: places(&common.present, terms.limits.concurrency),
+            // A name is letters, digits and hyphens, so it is always a header's value.
+            prefix: prefix.unwrap_or_else(|_| HeaderValue::from_static("/")),
+            log: common.log.clone(),
+            metrics: common.metrics.clone(),
+            cpu: common.app.quota.cpu.clone(),
+        };
+        Deployment::new(parts, terms, residence)
+    }
+}
+
+/// How a version is served in an app, or why it cannot be.
+pub(crate) fn terms(app: &App, stored: &StoredVersion) -> Result<Terms, Problem> {
+    let manifest = stored.manifest.as_ref().map_err(|why| {
+        let detail = format!("its stored manifest cannot be read; deploy it again: {why}");
+        Problem::new(Code::ManifestInvalid, detail)
+    })?;
+    app.terms(stored.digest, manifest)
+}
+
+/// Places for so many requests. Those that run on other versions of the function count too.
+fn places(present: &[Arc<Deployment>], concurrency: u32) -> Arc<Places> {
+    let same = present.iter().find(|present| present.limits().concurrency == concurrency);
+    same.map_or_else(|| Places::new(concurrency as usize), |present| present.places.clone())
+}
+
+/// The one name that nearly all aliases have, once.
+fn interned(alias: &AliasName) -> AliasName {
+    if alias.is_live() { AliasName::live() } else { alias.clone() }
+}

@@ -1,0 +1,148 @@
+//! One version of a function in one app: what a request that was routed needs to know of it.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use gust_core::{Access, AppName, Digest, FunctionName, InstanceMode, Limits, Tier};
+use gust_engine::Places;
+use http::HeaderValue;
+
+use crate::{
+    function_metrics::FunctionMetrics, health::Health, logbook::FunctionLog, quota::CpuAccount, residence::Residence,
+};
+
+/// One version of a function in one app. It is small: what it takes to serve it is [loaded](crate::loader) when it is called.
+pub(crate) struct Deployment {
+    /// Tells it from every other that there ever was in this process.
+    pub(crate) serial: u64,
+    /// The app whose configuration it has.
+    pub(crate) app: AppName,
+    /// The function's name.
+    pub(crate) name: FunctionName,
+    /// The version, for this function.
+    pub(crate) version: u64,
+    /// The component's size.
+    pub(crate) size_bytes: u64,
+    /// When it was deployed.
+    pub(crate) deployed_unix_ms: u64,
+    /// How it is served.
+    pub(crate) terms: Terms,
+    /// The loaded component, while it is loaded, or why it cannot be.
+    pub(crate) residence: Residence,
+    /// Places for requests that run at the same time.
+    pub(crate) places: Arc<Places>,
+    /// Where it is mounted, as a header for the guest.
+    pub(crate) prefix: HeaderValue,
+    /// What it and the host say of its requests.
+    pub(crate) log: Arc<FunctionLog>,
+    /// What is counted of its requests.
+    pub(crate) metrics: Arc<FunctionMetrics>,
+    /// What the app's guests ran today.
+    pub(crate) cpu: Arc<CpuAccount>,
+    /// How its requests went; made for the first.
+    health: OnceLock<Box<Health>>,
+}
+
+/// How a version is served. Two that are alike in this serve alike, so one may go on in the other's place.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Terms {
+    /// Its component.
+    pub(crate) digest: Digest,
+    /// What one request may use.
+    pub(crate) limits: Limits,
+    /// Where each request's instance comes from, as its owner wants it.
+    pub(crate) instance: InstanceMode,
+    /// Who may call it.
+    pub(crate) access: Access,
+    /// Names of the secrets that it sees.
+    pub(crate) secrets: Box<[String]>,
+    /// The environment that the guest sees, secrets among it.
+    pub(crate) env: Vec<(String, String)>,
+}
+
+impl Terms {
+    /// Of what cannot be served.
+    pub(crate) fn nothing(digest: Digest) -> Self {
+        let (limits, instance, access) = (Limits::default(), InstanceMode::default(), Access::default());
+        Self { digest, limits, instance, access, secrets: Box::default(), env: Vec::new() }
+    }
+}
+
+/// What a deployment is made of, besides its terms.
+pub(crate) struct Parts {
+    pub(crate) app: AppName,
+    pub(crate) name: FunctionName,
+    pub(crate) version: u64,
+    pub(crate) size_bytes: u64,
+    pub(crate) deployed_unix_ms: u64,
+    pub(crate) places: Arc<Places>,
+    pub(crate) prefix: HeaderValue,
+    pub(crate) log: Arc<FunctionLog>,
+    pub(crate) metrics: Arc<FunctionMetrics>,
+    pub(crate) cpu: Arc<CpuAccount>,
+}
+
+impl Deployment {
+    /// Puts one together.
+    pub(crate) fn new(parts: Parts, terms: Terms, residence: Residence) -> Arc<Self> {
+        static SERIAL: AtomicU64 = AtomicU64::new(1);
+        let Parts { app, name, version, size_bytes, deployed_unix_ms, places, prefix, log, metrics, cpu } = parts;
+        Arc::new(Self {
+            serial: SERIAL.fetch_add(1, Relaxed),
+            app,
+            name,
+            version,
+            size_bytes,
+            deployed_unix_ms,
+            terms,
+            residence,
+            places,
+            prefix,
+            log,
+            metrics,
+            cpu,
+            health: OnceLock::new(),
+        })
+    }
+
+    /// Its limits.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.terms.limits
+    }
+
+    /// How well the code that serves was compiled; none while it is not loaded.
+    pub(crate) fn tier(&self) -> Option<Tier> {
+        self.residence.look().as_ref().map(|loaded| loaded.function.tier())
+    }
+
+    /// How its requests went.
+    pub(crate) fn health(&self) -> &Health {
+        self.health.get_or_init(Box::default)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use crate::{logbook::Logbook, metrics::Metrics};
+
+    /// A deployment of a function of that name, of which nothing is loaded.
+    pub(crate) fn deployment(name: &str) -> Arc<Deployment> {
+        let (app, name) = (AppName::default_app(), name.parse::<FunctionName>().unwrap());
+        let parts = Parts {
+            metrics: Metrics::new().of(&app, &name),
+            log: Logbook::default().begin(&name),
+            app,
+            name,
+            version: 1,
+            size_bytes: 0,
+            deployed_unix_ms: 0,
+            places: Places::new(1),
+            prefix: HeaderValue::from_static("/"),
+            cpu: Arc::default(),
+        };
+        Deployment::new(parts, Terms::nothing(Digest::of(b"")), Residence::default())
+    }
+}

@@ -1,0 +1,27 @@
+//! Tokens of the API as they are stored: the document of each, which holds a digest and never the token.
+
+use gust_core::TokenName;
+use rusqlite::params;
+
+use crate::{Store, StoreError};
+
+impl Store {
+    /// All tokens' documents, by name.
+    pub fn tokens(&self) -> Result<Vec<String>, StoreError> {
+        let database = self.database();
+        let mut query = database.prepare("select token from tokens order by name")?;
+        let rows = query.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Adds one. Says whether its name was free. Durable when it returns.
+    pub fn add_token(&self, name: &TokenName, document: &str) -> Result<bool, StoreError> {
+        let text = "insert or ignore into tokens values (?1, ?2)";
+        Ok(self.database().execute(text, params![name.as_str(), document])? > 0)
+    }
+
+    /// Removes one. Says whether there was one. Durable when it returns.
+    pub fn delete_token(&self, name: &TokenName) -> Result<bool, StoreError> {
+        Ok(self.database().execute("delete from tokens where name = ?1", [name.as_str()])? > 0)
+    }
+}
