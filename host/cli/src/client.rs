@@ -7,7 +7,7 @@ use gust_core::{
     FunctionName,
     api::{FunctionInfo, ProblemDocument},
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use ureq::{
     Agent, AsSendBody, Body,
     http::{Request, Response, Uri},
@@ -90,6 +90,27 @@ impl Client {
     /// Sends it and reads its JSON.
     pub fn json<T: DeserializeOwned>(&self, request: Request<impl AsSendBody>) -> Result<T> {
         parsed(self.send(request)?)
+    }
+
+    /// Sends a document, and reads the answer's.
+    pub fn put<T: DeserializeOwned>(&self, path: &str, document: &impl Serialize) -> Result<T> {
+        parsed(self.send_document("PUT", path, document)?)
+    }
+
+    /// Sends a document.
+    pub fn send_document(&self, method: &str, path: &str, document: &impl Serialize) -> Result<Response<Body>> {
+        let request = self.request(method, path).header("content-type", "application/json");
+        self.send(request.body(serde_json::to_vec(document)?)?)
+    }
+
+    /// Reads a document.
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.json(self.request("GET", path).body(())?)
+    }
+
+    /// Removes what is at a path.
+    pub fn delete(&self, path: &str) -> Result<()> {
+        self.send(self.request("DELETE", path).body(())?).map(|_| ())
     }
 
     /// What the host knows of a function.

@@ -66,6 +66,11 @@ pub fn pairs(pairs: &[(&str, String)]) -> String {
     pairs.iter().map(line).collect()
 }
 
+/// A name once, and its values below each other.
+pub fn listed(name: &'static str, values: impl Iterator<Item = String>) -> Vec<(&'static str, String)> {
+    values.enumerate().map(|(at, value)| (if at == 0 { name } else { "" }, value)).collect()
+}
+
 /// Bytes for people.
 pub fn bytes(count: u64) -> String {
     indicatif::BinaryBytes(count).to_string()

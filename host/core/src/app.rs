@@ -47,14 +47,18 @@ pub struct Quotas {
 }
 
 impl Quotas {
+    /// Each quota by its key.
+    pub fn by_key(&self) -> [(&'static str, Option<u64>); 4] {
+        [
+            ("requests_per_s", self.requests_per_s.map(u64::from)),
+            ("concurrency", self.concurrency.map(u64::from)),
+            ("cpu_ms_per_day", self.cpu_ms_per_day),
+            ("stored_bytes", self.stored_bytes),
+        ]
+    }
+
     fn check(&self) -> Result<(), Problem> {
-        let zero = [
-            ("requests_per_s", self.requests_per_s == Some(0)),
-            ("concurrency", self.concurrency == Some(0)),
-            ("cpu_ms_per_day", self.cpu_ms_per_day == Some(0)),
-            ("stored_bytes", self.stored_bytes == Some(0)),
-        ];
-        match zero.iter().find(|(_, is_zero)| *is_zero) {
+        match self.by_key().iter().find(|(_, quota)| *quota == Some(0)) {
             Some((key, _)) => Err(invalid(format!("quotas.{key} is 0; it is at least 1, or left out"))),
             None => Ok(()),
         }

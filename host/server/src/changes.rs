@@ -54,7 +54,7 @@ impl Changes {
         change: Change,
         if_generation: Option<u64>,
     ) -> Result<(), Problem> {
-        let binding = self.function(name)?;
+        self.function(name)?;
         let ready = match &change.after {
             Some(traffic) => self.ready(name, traffic).await?,
             None => Vec::new(),

@@ -9,24 +9,50 @@ use std::{
     process::{Command, Stdio},
 };
 
-use gust_core::{FunctionName, Manifest};
-use gust_store::{Published, Store, StoreError, StoredVersion};
+use gust_core::{AliasName, AppName, FunctionName, Manifest, Traffic};
+use gust_store::{Change, Published, Release, Store, StoreError, StoredFunction, StoredVersion};
 
 /// Set for the process that is to be killed: where its store is.
 const VICTIM_DIR: &str = "GUST_STORE_TEST_VICTIM_DIR";
 
-fn publish(store: &Store, name: &str, component: &[u8]) -> Published {
+fn release() -> Release {
+    Release {
+        app: AppName::default_app(),
+        alias: None,
+        weight: None,
+        sticky: None,
+        conditions: None,
+        unix_ms: 1,
+        versions_kept: 10,
+        stored_bytes_max: None,
+        if_generation: None,
+    }
+}
+
+fn try_publish(store: &Store, name: &str, component: &[u8], release: &Release) -> Result<Published, StoreError> {
     let mut staging = store.stage(1 << 20).unwrap();
     staging.write(component).unwrap();
     let name: FunctionName = name.parse().unwrap();
-    store.publish(&name, staging.finish().sync().unwrap(), &Manifest::default(), 1).unwrap()
+    store.publish(&name, staging.finish().sync().unwrap(), &Manifest::default(), release, |_| Ok(()))
 }
 
-/// The versions in force, by name.
+fn publish(store: &Store, name: &str, component: &[u8]) -> Published {
+    try_publish(store, name, component, &release()).unwrap()
+}
+
+fn function(store: &Store, name: &str) -> StoredFunction {
+    store.function(&name.parse().unwrap()).unwrap().unwrap()
+}
+
+fn traffic(store: &Store, name: &str, alias: &str) -> Traffic {
+    let function = function(store, name);
+    function.aliases.into_iter().find(|stored| stored.alias.as_str() == alias).unwrap().traffic
+}
+
+/// The versions that live points to, by name.
 fn current(store: &Store) -> Vec<StoredVersion> {
     let mut current = Vec::new();
-    store.each_current(|version| current.push(version)).unwrap();
-    current.sort_by(|a: &StoredVersion, b| a.name.cmp(&b.name));
+    store.each_function(|function| current.extend(function.targets.last().cloned())).unwrap();
     current
 }
 
@@ -55,6 +81,71 @@ fn versions_grow_over_restarts_and_deletes() {
     assert!(current(&store).is_empty());
     assert!(files(&dir.path().join("components")).is_empty());
     assert_eq!(publish(&store, "a", b"one").version.version, 3);
+}
+
+#[test]
+fn the_oldest_versions_go_but_none_that_an_alias_points_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    publish(&store, "a", b"1");
+    let canary: AliasName = "canary".parse().unwrap();
+    try_publish(&store, "a", b"2", &Release { alias: Some(canary), ..release() }).unwrap();
+    let two = Release { versions_kept: 2, ..release() };
+    for version in [b"3", b"4", b"5"] {
+        try_publish(&store, "a", version, &two).unwrap();
+    }
+    assert_eq!(function(&store, "a").kept, [2, 4, 5]);
+    assert_eq!(files(&dir.path().join("components")).len(), 3);
+}
+
+#[test]
+fn aliases_point_where_a_release_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let share = Release { weight: Some(10), ..release() };
+    assert!(matches!(try_publish(&store, "a", b"1", &share), Err(StoreError::NothingToSplitWith)));
+    assert!(files(&dir.path().join("components")).is_empty());
+    publish(&store, "a", b"1");
+    let canary = Release { alias: Some("canary".parse().unwrap()), ..share };
+    try_publish(&store, "a", b"2", &canary).unwrap();
+    assert_eq!(traffic(&store, "a", "live"), Traffic::split(1, 2, 10, None));
+    assert_eq!(traffic(&store, "a", "canary"), Traffic::all_to(2));
+    let again = publish(&store, "a", b"2");
+    assert_eq!((again.version.version, again.is_new), (2, false), "the newest version is not made again");
+    assert_eq!(traffic(&store, "a", "live"), Traffic::all_to(2));
+    let live = AliasName::live();
+    let past = store.alias_changes(&"a".parse().unwrap(), &live).unwrap();
+    assert_eq!(past.iter().map(|change| change.before.clone()).collect::<Vec<_>>(), [
+        Some(Traffic::split(1, 2, 10, None)),
+        Some(Traffic::all_to(1)),
+        None
+    ]);
+}
+
+#[test]
+fn a_change_that_is_refused_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    publish(&store, "a", b"1");
+    publish(&store, "a", b"2");
+    let before = function(&store, "a");
+    let (name, live) = ("a".parse().unwrap(), AliasName::live());
+    let change = Change { after: Some(Traffic::all_to(1)), watch: None, why: "why".to_owned(), unix_ms: 2 };
+    let refuse = |_: &StoredFunction| Err(StoreError::Vanished);
+    assert!(store.change_alias(&name, &live, &change, None, refuse).is_err());
+    let stale = Some(before.generation - 1);
+    assert!(matches!(
+        store.change_alias(&name, &live, &change, stale, |_| Ok(())),
+        Err(StoreError::Changed)
+    ));
+    let stale = Release { if_generation: stale, ..release() };
+    assert!(matches!(try_publish(&store, "a", b"3", &stale), Err(StoreError::Changed)));
+    let full = Release { stored_bytes_max: Some(2), ..release() };
+    assert!(matches!(try_publish(&store, "a", b"3", &full), Err(StoreError::QuotaStored { bytes: 3, .. })));
+    assert_eq!(function(&store, "a"), before);
+    assert_eq!(files(&dir.path().join("components")).len(), 2);
+    store.change_alias(&name, &live, &change, Some(before.generation), |_| Ok::<_, StoreError>(())).unwrap();
+    assert_eq!(traffic(&store, "a", "live"), Traffic::all_to(1));
 }
 
 #[test]

@@ -7,12 +7,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use gust_core::{FunctionName, api::FunctionInfo};
+use gust_core::{AliasName, AppName, FunctionName, api::Deployed};
 use ureq::SendBody;
 
 use super::name;
 use crate::{
-    args::{Deploy, HostArgs},
+    args::{Condition, Deploy, HostArgs, Release, Sticky},
     client::{self, Client},
     output,
     project::{self, ManifestFile, component},
@@ -36,11 +36,36 @@ pub fn run(host: &HostArgs, options: &Deploy) -> Result<()> {
         None => component::build(&options.path)?,
     };
     let name = function_name(options, manifest.as_ref(), &component)?;
-    let (info, is_new) = upload(&client, &name, &component, manifest.as_ref())?;
+    let (info, is_new) = upload(&client, &name, &component, manifest.as_ref(), &query(&options.release)?)?;
     if options.json {
         return output::print(&format!("{}\n", serde_json::to_string(&info)?));
     }
     output::print(&told(&info, is_new))
+}
+
+/// The release as the API's query.
+fn query(release: &Release) -> Result<String> {
+    let mut pairs = Vec::new();
+    if let Some(app) = &release.app {
+        pairs.push(("app", name::<AppName>(app)?.to_string()));
+    }
+    if let Some(alias) = &release.alias {
+        pairs.push(("alias", name::<AliasName>(alias)?.to_string()));
+    }
+    pairs.extend(release.weight.map(|weight| ("weight", weight.to_string())));
+    let Sticky { sticky_header, sticky_cookie } = &release.sticky;
+    pairs.extend(sticky_header.clone().map(|header| ("sticky_header", header)));
+    pairs.extend(sticky_cookie.clone().map(|cookie| ("sticky_cookie", cookie)));
+    for condition in &release.rollback_if {
+        pairs.push(match condition {
+            Condition::ErrorsPercent(percent) => ("errors_percent_max", percent.to_string()),
+            Condition::P99Factor(factor) => ("p99_factor_max", factor.to_string()),
+        });
+    }
+    pairs.extend(release.window.map(|seconds| ("window_s", seconds.to_string())));
+    pairs.extend(release.min_requests.map(|requests| ("requests_min", requests.to_string())));
+    let pairs: Vec<_> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    Ok(if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) })
 }
 
 /// As said, else as the manifest says, else as the file or directory is called.
@@ -62,12 +87,13 @@ fn upload(
     name: &FunctionName,
     component: &Path,
     manifest: Option<&ManifestFile>,
-) -> Result<(FunctionInfo, bool)> {
+    query: &str,
+) -> Result<(Deployed, bool)> {
     let (form, length) = form(component, manifest.map(|file| file.text.as_str()))?;
     let bar = output::upload_bar(length);
     let mut body = bar.wrap_read(form);
     let request = client
-        .request("PUT", &format!("/v1/functions/{name}"))
+        .request("PUT", &format!("/v1/functions/{name}{query}"))
         .header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"))
         .header("content-length", length)
         // A host that would refuse it says so before all of it is sent.
@@ -98,12 +124,32 @@ fn form(component: &Path, manifest: Option<&str>) -> Result<(impl Read + use<>, 
     Ok((Cursor::new(head).chain(file).chain(Cursor::new(tail)), length))
 }
 
-fn told(info: &FunctionInfo, is_new: bool) -> String {
-    let digest: String = info.digest.to_string().chars().take(12).collect();
-    let url = info.urls.first().cloned().unwrap_or_default();
-    let size = output::bytes(info.size_bytes);
-    let state = if is_new { "is live" } else { "serves already: nothing was changed" };
-    format!("{} version {} ({size}, {digest}) {state}\n\n  curl {url}\n", info.name, info.version)
+fn told(answer: &Deployed, is_new: bool) -> String {
+    let Deployed { deployed, deployed_url, function } = answer;
+    let of_version = |alias: &&AliasName| function.aliases.get(*alias).is_some_and(|info| info.traffic.first() == *deployed);
+    let aliases: Vec<_> = function.aliases.keys().filter(of_version).map(AliasName::as_str).collect();
+    let live = function.aliases.get(&AliasName::live());
+    let share = live.and_then(|live| live.traffic.second()).filter(|second| second.version == *deployed);
+    let state = match (share, is_new) {
+        (Some(share), _) => format!("gets {} % of live's requests", share.weight),
+        (None, true) => format!("is {}", aliases.join(" and ")),
+        (None, false) => format!("was there already, and is {}", aliases.join(" and ")),
+    };
+    let mut text = format!("{} version {deployed} {state}\n\n", function.name);
+    if aliases.contains(&"live") {
+        let digest: String = function.digest.to_string().chars().take(12).collect();
+        let size = output::bytes(function.size_bytes);
+        text = format!("{} version {deployed} ({size}, {digest}) {state}\n\n", function.name);
+    }
+    let alias = aliases.iter().find_map(|alias| function.aliases.get(*alias));
+    let url = alias.map_or(deployed_url, |alias| &alias.url);
+    text.push_str(&format!("  curl {url}\n"));
+    let watched = function.aliases.iter().filter_map(|(name, alias)| Some((name, alias.watched.as_ref()?)));
+    for (alias, watch) in watched.filter(|(_, watch)| watch.version == *deployed) {
+        let seconds = watch.conditions.window_s;
+        text.push_str(&format!("\nwatched for {seconds} s: {alias} goes back by itself if a condition is broken\n"));
+    }
+    text
 }
 
 #[cfg(test)]

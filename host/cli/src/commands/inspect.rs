@@ -1,12 +1,9 @@
 //! `gust inspect`: all about one function.
 
 use anyhow::Result;
-use gust_core::{
-    InstanceState, Timestamp,
-    api::{FunctionInfo, VersionList},
-};
+use gust_core::{AppName, FunctionName, InstanceState, Timestamp, api::FunctionInfo};
 
-use super::name;
+use super::{alias::traffic, name};
 use crate::{
     args::{HostArgs, Inspect},
     client::Client,
@@ -15,21 +12,15 @@ use crate::{
 
 /// Shows it.
 pub fn run(host: &HostArgs, options: &Inspect) -> Result<()> {
-    let name = name(&options.name)?;
+    let name: FunctionName = name(&options.name)?;
     let client = Client::new(host)?;
     let info = client.function(&name)?;
     if options.json {
         return output::print(&format!("{}\n", serde_json::to_string(&info)?));
     }
-    let versions: VersionList =
-        client.json(client.request("GET", &format!("/v1/functions/{name}/versions")).body(())?)?;
-    let versions = versions.versions.iter().map(|version| {
-        let serving = if version.serving { " (serving)" } else { "" };
-        format!("{}{serving}, {}", version.version, Timestamp(version.deployed_unix_ms))
-    });
     let mut pairs = about(&info);
-    pairs.extend(listed("versions", versions));
-    pairs.extend(listed("imports", info.imports.iter().cloned()));
+    pairs.extend(output::listed("aliases", info.aliases.iter().map(|(alias, info)| format!("{alias}: {}", traffic(&info.traffic)))));
+    pairs.extend(output::listed("imports", info.imports.iter().cloned()));
     output::print(&output::pairs(&pairs))
 }
 
@@ -38,6 +29,8 @@ fn about(info: &FunctionInfo) -> Vec<(&'static str, String)> {
     let mut pairs = vec![
         ("name", info.name.to_string()),
         ("url", info.urls.join(" ")),
+        ("app", info.apps.iter().map(AppName::as_str).collect::<Vec<_>>().join(" ")),
+        ("access", info.access.to_string()),
         ("version", info.version.to_string()),
         ("digest", info.digest.to_string()),
         ("size", output::bytes(info.size_bytes)),
@@ -57,9 +50,4 @@ fn told(instance: &InstanceState) -> String {
         Some(reason) => format!("{}: {reason}", instance.mode),
         None => instance.mode.to_string(),
     }
-}
-
-/// A name once, and its values below each other.
-fn listed(name: &'static str, values: impl Iterator<Item = String>) -> Vec<(&'static str, String)> {
-    values.enumerate().map(|(at, value)| (if at == 0 { name } else { "" }, value)).collect()
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use gust_core::{AppName, FunctionName};
 use ureq::{
     Body,
     http::{Request, Response, header},
@@ -20,9 +21,7 @@ use crate::{
 
 /// Calls it; the answer's body goes to standard output. A problem is an error.
 pub fn run(host: &HostArgs, options: &Invoke) -> Result<()> {
-    let name = name(&options.name)?;
-    let info = Client::new(host)?.function(&name)?;
-    let url = info.urls.first().with_context(|| format!("{name} cannot be called from outside"))?;
+    let url = &url(&Client::new(host)?, options)?;
     let body = data(options.data.as_deref())?;
     let method = options.method.clone().unwrap_or_else(|| if body.is_some() { "POST" } else { "GET" }.to_owned());
     let path = options.path.trim_start_matches('/');
@@ -36,6 +35,20 @@ pub fn run(host: &HostArgs, options: &Invoke) -> Result<()> {
     let request = request.body(body.unwrap_or_default()).map_err(|error| UsageError(error.to_string()))?;
     let response = client::agent().run(request).map_err(|error| client::unreachable(error, url))?;
     answer(response, options.include)
+}
+
+/// Where the function, its version or its alias is called.
+fn url(client: &Client, options: &Invoke) -> Result<String> {
+    let (text, reference) = match options.name.split_once('@') {
+        Some((text, reference)) => (text, Some(reference)),
+        None => (&*options.name, None),
+    };
+    let name: FunctionName = name(text)?;
+    let info = client.function(&name)?;
+    let app = options.app.as_deref().map(super::name::<AppName>).transpose()?.unwrap_or(info.app);
+    let at = info.apps.iter().position(|present| *present == app);
+    let url = at.and_then(|at| info.urls.get(at)).with_context(|| format!("{name} is not in the app {app}"))?;
+    Ok(reference.map_or_else(|| url.clone(), |reference| format!("{url}@{reference}")))
 }
 
 /// Text, a file's bytes, or standard input's.

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use anyhow::Result;
 use console::Style;
 use gust_core::{
-    Timestamp,
+    AppName, FunctionName, Timestamp,
     api::{LogLine, LogList, LogStream},
 };
 
@@ -21,9 +21,12 @@ const ID_SHOWN: usize = 8;
 
 /// Prints the newest lines, and with `--follow` those to come.
 pub fn run(host: &HostArgs, options: &Logs) -> Result<()> {
-    let name = name(&options.name)?;
+    let name: FunctionName = name(&options.name)?;
     let client = Client::new(host)?;
-    let path = format!("/v1/functions/{name}/logs?tail={}&follow={}", options.tail, options.follow);
+    let mut path = format!("/v1/functions/{name}/logs?tail={}&follow={}", options.tail, options.follow);
+    if let Some(app) = &options.app {
+        path = format!("{path}&app={}", super::name::<AppName>(app)?);
+    }
     let request = client.request("GET", &path).body(())?;
     if !options.follow {
         let list: LogList = client.json(request)?;

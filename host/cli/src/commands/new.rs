@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
+use gust_core::FunctionName;
 
 use super::name;
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
 
 /// Makes the directory whole, or not at all.
 pub fn run(options: &New) -> Result<()> {
-    let name = name(&options.name)?;
+    let name: FunctionName = name(&options.name)?;
     let dir = Path::new(name.as_str());
     let is_taken = dir.read_dir().map(|mut entries| entries.next().is_some()).unwrap_or(dir.exists());
     if is_taken {

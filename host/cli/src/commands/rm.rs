@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anyhow::Result;
+use gust_core::FunctionName;
 
 use super::name;
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
 
 /// Removes it, after asking where nobody said yes yet.
 pub fn run(host: &HostArgs, options: &Rm) -> Result<()> {
-    let name = name(&options.name)?;
+    let name: FunctionName = name(&options.name)?;
     let client = Client::new(host)?;
     client.function(&name)?;
     if !options.yes && !confirmed(name.as_str())? {

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use gust_core::{Code, Problem, name::Reference};
+use gust_engine::Place;
 use http::{HeaderMap, HeaderValue, Uri, request::Parts, uri::PathAndQuery};
 
-use super::split;
+use super::{admit, split};
 use crate::{
-    binding::{Binding, Choice},
+    binding::{Aliased, Binding, Choice},
     catalog::{Entry, Snapshot},
     deployment::Deployment,
     pinned,
@@ -20,12 +21,10 @@ use crate::{
 
 /// Where a request goes.
 pub(super) struct Found {
-    /// The function.
-    pub(super) binding: Arc<Binding>,
     /// What serves it.
     pub(super) serving: Serving,
-    /// Whether one version was asked for by its number.
-    pub(super) is_version: bool,
+    /// Its place among the app's requests, where those are limited.
+    pub(super) app_place: Option<Place>,
     /// What of the target the function shall see.
     pub(super) target: Uri,
     /// Where the function is mounted; none for where it mostly is.
@@ -39,11 +38,34 @@ pub(super) enum Serving {
     /// This deployment.
     Deployment(Arc<Deployment>),
     /// A version that is kept, but that no alias points to.
-    Kept(u64),
+    Kept(Arc<Binding>, u64),
+}
+
+impl Serving {
+    fn deployment(&self) -> Option<&Arc<Deployment>> {
+        match self {
+            Self::Deployment(deployment) => Some(deployment),
+            Self::Kept(..) => None,
+        }
+    }
+}
+
+/// A request that goes nowhere, or is refused where it goes.
+pub(super) struct Refused {
+    /// Why.
+    pub(super) problem: Problem,
+    /// What refuses it.
+    pub(super) deployment: Option<Arc<Deployment>>,
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self { problem, deployment: None }
+    }
 }
 
 /// Finds where a request goes.
-pub(super) fn find(snapshot: &Snapshot, head: &Parts) -> Result<Found, Problem> {
+pub(super) fn find(snapshot: &Snapshot, head: &Parts) -> Result<Found, Refused> {
     let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let (first, rest) = segment(target);
     match first.strip_prefix('~') {
@@ -63,29 +85,34 @@ fn mounted(
     rest: &str,
     below_of: &str,
     headers: &HeaderMap,
-) -> Result<Found, Problem> {
+) -> Result<Found, Refused> {
     let (name, reference) = match segment.split_once('@') {
         None => (segment, None),
         Some((name, reference)) => (name, Some(reference)),
     };
     let binding = entry.get(name).ok_or_else(|| not_found(name))?;
     let mut cookie = None;
-    let mut share = |aliased: &crate::binding::Aliased| split::share(aliased, headers, &mut cookie);
-    let (choice, is_version) = match reference {
-        None => (binding.main().map_or(Choice::Nothing, |main| Choice::Here(main.choose(&mut share))), false),
+    let mut share = |aliased: &Aliased| split::share(aliased, headers, &mut cookie);
+    let choice = match reference {
+        None => binding.main().map_or(Choice::Nothing, |main| Choice::Here(main.choose(&mut share))),
         Some(text) => {
             let reference = text.parse::<Reference>().map_err(|_| pinned::not_found(&binding.function, text))?;
-            (binding.of_reference(&reference, &mut share), matches!(reference, Reference::Version(_)))
+            binding.of_reference(&reference, &mut share)
         }
     };
     let serving = match choice {
         Choice::Here(deployment) => Serving::Deployment(deployment.clone()),
-        Choice::Kept(version) => Serving::Kept(version),
-        Choice::Nothing => return Err(pinned::not_found(&binding.function, reference.unwrap_or(binding.alias.as_str()))),
+        Choice::Kept(version) => Serving::Kept(binding.clone(), version),
+        Choice::Nothing => {
+            return Err(pinned::not_found(&binding.function, reference.unwrap_or(binding.alias.as_str())).into());
+        }
     };
     let is_usual = reference.is_none() && below_of.is_empty();
     let prefix = if is_usual { None } else { HeaderValue::from_str(&format!("{below_of}/{segment}")).ok() };
-    Ok(Found { binding: binding.clone(), serving, is_version, target: below(rest)?, prefix, cookie })
+    let target = below(rest)?;
+    let refused = |problem| Refused { problem, deployment: serving.deployment().cloned() };
+    let app_place = admit::quota(binding).map_err(refused)?;
+    Ok(Found { serving, app_place, target, prefix, cookie })
 }
 
 /// The first segment, and what follows it.

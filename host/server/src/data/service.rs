@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use gust_core::{Code, Problem, RequestId, api::World};
 use gust_engine::{Failure, Function, GuestBody, Invocation, Lease, Scheme};
-use http::{HeaderMap, HeaderValue, Request, Response, Uri, header, request::Parts};
+use http::{HeaderMap, Request, Response, header, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time;
@@ -65,13 +65,33 @@ async fn serve(
 ) -> Result<Response<GuestBody>, Problem> {
     admit::method(request.method())?;
     let (head, body) = request.into_parts();
-    let found = route::find(&data.catalog.load(), &head)?;
-    let deployment = deployment(data, &found).await?;
-    visit.goes_to(deployment.clone());
-    visit.holds(admit::place(&deployment)?);
-    visit.is_of_app(admit::quota(&found.binding)?);
-    visit.gives(found.cookie);
-    let mut request = enter((head, body), found.target, found.prefix, &deployment, visit)?;
+    let found = route::find(&data.catalog.load(), &head).map_err(|refused| visit.is_refused(refused))?;
+    let deployment = match found.serving {
+        Serving::Deployment(ref deployment) => deployment.clone(),
+        // Seldom, so not part of every request's future.
+        Serving::Kept(ref binding, version) => {
+            let binding = binding.clone();
+            return Box::pin(async move {
+                let deployment = data.pinned.get(&binding, version).await?;
+                let request = enter((head, body), found, &deployment, visit)?;
+                run(data, activity, request, deployment, scheme, visit).await
+            })
+            .await;
+        }
+    };
+    let request = enter((head, body), found, &deployment, visit)?;
+    run(data, activity, request, deployment, scheme, visit).await
+}
+
+/// From the request as its function shall see it to the head of the answer.
+async fn run(
+    data: &Data,
+    activity: &Arc<Activity>,
+    mut request: Box<Request<Limited>>,
+    deployment: Arc<Deployment>,
+    scheme: Scheme,
+    visit: &mut Visit,
+) -> Result<Response<GuestBody>, Problem> {
     let deadline = (visit.began() + Duration::from_millis(deployment.limits().wall_ms.into())).into();
     visit.works(activity.work(deadline));
     let mut in_use = loaded(data, &deployment, deadline).await?;
@@ -96,25 +116,19 @@ fn request_id(headers: &HeaderMap) -> RequestId {
     given.unwrap_or_else(|| RequestId::from_random(fastrand::u128(..)))
 }
 
-/// What serves the request.
-async fn deployment(data: &Data, found: &Found) -> Result<Arc<Deployment>, Problem> {
-    match &found.serving {
-        Serving::Deployment(deployment) => Ok(deployment.clone()),
-        // Seldom, so not part of every request's future.
-        Serving::Kept(version) => Box::pin(data.pinned.get(&found.binding, *version)).await,
-    }
-}
-
-/// The request as the guest shall see it, its body under its limit.
+/// The request as the guest shall see it, its body under its limit. From here on it has a place.
 fn enter(
     (mut head, body): (Parts, Incoming),
-    target: Uri,
-    prefix: Option<HeaderValue>,
-    deployment: &Deployment,
+    found: Found,
+    deployment: &Arc<Deployment>,
     visit: &mut Visit,
 ) -> Result<Box<Request<Limited>>, Problem> {
+    visit.goes_to(deployment.clone());
+    visit.holds(admit::place(deployment)?);
+    visit.is_of_app(found.app_place);
+    visit.gives(found.cookie);
     admit::stated_length(&head.headers, deployment)?;
-    admit::prepare(&mut head, target, prefix.unwrap_or_else(|| deployment.prefix.clone()))?;
+    admit::prepare(&mut head, found.target, found.prefix.unwrap_or_else(|| deployment.prefix.clone()))?;
     head.headers.remove(header::EXPECT);
     let counter = (!body.is_end_stream()).then(|| visit.counts_request_bytes());
     let body = Limited::new(body, deployment.limits().request_body_bytes(), counter);

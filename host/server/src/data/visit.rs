@@ -20,6 +20,7 @@ use gust_core::{
 use gust_engine::{LeaseTiming, Place, Usage};
 use http::{HeaderValue, Method};
 
+use super::route::Refused;
 use crate::{
     deployment::Deployment,
     ledger::{Entry, Ledger},
@@ -80,6 +81,14 @@ impl Visit {
     pub(super) fn goes_to(&mut self, deployment: Arc<Deployment>) {
         self.receipt.function = Some((deployment.name.clone(), deployment.version));
         self.deployment = Some(deployment);
+    }
+
+    /// Says what refuses it. Gives why.
+    pub(super) fn is_refused(&mut self, refused: Refused) -> Problem {
+        if let Some(deployment) = refused.deployment {
+            self.goes_to(deployment);
+        }
+        refused.problem
     }
 
     /// Keeps the function's place until the end.

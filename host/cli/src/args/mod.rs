@@ -1,8 +1,16 @@
 //! What may be typed. Every command's help ends with an example.
 
+mod apps;
+mod release;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+pub use self::{
+    apps::{App, Config, Secret},
+    release::{Alias, Condition, Promote, Release, Rollback, Sticky, Versions},
+};
 
 /// Where a host's admin API is where nothing else is said.
 pub const ADMIN_DEFAULT: &str = "127.0.0.1:3001";
@@ -45,8 +53,30 @@ pub enum Command {
     #[command(after_help = "Example: gust build --path functions/hello")]
     Build(Build),
     /// Upload a function; without a component, build it first
-    #[command(after_help = "Examples: gust deploy\n          gust deploy target/hello.wasm --name hello")]
+    #[command(after_help = "Examples: gust deploy\n          gust deploy target/hello.wasm --name hello\n          \
+        gust deploy --alias canary --weight 10 --rollback-if 'errors>1%'")]
     Deploy(Deploy),
+    /// List a function's versions
+    #[command(after_help = "Example: gust versions hello")]
+    Versions(Versions),
+    /// Have live point to the version that was tried
+    #[command(after_help = "Examples: gust promote hello\n          gust promote hello --version 8")]
+    Promote(Promote),
+    /// Have live point to the version before
+    #[command(after_help = "Examples: gust rollback hello\n          gust rollback hello --to 6")]
+    Rollback(Rollback),
+    /// Show and change where a function's aliases point
+    #[command(after_help = "Example: gust alias set hello live 7 --and 8 --weight 10", subcommand)]
+    Alias(Alias),
+    /// Show and change apps: functions that share configuration, secrets and quotas
+    #[command(after_help = "Example: gust app set shop --file app.toml", subcommand)]
+    App(App),
+    /// Show and change an app's configuration
+    #[command(after_help = "Example: gust config set GREETING hello --app shop", subcommand)]
+    Config(Config),
+    /// List, set and remove an app's secrets
+    #[command(after_help = "Example: gust secret set API_KEY --app shop < key.txt", subcommand)]
+    Secret(Secret),
     /// List the functions of a host
     #[command(after_help = "Example: gust ls --json")]
     Ls(Ls),
@@ -146,6 +176,8 @@ pub struct Deploy {
     /// Print the function as JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub release: Release,
 }
 
 #[derive(Debug, Clone, Copy, ClapArgs)]
@@ -166,8 +198,11 @@ pub struct Inspect {
 
 #[derive(Debug, ClapArgs)]
 pub struct Invoke {
-    /// The function
+    /// The function; name@8 is one version, name@canary one alias
     pub name: String,
+    /// In this app; else in the one that it belongs to
+    #[arg(long)]
+    pub app: Option<String>,
     /// The path below the function, with its query
     #[arg(long, default_value = "/")]
     pub path: String,
@@ -189,6 +224,9 @@ pub struct Invoke {
 pub struct Logs {
     /// The function
     pub name: String,
+    /// In this app; else in the one that it belongs to
+    #[arg(long)]
+    pub app: Option<String>,
     /// Go on as lines come
     #[arg(long, short)]
     pub follow: bool,
