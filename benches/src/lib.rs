@@ -4,6 +4,7 @@
 //! meanwhile does so for both.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a bench ends by panicking")]
 
+pub mod access;
 pub mod bare;
 pub mod bare_hyper;
 pub mod counted;

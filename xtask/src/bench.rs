@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What is measured, in this order.
-const STAGES: [&str; 7] = ["load", "offered", "instance", "refusals", "figures", "languages", "scale"];
+const STAGES: [&str; 8] = ["load", "offered", "instance", "refusals", "access", "figures", "languages", "scale"];
 
 /// Those of them that have a shorter run.
 const SHORTENED: [&str; 4] = ["load", "offered", "instance", "scale"];

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use anyhow::Result;
 use clap::{Args, Parser};
 use gust_benches::{
+    access,
     bare_hyper::{self, Canned},
     counted::Counted,
     figures, generator, instance, languages, load,
@@ -30,6 +31,8 @@ enum Command {
     Languages,
     /// Guests that cannot be put back, or not cheaply
     Refusals,
+    /// What it takes to know who calls: API tokens and JSON Web Tokens
+    Access,
     /// What a request costs as functions, connections, bodies, cores and written pages grow
     Scale(scale::Flags),
     /// Compares what was measured with the committed results; fails where gust has become slower
@@ -98,6 +101,7 @@ fn main() -> Result<()> {
         }
         Command::Languages => languages::run(),
         Command::Refusals => refusals::run(),
+        Command::Access => access::run(),
         Command::Scale(flags) => scale::run(flags),
         Command::Compare => regression::check(),
         Command::Publish => publish::run(),
