@@ -54,7 +54,7 @@ impl Hosted {
         let (key, tier) = (ArtifactKey { digest: Digest::of(&bytes), mode: instance }, Tier::Optimised);
         let load = || {
             let sink = Arc::new(NoOutput);
-            let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), sink, instance };
+            let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), config: Vec::new(), sink, instance };
             artifacts.load(&engine, &key, &config).unwrap()
         };
         let function = load().unwrap_or_else(|| {

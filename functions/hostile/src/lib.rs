@@ -4,7 +4,7 @@ mod smuggle;
 
 use std::{fs, hint::black_box, net::TcpStream, process, thread, time::Duration};
 
-use gust_sdk::{Bytes, Error, HeaderMap, HeaderName, IntoResponse, PathRest, Query, Response, StatusCode, handler};
+use gust_sdk::{Bytes, Error, HeaderMap, HeaderName, IntoResponse, PathRest, Query, Response, StatusCode, config, handler};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -39,6 +39,7 @@ fn hostile(path: PathRest, how: Query<HowMuch>, headers: HeaderMap, body: Bytes)
         "/headers" => return Ok(format!("{headers:?}").into_response()),
         "/count" => return Ok(body.len().to_string().into_response()),
         "/state" => return Ok(state().to_string().into_response()),
+        path if path.starts_with("/config/") => return Ok(format!("{:?}", config(&path[8..])).into_response()),
         other => return Err(Error::bad_request(format!("{other} is not known"))),
     }
     Ok("done".into_response())

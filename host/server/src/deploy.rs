@@ -97,6 +97,7 @@ impl Deployer {
         let config = FunctionConfig {
             limits: manifest.limits.clone(),
             env: manifest.env.clone().into_iter().collect(),
+            config: Vec::new(),
             sink: Arc::new(GuestOutput { log: log.clone(), version: version.clone() }),
             instance: manifest.instance,
         };

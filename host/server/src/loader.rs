@@ -182,6 +182,7 @@ impl Loader {
         let config = FunctionConfig {
             limits: deployment.limits.clone(),
             env: deployment.env.clone(),
+            config: Vec::new(),
             sink: Arc::new(GuestOutput { log: deployment.log.clone(), version }),
             instance: deployment.instance,
         };

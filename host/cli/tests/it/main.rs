@@ -8,6 +8,7 @@
 )]
 
 mod calls;
+mod configuration;
 mod deploys;
 mod developer;
 mod documents;

@@ -39,7 +39,7 @@ pub(super) fn loaded(artifact: &[u8]) -> Function {
     let artifacts = ArtifactCache::open(&engine, dir.path(), &[7; 32]).unwrap();
     let key = ArtifactKey { digest: Digest::of(artifact), mode: instance };
     artifacts.insert(&key, Tier::Quick, artifact).unwrap();
-    let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), sink: Arc::new(Silent), instance };
+    let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), config: Vec::new(), sink: Arc::new(Silent), instance };
     artifacts.load(&engine, &key, &config).unwrap().unwrap()
 }
 
