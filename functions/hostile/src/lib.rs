@@ -2,7 +2,13 @@
 
 mod smuggle;
 
-use std::{fs, hint::black_box, net::TcpStream, process, thread, time::Duration};
+use std::{
+    fs,
+    hint::black_box,
+    net::TcpStream,
+    process, thread,
+    time::{Duration, Instant},
+};
 
 use gust_sdk::{Bytes, Error, HeaderMap, HeaderName, IntoResponse, PathRest, Query, Response, StatusCode, config, handler};
 use serde::Deserialize;
@@ -21,6 +27,7 @@ fn hostile(path: PathRest, how: Query<HowMuch>, headers: HeaderMap, body: Bytes)
         "/loop" => loop {
             black_box(n);
         },
+        "/spin" => spin(Duration::from_millis(n)),
         "/sleep" => thread::sleep(Duration::from_millis(n)),
         "/fail" => return Err(Error::failed(format!("a secret of the function's own{}", "!".repeat(n as usize)))),
         "/memory" => hold_forever(),
@@ -51,6 +58,13 @@ fn many_headers(n: u64) -> Response {
         response.headers_mut().insert(HeaderName::try_from(format!("x-{number}")).unwrap(), number.into());
     }
     response
+}
+
+fn spin(duration: Duration) {
+    let began = Instant::now();
+    while began.elapsed() < duration {
+        black_box(&began);
+    }
 }
 
 fn hold_forever() {
