@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gust_core::{Digest, InstanceMode, Limits, Problem, RequestId, RewindPolicy, Tier};
 use gust_engine::{
     ArtifactCache, ArtifactKey, Engine, Function, FunctionConfig, Invocation, Lease, OutputSink, OutputStream, Scheme,
-    Settings, compile,
+    Settings, Usage, compile,
 };
 use http::Request;
 use http_body_util::{BodyExt as _, Empty, combinators::MapErr};
@@ -54,7 +54,7 @@ impl Hosted {
         let (key, tier) = (ArtifactKey { digest: Digest::of(&bytes), mode: instance }, Tier::Optimised);
         let load = || {
             let sink = Arc::new(NoOutput);
-            let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), sink, instance };
+            let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), config: Vec::new(), sink, instance };
             artifacts.load(&engine, &key, &config).unwrap()
         };
         let function = load().unwrap_or_else(|| {
@@ -105,10 +105,11 @@ async fn answer(function: &Function, path: &str, number: u64) -> bool {
         request_id: RequestId::from_random(number.into()),
         deadline: Instant::now() + Duration::from_secs(30),
     };
-    let lease = Lease::take(function, invocation).await.unwrap();
+    let mut usage = Usage::default();
+    let lease = Lease::take(function, invocation, &mut usage).await.unwrap();
     let body: NoBody = Empty::new().map_err(nothing as fn(Infallible) -> Problem);
     let request = Request::builder().uri(path).header("host", "localhost").body(body).unwrap();
-    let Ok(response) = lease.call(Box::new(request), Scheme::Http).await else { return false };
+    let Ok(response) = lease.call(Box::new(request), Scheme::Http, &mut usage).await else { return false };
     assert_eq!(response.status(), 200);
     !response.into_body().collect().await.unwrap().to_bytes().is_empty()
 }

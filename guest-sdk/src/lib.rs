@@ -33,6 +33,7 @@
 //! The feature `arena`, on by default, is a global allocator made for requests; a function with an allocator of its own turns it off.
 
 pub mod accept;
+mod config;
 pub mod error;
 pub mod extract;
 mod handler;
@@ -45,6 +46,7 @@ mod arena;
 mod exports;
 
 pub use bytes::Bytes;
+pub use config::config;
 pub use error::Error;
 pub use extract::{Form, FromRequest, FromRequestParts, Json, PathRest, Query};
 pub use gust_sdk_macros::{handler, init};

@@ -2,9 +2,15 @@
 
 mod smuggle;
 
-use std::{fs, hint::black_box, net::TcpStream, process, thread, time::Duration};
+use std::{
+    fs,
+    hint::black_box,
+    net::TcpStream,
+    process, thread,
+    time::{Duration, Instant},
+};
 
-use gust_sdk::{Bytes, Error, HeaderMap, HeaderName, IntoResponse, PathRest, Query, Response, StatusCode, handler};
+use gust_sdk::{Bytes, Error, HeaderMap, HeaderName, IntoResponse, PathRest, Query, Response, StatusCode, config, handler};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -21,6 +27,7 @@ fn hostile(path: PathRest, how: Query<HowMuch>, headers: HeaderMap, body: Bytes)
         "/loop" => loop {
             black_box(n);
         },
+        "/spin" => spin(Duration::from_millis(n)),
         "/sleep" => thread::sleep(Duration::from_millis(n)),
         "/fail" => return Err(Error::failed(format!("a secret of the function's own{}", "!".repeat(n as usize)))),
         "/memory" => hold_forever(),
@@ -39,6 +46,7 @@ fn hostile(path: PathRest, how: Query<HowMuch>, headers: HeaderMap, body: Bytes)
         "/headers" => return Ok(format!("{headers:?}").into_response()),
         "/count" => return Ok(body.len().to_string().into_response()),
         "/state" => return Ok(state().to_string().into_response()),
+        path if path.starts_with("/config/") => return Ok(format!("{:?}", config(&path[8..])).into_response()),
         other => return Err(Error::bad_request(format!("{other} is not known"))),
     }
     Ok("done".into_response())
@@ -50,6 +58,13 @@ fn many_headers(n: u64) -> Response {
         response.headers_mut().insert(HeaderName::try_from(format!("x-{number}")).unwrap(), number.into());
     }
     response
+}
+
+fn spin(duration: Duration) {
+    let began = Instant::now();
+    while began.elapsed() < duration {
+        black_box(&began);
+    }
 }
 
 fn hold_forever() {

@@ -32,6 +32,10 @@ impl Guest for Raw {
                 respond(out, |stream| write(stream, b"done"));
                 sleep(n);
             }
+            "/spin-late" => {
+                respond(out, |stream| write(stream, b"done"));
+                spin(n);
+            }
             "/status" => respond_with(out, n as u16, &[], |stream| write(stream, b"body")),
             "/length-only" => ResponseOutparam::set(out, Ok(OutgoingResponse::new(fields(&[("content-length", n)])))),
             "/trailers" => trailers(out),
@@ -63,6 +67,11 @@ impl Guest for Raw {
 
 fn sleep(ms: usize) {
     monotonic_clock::subscribe_duration(ms as u64 * 1_000_000).block();
+}
+
+fn spin(ms: usize) {
+    let until = monotonic_clock::now() + ms as u64 * 1_000_000;
+    while monotonic_clock::now() < until {}
 }
 
 fn fields(numbers: &[(&str, usize)]) -> Fields {

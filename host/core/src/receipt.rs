@@ -61,6 +61,8 @@ pub struct Receipt {
     pub response_bytes: u64,
     /// The most linear memory that the instance had, in bytes.
     pub memory_bytes_peak: u64,
+    /// How long threads ran its guest, in microseconds: init and what it does after its answer included, waiting not.
+    pub cpu_us: u64,
     /// What only the log may know of a failure.
     pub internal: Option<Box<str>>,
 }
@@ -78,6 +80,7 @@ impl Receipt {
             request_bytes: 0,
             response_bytes: 0,
             memory_bytes_peak: 0,
+            cpu_us: 0,
             internal: None,
         }
     }

@@ -2,13 +2,7 @@
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{
-            AtomicBool,
-            Ordering::{Acquire, Release},
-        },
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -18,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
-use crate::failure::{Failure, Usage};
+use crate::{progress::Progress, usage::Usage};
 
 /// Bytes of a body that is here as a whole that the connection takes at a time: the rest stays with the request, and so
 /// within its function's concurrency, until the client has read what came before.
@@ -27,42 +21,33 @@ const PIECE_BYTES: usize = 128 << 10;
 /// A guest that goes on while its answer is sent. It is a task of its own, so that its deadline holds even while the client
 /// takes nothing and nobody asks for the answer's next byte. Dropping it ends the guest.
 pub struct Running {
-    task: JoinHandle<Result<Usage, Failure>>,
-    failing: Failing,
-}
-
-/// Says that a guest has failed, from before its instance is gone: with that its body ends as if it were whole, on another
-/// thread than the one that is about to tell of the failure.
-#[derive(Clone, Default)]
-pub(crate) struct Failing(Arc<AtomicBool>);
-
-impl Failing {
-    pub(crate) fn say(&self) {
-        self.0.store(true, Release);
-    }
+    task: JoinHandle<Result<(), Problem>>,
+    progress: Arc<Progress>,
 }
 
 impl Running {
     pub(crate) fn spawn(
-        guest: impl Future<Output = Result<Usage, Failure>> + Send + 'static,
-        failing: Failing,
+        guest: impl Future<Output = Result<(), Problem>> + Send + 'static,
+        progress: Arc<Progress>,
     ) -> Self {
-        Self { task: tokio::spawn(guest), failing }
+        Self { task: tokio::spawn(guest), progress }
     }
 
-    fn is_failing(&self) -> bool {
-        self.failing.0.load(Acquire)
+    /// Waits for its end, whichever that is. Says what it used.
+    pub async fn end(mut self) -> Usage {
+        // Who is answered does not care how it ended.
+        let _ = (&mut self).await;
+        self.progress.usage()
     }
 }
 
 impl Future for Running {
-    type Output = Result<Usage, Failure>;
+    type Output = Result<(), Problem>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let ended = ready!(Pin::new(&mut self.task).poll(cx));
         Poll::Ready(ended.unwrap_or_else(|error| {
-            let problem = Problem::new(Code::Internal, "the host failed at this").with_internal(error.to_string());
-            Err(Failure { problem, usage: Usage::default() })
+            Err(Problem::new(Code::Internal, "the host failed at this").with_internal(error.to_string()))
         }))
     }
 }
@@ -76,7 +61,8 @@ impl Drop for Running {
 /// A response's body. When it has ended or is dropped, its guest is no longer at work, but for its [`GuestBody::rest`].
 pub struct GuestBody {
     source: Source,
-    usage: Usage,
+    /// Of a guest that was not over when its head was there.
+    progress: Option<Arc<Progress>>,
 }
 
 enum Source {
@@ -98,8 +84,8 @@ struct Streamed {
 }
 
 impl GuestBody {
-    pub(crate) fn whole(bytes: Bytes, usage: Usage) -> Self {
-        Self { source: Source::Whole(bytes), usage }
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self { source: Source::Whole(bytes), progress: None }
     }
 
     pub(crate) fn streamed(
@@ -107,15 +93,15 @@ impl GuestBody {
         running: Option<Running>,
         bytes_max: u64,
         bytes_stated: Option<u64>,
-        usage: Usage,
     ) -> Self {
+        let progress = progress(running.as_ref());
         let streamed = Streamed { body, running, bytes: 0, bytes_max, bytes_stated };
-        Self { source: Source::Streamed(Box::new(streamed)), usage }
+        Self { source: Source::Streamed(Box::new(streamed)), progress }
     }
 
     /// An answer that has no body, whatever its guest writes.
-    pub(crate) fn none(running: Option<Running>, usage: Usage) -> Self {
-        Self { source: Source::Ended(running), usage }
+    pub(crate) fn none(running: Option<Running>) -> Self {
+        Self { progress: progress(running.as_ref()), source: Source::Ended(running) }
     }
 
     /// What the guest still does after its answer's last byte, up to its deadline. It is the caller's to see through, with
@@ -137,17 +123,21 @@ impl GuestBody {
         }
     }
 
-    /// What the instance used, as far as it is known: whole when the body has ended.
-    pub fn usage(&self) -> Usage {
-        self.usage
+    /// What the request used so far, its head included; none where the call has told all of it.
+    pub fn usage(&self) -> Option<Usage> {
+        self.progress.as_ref().map(|progress| progress.usage())
     }
+}
+
+fn progress(running: Option<&Running>) -> Option<Arc<Progress>> {
+    running.map(|running| running.progress.clone())
 }
 
 impl Body for GuestBody {
     type Data = Bytes;
-    type Error = Failure;
+    type Error = Problem;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
         let this = &mut *self;
         match &mut this.source {
             Source::Ended(_) => Poll::Ready(None),
@@ -159,7 +149,7 @@ impl Body for GuestBody {
                 Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
             }
             Source::Streamed(streamed) => {
-                let polled = streamed.poll(cx, &mut this.usage);
+                let polled = streamed.poll(cx);
                 match polled {
                     Poll::Ready(Some(Err(_))) => this.source = Source::Ended(None),
                     // Nothing comes after trailers, and nobody asks whether something does.
@@ -193,35 +183,29 @@ impl Body for GuestBody {
 }
 
 impl Streamed {
-    fn poll(&mut self, cx: &mut Context<'_>, usage: &mut Usage) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
         // The guest first: what it writes now can be sent now, and what it wrote before it failed must not look whole.
         if let Some(running) = &mut self.running {
             match Pin::new(running).poll(cx) {
-                Poll::Ready(Ok(used)) => {
-                    self.running = None;
-                    *usage = used;
-                }
-                Poll::Ready(Err(failure)) => {
-                    *usage = failure.usage;
-                    return Poll::Ready(Some(Err(failure)));
-                }
+                Poll::Ready(Ok(())) => self.running = None,
+                Poll::Ready(Err(problem)) => return Poll::Ready(Some(Err(problem))),
                 Poll::Pending => {}
             }
         }
         loop {
             let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
-                if self.running.as_ref().is_some_and(Running::is_failing) {
+                if self.running.as_ref().is_some_and(|running| running.progress.is_failing()) {
                     // It was asked above, so it wakes whoever asks for the body.
                     return Poll::Pending;
                 }
-                return Poll::Ready(self.ends(*usage).err().map(Err));
+                return Poll::Ready(self.ends().err().map(Err));
             };
-            let frame = frame.map_err(|error| broken_off(error.to_string(), *usage));
+            let frame = frame.map_err(|error| broken_off(error.to_string()));
             // Nothing would bound how many empty frames HTTP/2 keeps for a client that does not read.
             if frame.as_ref().is_ok_and(|frame| frame.data_ref().is_some_and(Bytes::is_empty)) {
                 continue;
             }
-            return Poll::Ready(Some(frame.and_then(|frame| self.count(frame, *usage))));
+            return Poll::Ready(Some(frame.and_then(|frame| self.count(frame))));
         }
     }
 
@@ -230,31 +214,31 @@ impl Streamed {
     }
 
     /// Counts a frame that is to be sent, unless it would be one byte too many.
-    fn count(&mut self, frame: Frame<Bytes>, usage: Usage) -> Result<Frame<Bytes>, Failure> {
+    fn count(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Problem> {
         self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
         if self.bytes > self.bytes_max {
             let detail =
                 format!("it answered with more than the {} bytes that response_body_mib allows", self.bytes_max);
-            return Err(Failure { problem: Problem::new(Code::LimitResponseBody, detail), usage });
+            return Err(Problem::new(Code::LimitResponseBody, detail));
         }
         match self.bytes_stated {
-            Some(stated) if self.bytes > stated => Err(of_other_length(stated, "more", usage)),
+            Some(stated) if self.bytes > stated => Err(of_other_length(stated, "more")),
             _ => Ok(frame),
         }
     }
 
-    fn ends(&self, usage: Usage) -> Result<(), Failure> {
+    fn ends(&self) -> Result<(), Problem> {
         match self.bytes_stated {
-            Some(stated) if self.bytes < stated => Err(of_other_length(stated, "fewer", usage)),
+            Some(stated) if self.bytes < stated => Err(of_other_length(stated, "fewer")),
             _ => Ok(()),
         }
     }
 }
 
-fn of_other_length(stated: u64, how: &str, usage: Usage) -> Failure {
-    broken_off(format!("it stated a length of {stated} bytes and wrote {how}"), usage)
+fn of_other_length(stated: u64, how: &str) -> Problem {
+    broken_off(format!("it stated a length of {stated} bytes and wrote {how}"))
 }
 
-fn broken_off(why: String, usage: Usage) -> Failure {
-    Failure { problem: Problem::new(Code::GuestBadResponse, format!("its answer was broken off: {why}")), usage }
+fn broken_off(why: String) -> Problem {
+    Problem::new(Code::GuestBadResponse, format!("its answer was broken off: {why}"))
 }

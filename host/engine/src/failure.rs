@@ -12,37 +12,6 @@ const FRAMES_MAX: usize = 4;
 /// The most that is kept of the text of a guest's error, in bytes.
 const ERROR_BYTES_MAX: usize = 4 << 10;
 
-/// What an instance used, known when it is gone.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// The most that its memories and tables had together, in bytes.
-    pub memory_bytes_peak: u64,
-}
-
-/// A request that its guest did not answer, and what it used all the same.
-#[derive(Debug)]
-pub struct Failure {
-    /// Why.
-    pub problem: Problem,
-    /// What the instance used.
-    pub usage: Usage,
-}
-
-impl Failure {
-    /// A failure with what the instance of `memory` used.
-    pub(crate) fn new(problem: Problem, memory: &MemoryBudget) -> Self {
-        Self { problem, usage: Usage { memory_bytes_peak: memory.bytes_peak() } }
-    }
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.problem.fmt(f)
-    }
-}
-
-impl std::error::Error for Failure {}
-
 /// The wall-clock limit ran out.
 pub(crate) fn timed_out() -> Problem {
     Problem::new(Code::LimitWall, "it ran for longer than its limit wall_ms allows")

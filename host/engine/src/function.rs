@@ -10,18 +10,21 @@ use crate::{
     callee::Callee,
     host::Terms,
     init::{self, Init},
+    interfaces::config::Configuration,
     output::OutputSink,
     rewind::Rewinding,
     verdict::Verdict,
 };
 
-/// What a function's owner decided about it.
+/// What a function's owner decided about it. It holds secrets, so it has no `Debug`.
 #[derive(Clone)]
 pub struct FunctionConfig {
     /// The limits of each invocation.
     pub limits: Limits,
     /// The environment that the guest sees.
     pub env: Vec<(String, String)>,
+    /// What `wasi:config` gives the guest beside the environment: names and values. Of two with one name this one counts.
+    pub config: Vec<(String, String)>,
     /// Where what it prints goes.
     pub sink: Arc<dyn OutputSink>,
     /// Where each request's instance comes from.
@@ -65,6 +68,7 @@ impl Function {
         };
         let terms = Terms {
             env: config.env.clone(),
+            config: Arc::new(Configuration::new(config.config.clone())),
             log_bytes_max: config.limits.log_bytes(),
             memory_bytes_max: config.limits.memory_bytes(),
             response_bytes_max: config.limits.response_body_bytes(),

@@ -9,9 +9,11 @@ use gust_core::RequestId;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::{
+    interfaces::config::Configuration,
     memory::MemoryBudget,
     outgoing::Hooks,
     output::{Output, OutputSink, OutputStream},
@@ -33,11 +35,13 @@ const FIELDS_BYTES_MAX: usize = 64 << 10;
 /// limit and shall be told so.
 const LIFTED_BESIDES_BODY_BYTES: usize = 64 << 20;
 
-/// What stays the same from one request of a function to the next.
+/// What stays the same from one request of a function to the next. It holds secrets, so it has no `Debug`.
 #[derive(Clone)]
 pub(crate) struct Terms {
     /// The environment that the guest sees.
     pub(crate) env: Vec<(String, String)>,
+    /// What `wasi:config` gives it beside that.
+    pub(crate) config: Arc<Configuration>,
     /// What it may print in one request, in bytes.
     pub(crate) log_bytes_max: u64,
     /// All its memories and tables together, in bytes.
@@ -161,6 +165,11 @@ impl Host {
         self.table = empty_table();
         self.memory.forget_refusals();
         Ok(())
+    }
+
+    /// What the function is configured with.
+    pub(crate) fn config(&self) -> &WasiConfigVariables {
+        self.terms.config.with(&self.terms.env)
     }
 
     /// Adds a line of the host's own to the guest's log.

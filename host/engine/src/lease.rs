@@ -4,7 +4,7 @@
 //! served before and was put back ([`rewind`](crate::rewind)), or it is made now in a slot of the pool. A caller takes a
 //! lease, [calls](Lease::call) it once, and cannot tell.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use gust_core::{Code, Problem, RequestId, RewindPolicy};
 use tokio::{
@@ -15,13 +15,14 @@ use wasmtime::{Store, UpdateDeadline, component::Instance as Component};
 
 use crate::{
     callee::Instance,
-    failure::{self, Failure, Usage},
+    failure,
     function::Function,
     host::{Host, RESOURCES_MAX, Terms},
     last_lines::LastLines,
     places::Place,
-    rewind::{Kept, Refusal, Rewinding, WayBack},
+    rewind::{self, Kept, Refusal, Rewinding, WayBack},
     unmade::{Stage, Unmade},
+    usage::{Usage, metered},
 };
 
 /// Ticks of the epoch that a guest runs before it yields.
@@ -63,16 +64,17 @@ pub(crate) struct Leased {
 }
 
 impl Lease {
-    /// Waits for a slot, for as long as the engine's settings allow, and makes an instance pristine or a pristine one.
-    pub async fn take(function: &Function, invocation: Invocation) -> Result<Self, Failure> {
+    /// Waits for a slot, for as long as the engine's settings allow, and makes an instance pristine or a pristine one. Adds to
+    /// `usage` what that takes, however it ends.
+    pub async fn take(function: &Function, invocation: Invocation, usage: &mut Usage) -> Result<Self, Problem> {
         let began = Instant::now();
-        let (slot, queue) = slot(function).await.map_err(|problem| Failure { problem, usage: Usage::default() })?;
+        let (slot, queue) = slot(function).await?;
         let instance = match function.rewinding.as_ref().and_then(|rewinding| Some((rewinding.take()?, rewinding))) {
             Some((kept, rewinding)) => Leased::of_kept(kept, rewinding.clone(), invocation.request_id, slot),
             // What is seldom done is done elsewhere: it would make the future of every request larger, which is moved.
             None => {
-                let made = Box::pin(Leased::make(function, invocation, slot)).await;
-                made.map_err(|unmade| unmade.failure)?
+                let made = Box::pin(Leased::make(function, invocation, slot, usage)).await;
+                made.map_err(|unmade| unmade.problem)?
             }
         };
         let ready_at = Instant::now();
@@ -89,7 +91,7 @@ impl Lease {
         probed.terms = Arc::new(Terms { sink: printed.clone(), ..(*function.terms).clone() });
         let invocation = Invocation { request_id: RequestId::from_random(0), deadline: Instant::now() + wall };
         let (slot, _) = slot(function).await?;
-        match Leased::make(&probed, invocation, slot).await {
+        match Leased::make(&probed, invocation, slot, &mut Usage::default()).await {
             Ok(made) => {
                 // Not lost, but dropped unused.
                 drop(made.way_back.and_then(WayBack::begin));
@@ -118,14 +120,24 @@ impl Leased {
         Self { store, callee, way_back: Some(WayBack::new(home, rewinding)) }
     }
 
-    async fn make(function: &Function, invocation: Invocation, mut slot: Place) -> Result<Self, Unmade> {
+    async fn make(
+        function: &Function,
+        invocation: Invocation,
+        mut slot: Place,
+        usage: &mut Usage,
+    ) -> Result<Self, Unmade> {
         loop {
             let mut store = store(function, invocation.request_id, slot);
             let mut stage = Stage::Instantiation;
-            let made = time::timeout_at(invocation.deadline, instantiate(function, &mut store, &mut stage)).await;
-            let (callee, component) = match made.unwrap_or_else(|_| Err(failure::timed_out())) {
+            let making = pin!(instantiate(function, &mut store, &mut stage));
+            let metered = pin!(metered(making, |ran| usage.cpu += ran));
+            let (made, _) = rewind::within(Some(invocation.deadline), metered).await;
+            let (callee, component) = match made.unwrap_or_else(|| Err(failure::timed_out())) {
                 Ok(made) => made,
-                Err(problem) => return Err(Unmade { failure: Failure::new(problem, &store.data().memory), stage }),
+                Err(problem) => {
+                    usage.memory_bytes_peak = store.data().memory.bytes_peak();
+                    return Err(Unmade { problem, stage });
+                }
             };
             let way_back = match way_back(function, &mut store, &component).await {
                 Prepared::ToBeKept(way_back) => Some(way_back),
@@ -140,15 +152,18 @@ impl Leased {
         }
     }
 
+    /// The most that its memories and tables had together, in bytes.
+    pub(crate) fn memory_bytes_peak(&self) -> u64 {
+        self.store.data().memory.bytes_peak()
+    }
+
     /// Ends a call that returned, in the same poll: the instance is put back and kept, or dropped. `at_once` says that the
-    /// call was over the first time it was polled. Says what it used.
-    pub(crate) async fn give_back(self, at_once: bool) -> Usage {
+    /// call was over the first time it was polled.
+    pub(crate) async fn give_back(self, at_once: bool) {
         let Self { store, callee, way_back } = self;
-        let usage = Usage { memory_bytes_peak: store.data().memory.bytes_peak() };
         if let Some((home, rewinding)) = way_back.and_then(WayBack::begin) {
             rewinding.give_back(store, callee, home, at_once).await;
         }
-        usage
     }
 }
 
@@ -193,8 +208,7 @@ fn store(function: &Function, request_id: RequestId, slot: Place) -> Store<Host>
 }
 
 fn spoilt() -> Unmade {
-    let problem = Problem::new(Code::Internal, "an instance was lost while it was made");
-    Failure { problem, usage: Usage::default() }.into()
+    Problem::new(Code::Internal, "an instance was lost while it was made").into()
 }
 
 /// What came of making an instance fit to be put back.

@@ -3,7 +3,7 @@
 use gust_core::{Code, Problem};
 use tokio::time::Duration;
 
-use crate::{failure::Failure, last_lines::LastLines};
+use crate::last_lines::LastLines;
 
 /// How far the making of an instance came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,21 +18,21 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Unmade {
     /// Why, as whoever called is told.
-    pub(crate) failure: Failure,
+    pub(crate) problem: Problem,
     /// What failed.
     pub(crate) stage: Stage,
 }
 
-impl From<Failure> for Unmade {
-    fn from(failure: Failure) -> Self {
-        Self { failure, stage: Stage::Instantiation }
+impl From<Problem> for Unmade {
+    fn from(problem: Problem) -> Self {
+        Self { problem, stage: Stage::Instantiation }
     }
 }
 
 impl Unmade {
     /// Why a function is not deployed, as whoever deploys it is told: with all that it said, for it is theirs.
     pub(crate) fn found_at_deploy(self, wall: Duration, printed: &LastLines) -> Problem {
-        let Problem { code: cause, detail, internal, .. } = self.failure.problem;
+        let Problem { code: cause, detail, internal, .. } = self.problem;
         let why = match (cause, &internal) {
             (Code::GuestFailed, Some(text)) => text.clone(),
             (Code::LimitWall, _) => format!("it took longer than {} ms ({})", wall.as_millis(), cause.as_str()),

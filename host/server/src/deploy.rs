@@ -158,6 +158,7 @@ impl Changes {
         let config = FunctionConfig {
             limits: terms.limits.clone(),
             env: terms.env.clone(),
+            config: terms.env.clone(),
             sink: Arc::new(GuestOutput { log, version: version.clone() }),
             instance: terms.instance,
         };

@@ -31,6 +31,8 @@ struct Which {
     function: String,
 }
 
+type Seconds = Counter<f64, AtomicU64>;
+
 type Histograms = Family<Which, Histogram, fn() -> Histogram>;
 
 /// The metrics of all functions.
@@ -39,6 +41,7 @@ pub(crate) struct Families {
     duration: Histograms,
     init: Histograms,
     run: Histograms,
+    cpu: Family<Which, Seconds>,
     request_bytes: Family<Which, Counter>,
     response_bytes: Family<Which, Counter>,
     memory_peak: Family<Which, Gauge<u64, AtomicU64>>,
@@ -58,6 +61,7 @@ impl Families {
             duration: histograms(),
             init: histograms(),
             run: histograms(),
+            cpu: Family::default(),
             request_bytes: Family::default(),
             response_bytes: Family::default(),
             memory_peak: Family::default(),
@@ -71,6 +75,7 @@ impl Families {
         r.register_with_unit("request_duration", "From head to last byte", seconds(), self.duration.clone());
         r.register_with_unit("instance_init", "Getting a pristine instance", seconds(), self.init.clone());
         r.register_with_unit("guest_run", "In the guest, up to the head", seconds(), self.run.clone());
+        r.register_with_unit("cpu", "Threads running guests", seconds(), self.cpu.clone());
         r.register_with_unit("request_body", "Bodies read", Unit::Bytes, self.request_bytes.clone());
         r.register_with_unit("response_body", "Bodies sent", Unit::Bytes, self.response_bytes.clone());
         r.register_with_unit("memory_peak", "The most that an instance had", Unit::Bytes, self.memory_peak.clone());
@@ -83,6 +88,7 @@ impl Families {
         for counters in [&self.request_bytes, &self.response_bytes] {
             counters.remove(which);
         }
+        self.cpu.remove(which);
         self.memory_peak.remove(which);
     }
 }
@@ -110,6 +116,7 @@ struct Counters {
     duration: Histogram,
     init: Histogram,
     run: Histogram,
+    cpu: Seconds,
     request_bytes: Counter,
     response_bytes: Counter,
     memory_peak: Gauge<u64, AtomicU64>,
@@ -167,6 +174,7 @@ impl Counters {
             duration: families.duration.get_or_create(which).clone(),
             init: families.init.get_or_create(which).clone(),
             run: families.run.get_or_create(which).clone(),
+            cpu: families.cpu.get_or_create(which).clone(),
             request_bytes: families.request_bytes.get_or_create(which).clone(),
             response_bytes: families.response_bytes.get_or_create(which).clone(),
             memory_peak: families.memory_peak.get_or_create(which).clone(),
@@ -178,6 +186,7 @@ impl Counters {
         self.duration.observe(seconds(receipt.timing.total_us));
         self.init.observe(seconds(receipt.timing.init_us.into()));
         self.run.observe(seconds(receipt.timing.run_us.into()));
+        self.cpu.inc_by(seconds(receipt.cpu_us));
         self.request_bytes.inc_by(receipt.request_bytes);
         self.response_bytes.inc_by(receipt.response_bytes);
         self.memory_peak.inner().fetch_max(receipt.memory_bytes_peak, Ordering::Relaxed);

@@ -181,6 +181,7 @@ fn account(entry: Entry, unix_ms: u64, metrics: &Metrics) {
         Some(deployment) => {
             deployment.metrics.count(&receipt);
             deployment.health().note(&receipt);
+            deployment.cpu.add(unix_ms, receipt.cpu_us);
             deployment.log.push(Record::Request { receipt, unix_ms });
         }
         None => metrics.count_unrouted(&receipt),

@@ -183,6 +183,7 @@ impl Loader {
         let config = FunctionConfig {
             limits: terms.limits.clone(),
             env: terms.env.clone(),
+            config: terms.env.clone(),
             sink: Arc::new(GuestOutput { log: deployment.log.clone(), version }),
             instance: terms.instance,
         };

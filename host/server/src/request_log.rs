@@ -47,6 +47,7 @@ struct Line<'a> {
     request_bytes: u64,
     response_bytes: u64,
     memory_bytes_peak: u64,
+    cpu_us: u64,
     internal: &'a str,
 }
 
@@ -67,6 +68,7 @@ impl<'a> Line<'a> {
             request_bytes: receipt.request_bytes,
             response_bytes: receipt.response_bytes,
             memory_bytes_peak: receipt.memory_bytes_peak,
+            cpu_us: receipt.cpu_us,
             internal: receipt.internal.as_deref().unwrap_or_default(),
         }
     }
@@ -88,6 +90,7 @@ impl<'a> Line<'a> {
         object.number("request_bytes", self.request_bytes);
         object.number("response_bytes", self.response_bytes);
         object.number("memory_bytes_peak", self.memory_bytes_peak);
+        object.number("cpu_us", self.cpu_us);
         if !self.internal.is_empty() {
             object.text("internal", self.internal);
         }
@@ -209,6 +212,7 @@ mod tests {
             request_bytes: 0,
             response_bytes: 0,
             memory_bytes_peak: 0,
+            cpu_us: 700,
             internal: Some("wasm `unreachable`\nat 0x1".into()),
         }
     }
@@ -232,6 +236,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(value.get("internal").unwrap(), "wasm `unreachable`\nat 0x1");
         assert_eq!(value.get("total_us").unwrap(), 1500);
+        assert_eq!(value.get("cpu_us").unwrap(), 700);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 )]
 
 mod calls;
+mod configuration;
 mod deploys;
 mod developer;
 mod documents;
@@ -19,3 +20,4 @@ mod init;
 mod loading;
 mod operator;
 mod rewinding;
+mod usage;

@@ -15,10 +15,11 @@ use super::{Scheme, head};
 use crate::{
     body::GuestBody,
     callee::Instance,
-    failure::{self, Failure},
+    failure,
     interfaces::function::{Error, Request, Response},
     lease::{Lease, Leased},
     rewind,
+    usage::{Usage, metered},
 };
 
 /// Calls a typed instance.
@@ -26,24 +27,22 @@ pub(super) async fn call<B>(
     lease: Lease,
     request: Box<http::Request<B>>,
     scheme: Scheme,
-) -> Result<http::Response<GuestBody>, Failure>
+    usage: &mut Usage,
+) -> Result<http::Response<GuestBody>, Problem>
 where
     B: Body<Data = Bytes, Error = Problem> + Send + 'static,
 {
     let Lease { mut instance, deadline, response_bytes_max, .. } = lease;
     let (request, body) = (*request).into_parts();
-    let (called, at_once) = rewind::within(Some(deadline), pin!(exchange(&mut instance, &request, body, scheme))).await;
-    match called.unwrap_or_else(|| Err(failure::timed_out())) {
-        // It returned, so it is as good as it was.
-        Ok(answer) => {
-            let usage = instance.give_back(at_once).await;
-            match answer.and_then(|response| to_http(response, &request.method, response_bytes_max)) {
-                Ok((parts, body)) => Ok(http::Response::from_parts(parts, GuestBody::whole(body, usage))),
-                Err(problem) => Err(Failure { problem, usage }),
-            }
-        }
-        Err(problem) => Err(Failure::new(problem, &instance.store.data().memory)),
-    }
+    let exchange = pin!(exchange(&mut instance, &request, body, scheme));
+    let metered = pin!(metered(exchange, |ran| usage.cpu += ran));
+    let (called, at_once) = rewind::within(Some(deadline), metered).await;
+    usage.memory_bytes_peak = instance.memory_bytes_peak();
+    let answer = called.unwrap_or_else(|| Err(failure::timed_out()))?;
+    // It returned, so it is as good as it was.
+    instance.give_back(at_once).await;
+    let (parts, body) = to_http(answer?, &request.method, response_bytes_max)?;
+    Ok(http::Response::from_parts(parts, GuestBody::whole(body)))
 }
 
 /// The guest's answer; or why it did not return.

@@ -7,6 +7,7 @@
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -25,15 +26,17 @@ use wasmtime_wasi_http::{
 
 use super::{Scheme, head};
 use crate::{
-    body::{Failing, GuestBody, Running},
+    body::{GuestBody, Running},
     callee::Instance,
-    failure::{self, Failure, Usage},
+    failure,
     lease::{Lease, Leased},
+    progress::Progress,
     rewind,
+    usage::{Usage, metered},
 };
 
-/// A guest at work on this thread: ready when it has returned, with what it used.
-type Guest = Pin<Box<dyn Future<Output = Result<Usage, Failure>> + Send>>;
+/// A guest at work on this thread: ready when it has returned.
+type Guest = Pin<Box<dyn Future<Output = Result<(), Problem>> + Send>>;
 
 /// What a guest gives to `response-outparam.set`.
 type Answer = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
@@ -43,44 +46,44 @@ pub(super) async fn call<B>(
     lease: Lease,
     request: Box<http::Request<B>>,
     scheme: Scheme,
-) -> Result<http::Response<GuestBody>, Failure>
+    usage: &mut Usage,
+) -> Result<http::Response<GuestBody>, Problem>
 where
     B: Body<Data = Bytes, Error = Problem> + Send + 'static,
 {
     let Lease { instance, deadline, response_bytes_max, .. } = lease;
     let method = request.method().clone();
     let (answer_sender, mut answer) = oneshot::channel();
-    let failing = Failing::default();
-    let running = run(instance, request, scheme, answer_sender, deadline, failing.clone());
+    let progress = Arc::new(Progress::new(*usage));
+    let running = run(instance, request, scheme, answer_sender, deadline, progress.clone());
     let mut running = Some(Box::pin(running) as Guest);
-    let mut usage = Usage::default();
-    let answer = poll_fn(|cx| poll_head(cx, &mut running, &mut answer, &mut usage)).await?;
-    let failed = |problem| Failure { problem, usage };
-    match answer {
-        Ok(response) => {
-            let (mut parts, body) = response.into_parts();
-            head::status(parts.status.as_u16()).map_err(failed)?;
-            let has_body = head::has_body(&method, parts.status);
-            let length = head::frame(&mut parts, has_body, body.size_hint().exact()).map_err(failed)?;
-            let running = running.map(|guest| Running::spawn(guest, failing));
-            let body = match has_body {
-                true => GuestBody::streamed(body, running, response_bytes_max, length, usage),
-                false => GuestBody::none(running, usage),
-            };
-            Ok(http::Response::from_parts(parts, body))
+    let answering = poll_fn(|cx| {
+        let polled = poll_head(cx, &mut running, &mut answer);
+        *usage = progress.usage();
+        polled
+    });
+    let (mut parts, body) = answering.await?.map_err(failed)?.into_parts();
+    head::status(parts.status.as_u16())?;
+    let has_body = head::has_body(&method, parts.status);
+    let length = head::frame(&mut parts, has_body, body.size_hint().exact())?;
+    let running = running.map(|guest| Running::spawn(guest, progress));
+    let body = match has_body {
+        true => GuestBody::streamed(body, running, response_bytes_max, length),
+        false => GuestBody::none(running),
+    };
+    Ok(http::Response::from_parts(parts, body))
+}
+
+/// A guest that answered with an error.
+fn failed(code: ErrorCode) -> Problem {
+    // The text may be as long as the guest likes, and longer when it is quoted.
+    let detail = match code {
+        ErrorCode::InternalError(text) => {
+            format!("it answered with an internal error: {}", failure::cut(text.unwrap_or_default()))
         }
-        Err(code) => {
-            // The text may be as long as the guest likes, and longer when it is quoted.
-            let detail = match code {
-                ErrorCode::InternalError(text) => {
-                    format!("it answered with an internal error: {}", failure::cut(text.unwrap_or_default()))
-                }
-                code => failure::cut(format!("it answered with the error {code:?}")),
-            };
-            let problem = Problem::new(Code::GuestFailed, detail);
-            Err(failed(problem))
-        }
-    }
+        code => failure::cut(format!("it answered with the error {code:?}")),
+    };
+    Problem::new(Code::GuestFailed, detail)
 }
 
 /// The guest's whole life, from the call to its return.
@@ -90,8 +93,8 @@ async fn run<B>(
     scheme: Scheme,
     answer: oneshot::Sender<Answer>,
     deadline: Instant,
-    failing: Failing,
-) -> Result<Usage, Failure>
+    progress: Arc<Progress>,
+) -> Result<(), Problem>
 where
     B: Body<Data = Bytes, Error = Problem> + Send + 'static,
 {
@@ -108,15 +111,19 @@ where
         let outparam = store.data_mut().http().new_response_outparam(answer)?;
         proxy.wasi_http_incoming_handler().call_handle(store, request, outparam).await
     };
-    let (returned, at_once) = rewind::within(Some(deadline), pin!(called)).await;
-    let memory = &instance.store.data().memory;
+    let metered = pin!(metered(pin!(called), |ran| progress.ran(ran)));
+    let (returned, at_once) = rewind::within(Some(deadline), metered).await;
+    progress.had(instance.memory_bytes_peak());
     let problem = match returned {
-        Some(Ok(())) => return Ok(instance.give_back(at_once).await),
-        Some(Err(error)) => failure::of_guest(&error, memory),
+        Some(Ok(())) => {
+            instance.give_back(at_once).await;
+            return Ok(());
+        }
+        Some(Err(error)) => failure::of_guest(&error, &instance.store.data().memory),
         None => failure::timed_out(),
     };
-    failing.say();
-    Err(Failure::new(problem, memory))
+    progress.fails();
+    Err(problem)
 }
 
 /// Runs the guest until it has answered or is over.
@@ -124,25 +131,18 @@ fn poll_head(
     cx: &mut Context<'_>,
     running: &mut Option<Guest>,
     answer: &mut oneshot::Receiver<Answer>,
-    usage: &mut Usage,
-) -> Poll<Result<Answer, Failure>> {
+) -> Poll<Result<Answer, Problem>> {
     if let Some(guest) = running {
         match guest.as_mut().poll(cx) {
-            Poll::Ready(Ok(used)) => {
-                *running = None;
-                *usage = used;
-            }
-            Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
+            Poll::Ready(Ok(())) => *running = None,
+            Poll::Ready(Err(problem)) => return Poll::Ready(Err(problem)),
             Poll::Pending => {}
         }
     }
     match Pin::new(answer).poll(cx) {
         Poll::Ready(Ok(answer)) => Poll::Ready(Ok(answer)),
         // The sender is gone without an answer: the guest dropped its outparam or has returned.
-        Poll::Ready(Err(_)) => {
-            let problem = Problem::new(Code::GuestNoResponse, "it never set a response");
-            Poll::Ready(Err(Failure { problem, usage: *usage }))
-        }
+        Poll::Ready(Err(_)) => Poll::Ready(Err(Problem::new(Code::GuestNoResponse, "it never set a response"))),
         Poll::Pending => Poll::Pending,
     }
 }

@@ -3,6 +3,7 @@
 //! A module offers `INTERFACES`, the names that it adds, and `add_to_linker`. To give guests something new, write a module
 //! beside these and name it in [`OFFERED`] and [`linker`].
 
+pub(crate) mod config;
 pub(crate) mod function;
 pub(crate) mod http;
 mod io;
@@ -12,11 +13,16 @@ use wasmtime::component::Linker;
 
 use crate::host::Host;
 
-/// Every interface that the host offers, without its version.
-const OFFERED: [&[&str]; 3] = [io::INTERFACES, wasi::INTERFACES, http::INTERFACES];
-
-/// The release line of WASI that the host speaks: every 0.2.x is compatible with every other.
+/// The releases of WASI that the host speaks: every 0.2.x is compatible with every other.
 const WASI_LINE: &str = "0.2.";
+
+/// Every interface that the host offers, and in which releases: a line of them, which ends with a dot, or a single one.
+const OFFERED: [(&[&str], &str); 4] = [
+    (io::INTERFACES, WASI_LINE),
+    (wasi::INTERFACES, WASI_LINE),
+    (http::INTERFACES, WASI_LINE),
+    (config::INTERFACES, config::VERSION),
+];
 
 /// A linker with all of them.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>> {
@@ -24,13 +30,18 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>
     io::add_to_linker(&mut linker)?;
     wasi::add_to_linker(&mut linker)?;
     http::add_to_linker(&mut linker)?;
+    config::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 
 /// Whether the host offers the interface that `import` names, as in `wasi:io/streams@0.2.6`.
 pub(crate) fn is_offered(import: &str) -> bool {
     let Some((interface, version)) = import.split_once('@') else { return false };
-    version.starts_with(WASI_LINE) && OFFERED.iter().any(|interfaces| interfaces.contains(&interface))
+    OFFERED.iter().any(|(interfaces, releases)| interfaces.contains(&interface) && is_among(version, releases))
+}
+
+fn is_among(version: &str, releases: &str) -> bool {
+    if releases.ends_with('.') { version.starts_with(releases) } else { version == releases }
 }
 
 #[cfg(test)]
@@ -38,10 +49,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_release_of_the_line_is_offered_and_no_other() {
+    fn the_releases_that_are_spoken_are_offered_and_no_other() {
         assert!(is_offered("wasi:io/streams@0.2.0"));
         assert!(is_offered("wasi:http/types@0.2.12"));
-        for other in ["wasi:io/streams", "wasi:io/streams@0.3.0", "wasi:keyvalue/store@0.2.0-draft", "x"] {
+        assert!(is_offered("wasi:config/store@0.2.0-rc.1"));
+        for other in [
+            "wasi:io/streams",
+            "wasi:io/streams@0.3.0",
+            "wasi:keyvalue/store@0.2.0-draft",
+            "wasi:config/store@0.2.0-rc.10",
+            "wasi:config/store@0.2.0",
+            "x",
+        ] {
             assert!(!is_offered(other), "{other}");
         }
     }

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use gust_core::{Problem, receipt::Timing};
-use gust_engine::{Failure, GuestBody};
+use gust_engine::GuestBody;
 use http::{HeaderName, HeaderValue, Response, header};
 use http_body::{Body, Frame, SizeHint};
 
@@ -24,7 +24,8 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// A response's body. Dropping it ends the visit.
 pub(crate) struct Outgoing {
     source: Source,
-    visit: Box<Visit>,
+    /// There until this is dropped.
+    visit: Option<Box<Visit>>,
 }
 
 enum Source {
@@ -43,7 +44,7 @@ pub(super) fn of_guest(response: Response<GuestBody>, mut visit: Box<Visit>) -> 
         head.headers.append(header::SET_COOKIE, cookie);
     }
     visit.answered(head.status);
-    Response::from_parts(head, Outgoing { source: Source::Guest(body), visit })
+    Response::from_parts(head, Outgoing { source: Source::Guest(body), visit: Some(visit) })
 }
 
 /// Milliseconds to the microsecond (Server Timing, W3C). Whole numbers are formatted, for that costs less than floats.
@@ -67,7 +68,7 @@ pub(super) fn of_problem(problem: &Problem, mut visit: Box<Visit>) -> Response<O
     if !has_body {
         head.headers.insert(header::CONTENT_LENGTH, body.len().into());
     }
-    Response::from_parts(head, Outgoing { source: Source::Host(has_body.then_some(body)), visit })
+    Response::from_parts(head, Outgoing { source: Source::Host(has_body.then_some(body)), visit: Some(visit) })
 }
 
 fn insert_request_id(headers: &mut http::HeaderMap, visit: &Visit) {
@@ -78,18 +79,19 @@ fn insert_request_id(headers: &mut http::HeaderMap, visit: &Visit) {
 
 impl Body for Outgoing {
     type Data = Bytes;
-    type Error = Failure;
+    type Error = Problem;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
         let this = &mut *self;
         let frame = match &mut this.source {
             Source::Guest(body) => ready!(Pin::new(body).poll_frame(cx)),
             Source::Host(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
         };
+        let Some(visit) = &mut this.visit else { return Poll::Ready(None) };
         match &frame {
-            None => this.visit.completes(),
-            Some(Ok(frame)) => this.visit.sent(frame.data_ref().map_or(0, |data| data.len() as u64)),
-            Some(Err(failure)) => this.visit.breaks_off(&failure.problem),
+            None => visit.completes(),
+            Some(Ok(frame)) => visit.sent(frame.data_ref().map_or(0, |data| data.len() as u64)),
+            Some(Err(problem)) => visit.breaks_off(problem),
         }
         Poll::Ready(frame)
     }
@@ -111,24 +113,22 @@ impl Body for Outgoing {
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
-        if let Source::Guest(body) = &mut self.source {
-            self.visit.used(body.usage());
-            if let Some(rest) = body.rest() {
-                let place = self.visit.yields_place();
-                tokio::spawn(async move {
-                    // It is answered, so how it ends is nobody's concern; it holds its place while it runs.
-                    let _ = rest.await;
-                    drop(place);
-                });
-            }
-        }
+        let Some(mut visit) = self.visit.take() else { return };
         // A body that is known to be at its end is not polled again, and one that must not be sent is not polled at all.
         let is_whole = match &self.source {
             Source::Guest(body) => body.is_whole(),
             Source::Host(bytes) => bytes.is_none(),
         };
         if is_whole {
-            self.visit.completes();
+            visit.completes();
+        }
+        let Source::Guest(body) = &mut self.source else { return };
+        if let Some(usage) = body.usage() {
+            *visit.usage() = usage;
+        }
+        if let Some(rest) = body.rest() {
+            visit.outlives_answer();
+            tokio::spawn(async move { *visit.usage() = rest.end().await });
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use gust_core::{Code, Problem, RequestId, api::World};
-use gust_engine::{Failure, Function, GuestBody, Invocation, Lease, Scheme};
+use gust_engine::{Function, GuestBody, Invocation, Lease, Scheme};
 use http::{HeaderMap, Request, Response, header, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -103,11 +103,10 @@ async fn run(
     }
     let lease = lease(function(&in_use)?, deadline, visit).await?;
     let began = lease.ready_at();
-    let called = lease.call(request, scheme).await;
-    let run = began.elapsed();
-    coalescing::note_call(run);
-    visit.ran(run);
-    called.map_err(|failure| failed(failure, visit))
+    let called = lease.call(request, scheme, visit.usage()).await;
+    visit.ran(began.elapsed());
+    coalescing::note_call(visit.usage().cpu);
+    called
 }
 
 /// The client's own id, or a new one.
@@ -155,16 +154,10 @@ async fn gathered(request: Box<Request<Limited>>, deadline: time::Instant) -> Re
 }
 
 async fn lease(function: &Function, deadline: time::Instant, visit: &mut Visit) -> Result<Lease, Problem> {
-    let lease = Lease::take(function, Invocation { request_id: visit.request_id(), deadline })
-        .await
-        .map_err(|failure| failed(failure, visit))?;
+    let invocation = Invocation { request_id: visit.request_id(), deadline };
+    let lease = Lease::take(function, invocation, visit.usage()).await?;
     visit.leased(lease.timing());
     Ok(lease)
-}
-
-fn failed(failure: Failure, visit: &mut Visit) -> Problem {
-    visit.used(failure.usage);
-    failure.problem
 }
 
 #[cfg(test)]

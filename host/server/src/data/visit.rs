@@ -31,7 +31,10 @@ use crate::{
 pub(super) struct Visit {
     ledger: Ledger,
     began: Instant,
+    /// When it was answered, if its guest goes on after that.
+    ended: Option<Instant>,
     receipt: Receipt,
+    usage: Usage,
     deployment: Option<Arc<Deployment>>,
     request_bytes: Option<Arc<AtomicU64>>,
     place: Option<Place>,
@@ -43,11 +46,12 @@ pub(super) struct Visit {
 impl Visit {
     /// Begins one.
     pub(super) fn begin(ledger: Ledger, request_id: RequestId, method: Method) -> Self {
-        let receipt = Receipt::begin(request_id, method);
         Self {
             ledger,
             began: Instant::now(),
-            receipt,
+            ended: None,
+            receipt: Receipt::begin(request_id, method),
+            usage: Usage::default(),
             deployment: None,
             request_bytes: None,
             place: None,
@@ -124,9 +128,11 @@ impl Visit {
         }
     }
 
-    /// Hands the function's place to work that goes on after the answer.
-    pub(super) fn yields_place(&mut self) -> Option<Place> {
-        self.place.take()
+    /// Says that it is answered, while its guest goes on: what that uses still belongs to it, and it holds its place, but
+    /// its connection has nothing to do with it any more.
+    pub(super) fn outlives_answer(&mut self) {
+        self.ended = Some(Instant::now());
+        self.work = None;
     }
 
     /// A counter of the request body's bytes.
@@ -155,9 +161,9 @@ impl Visit {
         self.receipt.response_bytes += bytes;
     }
 
-    /// Says what the instance used.
-    pub(super) fn used(&mut self, usage: Usage) {
-        self.receipt.memory_bytes_peak = usage.memory_bytes_peak;
+    /// What it used so far.
+    pub(super) fn usage(&mut self) -> &mut Usage {
+        &mut self.usage
     }
 
     /// Says that the answer is whole.
@@ -181,8 +187,10 @@ impl Drop for Visit {
     fn drop(&mut self) {
         let nothing = Receipt::begin(self.receipt.request_id, Method::GET);
         let mut receipt = mem::replace(&mut self.receipt, nothing);
-        let ended = Instant::now();
+        let ended = self.ended.unwrap_or_else(Instant::now);
         receipt.timing.total_us = (ended - self.began).as_micros() as u64;
+        receipt.memory_bytes_peak = self.usage.memory_bytes_peak;
+        receipt.cpu_us = self.usage.cpu.as_micros() as u64;
         if let Some(read) = &self.request_bytes {
             receipt.request_bytes = read.load(Ordering::Relaxed);
         }

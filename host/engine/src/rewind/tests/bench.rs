@@ -97,6 +97,7 @@ impl Bench {
     pub(super) async fn try_make(&self) -> wasmtime::Result<Made> {
         let terms = Terms {
             env: Vec::new(),
+            config: Arc::default(),
             log_bytes_max: 0,
             memory_bytes_max: MEMORY_BYTES_MAX,
             response_bytes_max: 0,

@@ -15,7 +15,7 @@ use wasmtime::component::Component;
 use crate::rewind::Refusal;
 use crate::{
     ArtifactCache, ArtifactKey, Engine, Function, FunctionConfig, Invocation, Lease, OutputSink, OutputStream, Scheme,
-    Settings, compile,
+    Settings, Usage, compile,
     rewrite::tests::unbalanced::{rewritten_in_vain, unbalanced},
     settings,
     verdict::Verdict,
@@ -39,7 +39,7 @@ pub(super) fn loaded(artifact: &[u8]) -> Function {
     let artifacts = ArtifactCache::open(&engine, dir.path(), &[7; 32]).unwrap();
     let key = ArtifactKey { digest: Digest::of(artifact), mode: instance };
     artifacts.insert(&key, Tier::Quick, artifact).unwrap();
-    let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), sink: Arc::new(Silent), instance };
+    let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), config: Vec::new(), sink: Arc::new(Silent), instance };
     artifacts.load(&engine, &key, &config).unwrap().unwrap()
 }
 
@@ -65,10 +65,11 @@ async fn state_after_requests(artifact: &[u8], path: &str) -> InstanceState {
 pub(super) async fn call(function: &Function, number: u128, path: &str) {
     let invocation =
         Invocation { request_id: RequestId::from_random(number), deadline: Instant::now() + Duration::from_secs(30) };
-    let lease = Lease::take(function, invocation).await.unwrap();
+    let mut usage = Usage::default();
+    let lease = Lease::take(function, invocation, &mut usage).await.unwrap();
     let body = Empty::<Bytes>::new().map_err(|never: Infallible| -> Problem { match never {} });
     let request = Request::builder().uri(path).header("host", "localhost").body(body).unwrap();
-    let response = lease.call(Box::new(request), Scheme::Http).await.unwrap();
+    let response = lease.call(Box::new(request), Scheme::Http, &mut usage).await.unwrap();
     assert_eq!(response.status(), 200, "{path}");
     response.into_body().collect().await.unwrap();
 }
