@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Access, AliasName, AppName, AppSpec, Conditions, Digest, FunctionName, InstanceState, Limits, Tier, Traffic,
+    Access, AliasName, AppName, AppSpec, Conditions, Digest, FunctionName, InstanceState, Limits, Tier, TokenName, Traffic,
 };
 
 /// A function as it is deployed now. Answer of `PUT` and `GET /v1/functions/{name}`, item of `GET /v1/functions`.
@@ -138,10 +138,91 @@ pub struct AppInfo {
     pub config: BTreeMap<String, String>,
     /// The names of its secrets.
     pub secrets: Vec<String>,
+    /// Whose JSON Web Tokens its functions believe.
+    #[serde(default)]
+    pub issuers: Vec<IssuerInfo>,
     /// What its components take, in bytes, each once.
     pub stored_bytes: u64,
     /// How long its guests ran today (UTC), in milliseconds.
     pub cpu_ms_today: u64,
+}
+
+/// An issuer of JSON Web Tokens, part of what is told of an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuerInfo {
+    /// What it is called here.
+    pub name: String,
+    /// What its tokens have as `iss`.
+    pub issuer: String,
+    /// For whom a token must be: one of these is in its `aud`.
+    pub audiences: Vec<String>,
+    /// How many keys it signs with.
+    pub keys: usize,
+}
+
+/// What `PUT /v1/apps/{app}/issuers/{name}` takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerSpec {
+    /// What its tokens have as `iss`, to the letter.
+    pub issuer: String,
+    /// For whom a token must be: one of these is in its `aud`.
+    pub audiences: Vec<String>,
+    /// The JSON Web Key Set that it signs with (RFC 7517): public keys only.
+    pub jwks: serde_json::Value,
+}
+
+/// A token of the API. Item of `GET /v1/tokens`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenInfo {
+    /// What it is called.
+    pub name: TokenName,
+    /// What its text begins with, after `gust_`.
+    pub id: String,
+    /// What it may do, each as `ACTION:TARGET`.
+    pub scopes: Vec<String>,
+    /// When it was made: milliseconds since 1970-01-01T00:00Z.
+    pub created_unix_ms: u64,
+    /// From when on it is worth nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_unix_ms: Option<u64>,
+}
+
+/// Answer of `GET /v1/tokens`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenList {
+    /// The tokens, by name: those that the caller could have made.
+    pub tokens: Vec<TokenInfo>,
+}
+
+/// What `POST /v1/tokens` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenSpec {
+    /// What it is to be called.
+    pub name: TokenName,
+    /// What it is to be allowed, each as `ACTION:TARGET`: `deploy:app/shop`, `invoke:function/resize`, `read:*`.
+    pub scopes: Vec<String>,
+    /// From when on it is worth nothing: milliseconds since 1970-01-01T00:00Z. Default: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_unix_ms: Option<u64>,
+}
+
+/// Answer of `POST /v1/tokens`, the only one that ever shows a token.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewToken {
+    /// The token.
+    pub token: String,
+    /// What it is.
+    #[serde(flatten)]
+    pub info: TokenInfo,
+}
+
+/// Not the token.
+impl std::fmt::Debug for NewToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewToken").field("info", &self.info).finish_non_exhaustive()
+    }
 }
 
 /// Answer of `GET /v1/apps`.

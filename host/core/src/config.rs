@@ -100,6 +100,9 @@ settings! {
     connections_max: u32 = "10000";
     /// The largest component that is taken, in MiB.
     upload_mib_max: u32 = "64";
+    /// The file with the key that apps' secrets are sealed with: 32 bytes as hexadecimal digits or base64. Where none is given, one
+    /// is made in the data directory.
+    secrets_key_file: PathBuf = "";
     /// Versions of each function that are kept, besides those that aliases point to.
     versions_kept: u32 = "10";
     /// The longest that compiling a component may take, in milliseconds.

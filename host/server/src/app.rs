@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use gust_core::{AppName, AppSpec, Code, Digest, Manifest, Problem, app::Config};
+use gust_access::{Issuers, SecretValue};
+use gust_core::{AppName, AppSpec, Code, Digest, Manifest, Problem, api::IssuerInfo, app::Config};
 
 use crate::{
     deployment::Terms,
     quota::{CpuAccount, Quota},
+    vault::Secrets,
 };
 
 /// An app.
@@ -21,19 +23,29 @@ pub(crate) struct App {
     pub(crate) config: Config,
     /// What its functions see which name it; or why it cannot be had.
     pub(crate) secrets: Secrets,
+    /// Whose JSON Web Tokens are believed; or why nobody's are.
+    pub(crate) issuers: Result<Issuers, Problem>,
+    /// The issuers as they are told of.
+    pub(crate) issuers_told: Vec<IssuerInfo>,
     /// What its functions may use together.
     pub(crate) quota: Quota,
 }
-
-/// Secrets by name, or why they cannot be opened.
-pub(crate) type Secrets = Result<BTreeMap<String, String>, Problem>;
 
 impl App {
     /// The app that is there before there is any other.
     pub(crate) fn empty(name: AppName) -> Arc<Self> {
         let spec = AppSpec::default();
         let quota = Quota::new(&spec.quotas, None, Arc::<CpuAccount>::default());
-        Arc::new(Self { name, spec, revision: 0, config: Config::new(), secrets: Ok(BTreeMap::new()), quota })
+        Arc::new(Self {
+            name,
+            spec,
+            revision: 0,
+            config: Config::new(),
+            secrets: Ok(BTreeMap::new()),
+            issuers: Err(no_issuer()),
+            issuers_told: Vec::new(),
+            quota,
+        })
     }
 
     /// How a component with this manifest is served in this app: the manifest's environment, the app's configuration over it,
@@ -45,7 +57,7 @@ impl App {
             let secrets = self.secrets.as_ref().map_err(Clone::clone)?;
             for name in &manifest.secrets {
                 let (name, value) = secrets.get_key_value(name).ok_or_else(|| self.missing(name))?;
-                env.insert(name, value);
+                env.insert(name, SecretValue::expose(value));
             }
         }
         Ok(Terms {
@@ -63,4 +75,9 @@ impl App {
         let detail = format!("the app {app} has no secret {secret}; set it: gust secret set {secret} --app {app}");
         Problem::new(Code::SecretMissing, detail)
     }
+}
+
+/// No issuer's tokens are believed.
+pub(crate) fn no_issuer() -> Problem {
+    Problem::new(Code::AccessJwtRequired, "the function's app believes no issuer yet")
 }

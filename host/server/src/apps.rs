@@ -1,12 +1,14 @@
 //! Changes of apps: their documents, their configuration, their secrets.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
+use gust_access::SecretValue;
 use gust_core::{AppName, AppSpec, Code, Problem, app::Config};
 use gust_store::{SettingKind, StoreError, StoredApp, StoredSetting};
 
 use crate::{
-    app::{App, Secrets},
+    app::App,
+    issuers,
     binding::Binding,
     catalog::{Bound, Entry, Functions},
     changes::Changes,
@@ -57,7 +59,10 @@ impl Changes {
         key: String,
         value: String,
     ) -> Result<(), Problem> {
-        let bytes = value.into_bytes();
+        let bytes = match kind {
+            SettingKind::Secret => self.vault.seal(app, &key, &SecretValue::from(value))?,
+            _ => value.into_bytes(),
+        };
         self.set_setting(app, kind, key, Some(bytes)).await?;
         Ok(())
     }
@@ -124,20 +129,18 @@ impl Changes {
             None => self.cpu_account(&name)?,
         };
         let quota = Quota::new(&spec.quotas, before.as_ref().map(|before| &before.app.quota), cpu);
-        let secrets = self.secrets(&name, &settings);
+        let secrets = self.vault.open_all(&name, &settings);
         if let Err(problem) = &secrets {
             tracing::error!(app = %name, %problem, "its secrets cannot be read");
         }
-        Ok(Arc::new(App { config: config(&settings), secrets, name, spec, revision, quota }))
+        let (issuers, issuers_told) = issuers::of(&settings);
+        let config = config(&settings);
+        Ok(Arc::new(App { name, spec, revision, config, secrets, issuers, issuers_told, quota }))
     }
 
     fn cpu_account(&self, app: &AppName) -> Result<Arc<CpuAccount>, StoreError> {
         let today = quota::day(unix_ms());
         Ok(CpuAccount::begin(today, self.store.cpu_us(app, today)?))
-    }
-
-    fn secrets(&self, _app: &AppName, _settings: &[StoredSetting]) -> Secrets {
-        Ok(BTreeMap::new())
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use gust_access::TokenBook;
 use gust_core::{AppName, FunctionName};
 use tokio::sync::Notify;
 
@@ -64,11 +65,14 @@ pub(crate) struct Snapshot {
     default: Entry,
     /// Every other app.
     others: BTreeMap<AppName, Entry>,
+    /// Tokens of the API, which are keys too.
+    pub(crate) tokens: Arc<TokenBook>,
 }
 
-impl Default for Snapshot {
-    fn default() -> Self {
-        Self { default: Entry::of(App::empty(AppName::default_app())), others: BTreeMap::new() }
+impl Snapshot {
+    /// Of nothing, for whoever has one of these tokens.
+    pub(crate) fn empty(tokens: Arc<TokenBook>) -> Self {
+        Self { default: Entry::of(App::empty(AppName::default_app())), others: BTreeMap::new(), tokens }
     }
 }
 
@@ -169,13 +173,17 @@ fn functions_mut(entry: &mut Entry) -> &mut Functions {
 }
 
 /// The snapshot in force.
-#[derive(Default)]
 pub(crate) struct Catalog {
     current: ArcSwap<Snapshot>,
     changed: Notify,
 }
 
 impl Catalog {
+    /// Of nothing, for whoever has one of these tokens.
+    pub(crate) fn empty(tokens: Arc<TokenBook>) -> Self {
+        Self { current: ArcSwap::from_pointee(Snapshot::empty(tokens)), changed: Notify::new() }
+    }
+
     /// The snapshot in force now. A request reads it once.
     pub(crate) fn load(&self) -> arc_swap::Guard<Arc<Snapshot>> {
         self.current.load()

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use gust_access::SecretValue;
 use gust_core::{AliasName, AppName, Code, FunctionName, Problem, Traffic, config::HostConfig};
 use gust_store::{Change, Store, StoredFunction, Watch};
 use tokio::{
@@ -22,6 +23,7 @@ use crate::{
     loader::Loader,
     logbook::unix_ms,
     pinned::{self, Pinned},
+    vault::Vault,
     watch::Watches,
     work::blocking,
 };
@@ -35,6 +37,9 @@ pub(crate) struct Changes {
     pub(crate) assembler: Arc<Assembler>,
     pub(crate) pinned: Arc<Pinned>,
     pub(crate) watches: Watches,
+    pub(crate) vault: Vault,
+    /// The token in the data directory, which may do everything.
+    pub(crate) root_token: SecretValue,
     /// Held while the store and the catalog change, so that they change in the same order.
     pub(crate) changing: Mutex<()>,
 }

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use gust_access::TokenBook;
 use gust_core::{AppName, Digest};
 use gust_engine::ArtifactKey;
 use gust_store::StoreError;
@@ -32,7 +33,8 @@ impl Changes {
                 }
             }
         })?;
-        self.catalog.change(|next| *next = snapshot(apps));
+        let tokens = self.catalog.load().tokens.clone();
+        self.catalog.change(|next| *next = snapshot(tokens, apps));
         let kept: HashSet<Digest> = self.store.digests()?.into_iter().collect();
         let quick = self.loader.artifacts().retain(|key| kept.contains(&key.digest)).unwrap_or_else(|error| {
             tracing::warn!(%error, "compiled components that nobody needs could not be removed");
@@ -56,8 +58,8 @@ impl Changes {
 }
 
 #[expect(clippy::mutable_key_type, reason = "a binding's function never changes")]
-fn snapshot(apps: HashMap<AppName, (Arc<App>, Vec<Arc<Binding>>)>) -> Snapshot {
-    let mut snapshot = Snapshot::default();
+fn snapshot(tokens: Arc<TokenBook>, apps: HashMap<AppName, (Arc<App>, Vec<Arc<Binding>>)>) -> Snapshot {
+    let mut snapshot = Snapshot::empty(tokens);
     for (app, bindings) in apps.into_values() {
         let functions: Functions = bindings.into_iter().map(Bound).collect();
         snapshot.set_app(Entry { app, functions: Arc::new(functions) });

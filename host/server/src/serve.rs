@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use gust_access::{TokenBook, token_book::BookError};
 use gust_core::{Problem, config::HostConfig};
 use gust_engine::{ArtifactCache, Engine, Reset, Scheme, Settings};
 use gust_store::{Store, StoreError};
@@ -46,6 +47,8 @@ use crate::{
     pressure::Pressure,
     request_log::RequestLog,
     residents::Residents,
+    tokens,
+    vault::{Vault, VaultError},
     watch::{self, Watches},
 };
 
@@ -55,6 +58,12 @@ pub enum ServeError {
     /// The data directory.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The key that secrets are sealed with.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The tokens.
+    #[error(transparent)]
+    Tokens(#[from] BookError),
     /// An address cannot be listened on.
     #[error("cannot listen on {address} (--{flag}): {source}")]
     Listen {
@@ -106,7 +115,6 @@ struct Host {
     changes: Arc<Changes>,
     ledger: Ledger,
     ledger_thread: thread::JoinHandle<()>,
-    token: String,
     data_socket: TcpListener,
     admin_socket: TcpListener,
 }
@@ -119,6 +127,8 @@ impl Host {
         machine::raise_file_limit();
         let store = Arc::new(Store::open(&config.data_dir)?);
         let (token, key) = (store.admin_token()?, store.key("artifact")?);
+        let vault = Vault::open(&store, &config.secrets_key_file)?;
+        let tokens = TokenBook::new(&token, tokens::stored(&store).map_err(ServeError::Engine)?)?;
         let engine = engine(&config)?;
         let artifacts = ArtifactCache::open(&engine, &config.data_dir.join("artifacts"), &key)
             .map_err(system("opening the compiled components"))?;
@@ -132,13 +142,15 @@ impl Host {
             config,
             store: store.clone(),
             loader: Loader::new(engine, artifacts, store.clone(), compiler, residents, metrics),
-            catalog: Arc::new(Catalog::default()),
+            catalog: Arc::new(Catalog::empty(Arc::new(tokens))),
             pinned: Arc::new(Pinned::new(store, assembler.clone())),
             assembler,
             watches: Watches::default(),
+            vault,
+            root_token: token.into(),
             changing: Mutex::default(),
         };
-        Ok(Self { changes: Arc::new(changes), ledger, ledger_thread, token, data_socket, admin_socket })
+        Ok(Self { changes: Arc::new(changes), ledger, ledger_thread, data_socket, admin_socket })
     }
 
     /// Serves until a signal comes and requests are drained. Gives back the thread that writes the last receipts.
@@ -155,7 +167,6 @@ impl Host {
         let admin = Admin {
             changes: self.changes.clone(),
             base_url: format!("http://{data_address}"),
-            token: self.token,
             draining: draining.clone(),
         };
         let data = Arc::new(Data { catalog, loader, pinned: self.changes.pinned.clone(), ledger: self.ledger });

@@ -17,7 +17,7 @@ use http::{HeaderMap, StatusCode};
 use super::{
     Admin,
     precondition::{self, ETag},
-    reply::{Body, NameAnd, Name, Refusal},
+    reply::{Body, Name, NameAnd, Named, Refusal},
 };
 use crate::{
     changes::{self, no_function},
@@ -64,7 +64,7 @@ pub(super) async fn delete(
 /// `POST /v1/functions/{name}/rollback`
 pub(super) async fn rollback(
     State(admin): State<Arc<Admin>>,
-    Name(name): Name,
+    Named(name): Name,
     headers: HeaderMap,
     Body(rollback): Body<Rollback>,
 ) -> Result<Response, Refusal> {

@@ -7,39 +7,43 @@ use axum::{
     extract::State,
     response::{IntoResponse as _, Response},
 };
+use gust_access::{Action, Resource};
 use gust_core::{
-    AppName, AppSpec, Code, FunctionName, Problem,
-    api::{AppInfo, AppList, BindingSpec, Value},
+    AppName, AppSpec, Code, FunctionName, Problem, TokenName,
+    api::{AppInfo, AppList, BindingSpec, IssuerSpec, Value},
     app::{CONFIG_BYTES_MAX, check_key, check_value},
 };
 use gust_store::SettingKind;
 use http::{HeaderMap, StatusCode};
 
 use super::{
-    Admin,
+    Admin, auth,
     precondition::{self, ETag},
-    reply::{App, Body, NameAnd, Refusal},
+    reply::{Body, NameAnd, Named, Refusal, Who},
 };
 use crate::{
     catalog::Entry,
+    changes::no_function,
     deploy::no_app,
+    issuers,
     logbook::unix_ms,
     status,
     work::{blocking, to_its_end},
 };
 
 /// `GET /v1/apps`
-pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Result<Json<AppList>, Refusal> {
+pub(super) async fn list(State(admin): State<Arc<Admin>>, Who(grant): Who) -> Result<Json<AppList>, Refusal> {
     let snapshot = admin.changes.catalog.load().clone();
     let mut apps = Vec::new();
-    for entry in snapshot.apps() {
+    let is_seen = |entry: &&Entry| grant.scopes.allows(Action::Read, &Resource::App(&entry.app.name));
+    for entry in snapshot.apps().filter(is_seen) {
         apps.push(admin.app_info(entry).await?);
     }
     Ok(Json(AppList { apps }))
 }
 
 /// `GET /v1/apps/{app}`
-pub(super) async fn get(State(admin): State<Arc<Admin>>, App(app): App) -> Result<Response, Refusal> {
+pub(super) async fn get(State(admin): State<Arc<Admin>>, Named(app): Named<AppName>) -> Result<Response, Refusal> {
     let entry = admin.app(&app)?;
     let info = admin.app_info(&entry).await?;
     Ok((ETag(info.revision), Json(info)).into_response())
@@ -48,7 +52,7 @@ pub(super) async fn get(State(admin): State<Arc<Admin>>, App(app): App) -> Resul
 /// `PUT /v1/apps/{app}`
 pub(super) async fn put(
     State(admin): State<Arc<Admin>>,
-    App(app): App,
+    Named(app): Named<AppName>,
     headers: HeaderMap,
     Body(spec): Body<AppSpec>,
 ) -> Result<Response, Refusal> {
@@ -62,7 +66,7 @@ pub(super) async fn put(
 /// `DELETE /v1/apps/{app}`
 pub(super) async fn delete(
     State(admin): State<Arc<Admin>>,
-    App(app): App,
+    Named(app): Named<AppName>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Refusal> {
     precondition::holds(&headers, admin.app(&app)?.app.revision)?;
@@ -75,9 +79,15 @@ pub(super) async fn delete(
 pub(super) async fn bind(
     State(admin): State<Arc<Admin>>,
     NameAnd(app, name): NameAnd<AppName, FunctionName>,
+    Who(grant): Who,
     Body(spec): Body<BindingSpec>,
 ) -> Result<StatusCode, Refusal> {
     admin.app(&app)?;
+    // Whoever may not know of a function cannot make it theirs.
+    let snapshot = admin.changes.catalog.load().clone();
+    if !snapshot.bindings(name.as_str()).any(|binding| auth::may_read(&grant, binding)) {
+        return Err(no_function(&name).into());
+    }
     let changes = admin.changes.clone();
     to_its_end(async move { changes.bind(&app, &name, Some(spec.alias)).await }).await?;
     Ok(status::DONE)
@@ -115,6 +125,29 @@ pub(super) async fn set_secret(
     admin.set(app, SettingKind::Secret, key, value).await
 }
 
+/// `PUT /v1/apps/{app}/issuers/{name}`
+pub(super) async fn set_issuer(
+    State(admin): State<Arc<Admin>>,
+    NameAnd(app, key): NameAnd<AppName, TokenName>,
+    Body(spec): Body<IssuerSpec>,
+) -> Result<StatusCode, Refusal> {
+    issuers::check(&spec, key.as_str(), &admin.app(&app)?.app.issuers_told)?;
+    let unwritable = |error: serde_json::Error| Problem::new(Code::IssuerInvalid, error.to_string());
+    let document = serde_json::to_string(&spec).map_err(unwritable)?;
+    let changes = admin.changes.clone();
+    let key = key.as_str().to_owned();
+    to_its_end(async move { changes.set_value(&app, SettingKind::Issuer, key, document).await }).await?;
+    Ok(status::DONE)
+}
+
+/// `DELETE /v1/apps/{app}/issuers/{name}`
+pub(super) async fn unset_issuer(
+    State(admin): State<Arc<Admin>>,
+    NameAnd(app, key): NameAnd<AppName, TokenName>,
+) -> Result<StatusCode, Refusal> {
+    admin.unset(app, SettingKind::Issuer, key.as_str().to_owned()).await
+}
+
 /// `DELETE /v1/apps/{app}/config/{key}`
 pub(super) async fn unset_config(
     State(admin): State<Arc<Admin>>,
@@ -149,6 +182,7 @@ impl Admin {
             functions: entry.functions.iter().map(|b| (b.0.function.clone(), b.0.alias.clone())).collect(),
             config: app.config.clone(),
             secrets: secrets.unwrap_or_default(),
+            issuers: app.issuers_told.clone(),
             stored_bytes,
             cpu_ms_today: app.quota.cpu.us(unix_ms()) / 1000,
         })
@@ -166,13 +200,13 @@ impl Admin {
     /// Whether there is room for one more value.
     fn must_fit(&self, app: &AppName, kind: SettingKind, key: &str, value: &str) -> Result<(), Problem> {
         let entry = self.app(app)?;
-        let none = std::collections::BTreeMap::new();
-        let values = match kind {
-            SettingKind::Secret => entry.app.secrets.as_ref().unwrap_or(&none),
-            _ => &entry.app.config,
+        let size = |name: &str, bytes: usize| if name == key { 0 } else { name.len() + bytes };
+        let others: usize = match (kind, &entry.app.secrets) {
+            (SettingKind::Secret, Ok(secrets)) => secrets.iter().map(|(n, value)| size(n, value.expose().len())).sum(),
+            (SettingKind::Secret, Err(_)) => 0,
+            _ => entry.app.config.iter().map(|(name, value)| size(name, value.len())).sum(),
         };
-        let others = values.iter().filter(|(name, _)| *name != key).map(|(name, value)| name.len() + value.len());
-        let bytes: usize = others.sum::<usize>() + key.len() + value.len();
+        let bytes = others + key.len() + value.len();
         if bytes <= CONFIG_BYTES_MAX {
             return Ok(());
         }
@@ -181,7 +215,6 @@ impl Admin {
     }
 
     async fn unset(&self, app: AppName, kind: SettingKind, key: String) -> Result<StatusCode, Refusal> {
-        check_key(&key)?;
         let (changes, shown) = (self.changes.clone(), (app.clone(), key.clone()));
         if to_its_end(async move { changes.set_setting(&app, kind, key, None).await }).await? {
             return Ok(status::DELETED);

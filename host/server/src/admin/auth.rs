@@ -1,33 +1,152 @@
-//! Who may call: whoever sends the token. A missing and a wrong one get the same answer.
+//! Who may call: each call of the API takes a token with a scope for it. A missing and a wrong token get the same answer, and
+//! what a token may not see is answered as if it were not there.
 
 use std::sync::Arc;
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, RawPathParams, Request, State},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use gust_core::{Code, Problem};
-use http::{HeaderMap, header};
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
+use gust_access::{Action, Grant, Resource};
+use gust_core::{AppName, Code, FunctionName, Problem};
+use http::{HeaderMap, Method, header};
 
 use super::{Admin, reply::Refusal};
+use crate::{binding::Binding, catalog::Snapshot, changes::no_function, deploy::no_app, logbook::unix_ms};
 
-/// Lets a request pass that has the token.
-pub(super) async fn require_token(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
-    if has_token(request.headers(), &admin.token) {
-        return next.run(request).await;
-    }
-    let detail = "send the token in admin.token of the host's data directory as `Authorization: Bearer <token>`";
-    Refusal(Problem::new(Code::AuthRequired, detail)).into_response()
+/// What a call is about.
+#[derive(Clone, Copy)]
+enum On {
+    /// The host.
+    Host,
+    /// The app in the path.
+    App,
+    /// The function in the path, in any app that it is in.
+    Function,
+    /// The function in the path, in the app that it belongs to.
+    OwnFunction,
+    /// The function in the path, or the app that a new one is for.
+    Upload,
+    /// Whatever the token may see: the call looks itself.
+    Seen,
 }
 
-/// Digests are compared, so that the time taken tells neither the token's length nor how much of it was right.
-fn has_token(headers: &HeaderMap, token: &str) -> bool {
-    let sent = headers.get(header::AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
-    let expected = Sha256::digest(format!("Bearer {token}"));
-    Sha256::digest(sent).ct_eq(&expected).into()
+/// What a call needs. One that is not here is nobody's.
+fn need(method: &Method, path: &str) -> Option<(Action, On)> {
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    Some(match path {
+        "/metrics" => (Action::Read, On::Host),
+        "/v1/functions" | "/v1/apps" | "/v1/tokens" if reads => (Action::Read, On::Seen),
+        // Whoever has a token may make lesser ones.
+        "/v1/tokens" | "/v1/tokens/{name}" => (Action::Read, On::Seen),
+        "/v1/functions/{name}" if *method == Method::PUT => (Action::Deploy, On::Upload),
+        path if path.starts_with("/v1/functions/{name}") && reads => (Action::Read, On::Function),
+        path if path.starts_with("/v1/functions/{name}") => (Action::Deploy, On::OwnFunction),
+        "/v1/apps/{app}" if reads => (Action::Read, On::App),
+        // Quotas are set by whoever runs the host, not by whom they are for.
+        "/v1/apps/{app}" => (Action::Admin, On::Host),
+        path if path.starts_with("/v1/apps/{app}/") => (Action::Admin, On::App),
+        _ => return None,
+    })
+}
+
+/// Lets a call pass whose token may make it.
+pub(super) async fn require_token(
+    State(admin): State<Arc<Admin>>,
+    path: Option<MatchedPath>,
+    params: RawPathParams,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let snapshot = admin.changes.catalog.load().clone();
+    let Some(grant) = granted(&snapshot, request.headers()) else {
+        let detail = "send a token of this host as `Authorization: Bearer <token>`: the one in admin.token of its data \
+                      directory, or one made with `gust token create`";
+        return Refusal(Problem::new(Code::AuthRequired, detail)).into_response();
+    };
+    let param = |name: &str| params.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned());
+    // A path that is not there is told of by whoever has a token.
+    if let Some(path) = path {
+        let Some((action, on)) = need(request.method(), path.as_str()) else {
+            return Refusal(forbidden(Action::Admin)).into_response();
+        };
+        let named = (param("name"), param("app"));
+        if let Err(problem) = may(&snapshot, &grant, action, on, named, request.uri().query()) {
+            return Refusal(problem).into_response();
+        }
+    }
+    request.extensions_mut().insert(grant);
+    next.run(request).await
+}
+
+fn granted(snapshot: &Snapshot, headers: &HeaderMap) -> Option<Arc<Grant>> {
+    let sent = headers.get(header::AUTHORIZATION)?.as_bytes().strip_prefix(b"Bearer ")?;
+    snapshot.tokens.check(sent, unix_ms()).ok().cloned()
+}
+
+fn may(
+    snapshot: &Snapshot,
+    grant: &Grant,
+    action: Action,
+    on: On,
+    (function, app): (Option<String>, Option<String>),
+    query: Option<&str>,
+) -> Result<(), Problem> {
+    // What is no name is told of as such, by whoever reads it.
+    let function = function.and_then(|name| name.parse::<FunctionName>().ok());
+    let app = app.and_then(|name| name.parse::<AppName>().ok());
+    match (on, function, app) {
+        (On::Seen, ..) => Ok(()),
+        (On::Host, ..) => allowed(grant, action, &Resource::Host, || forbidden(action)),
+        (On::App, _, Some(app)) => allowed(grant, action, &Resource::App(&app), || no_app(&app)),
+        (On::Upload, Some(name), _) if snapshot.function(name.as_str()).is_none() => {
+            let app = app_in(query);
+            allowed(grant, action, &Resource::App(&app), || no_app(&app))
+        }
+        (On::Function, Some(name), _) => {
+            let is_in = |app: &AppName| snapshot.bindings(name.as_str()).any(|binding| binding.app.name == *app);
+            allowed(grant, action, &Resource::Function { name: &name, is_in: &is_in }, || no_function(&name))
+        }
+        (On::OwnFunction | On::Upload, Some(name), _) => {
+            let home = |app: &AppName| snapshot.function(name.as_str()).is_some_and(|binding| binding.home == *app);
+            allowed(grant, action, &Resource::Function { name: &name, is_in: &home }, || no_function(&name))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Fails where the scopes do not allow it; as `hidden` where they do not even let it be seen.
+fn allowed(
+    grant: &Grant,
+    action: Action,
+    resource: &Resource<'_>,
+    hidden: impl FnOnce() -> Problem,
+) -> Result<(), Problem> {
+    if grant.scopes.allows(action, resource) {
+        Ok(())
+    } else if grant.scopes.allows(Action::Read, resource) {
+        Err(forbidden(action))
+    } else {
+        Err(hidden())
+    }
+}
+
+fn forbidden(action: Action) -> Problem {
+    Problem::new(Code::AuthForbidden, format!("it takes a token with the scope {} for this", action.as_str()))
+}
+
+/// The app that a deploy of a new function names.
+fn app_in(query: Option<&str>) -> AppName {
+    let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let named = pairs.filter(|(key, _)| *key == "app").find_map(|(_, app)| app.parse().ok());
+    named.unwrap_or_else(AppName::default_app)
+}
+
+/// Whether a token may read of a function in an app.
+pub(super) fn may_read(grant: &Grant, binding: &Binding) -> bool {
+    let is_in = |app: &AppName| binding.app.name == *app;
+    grant.scopes.allows(Action::Read, &Resource::Function { name: &binding.function, is_in: &is_in })
 }
 
 #[cfg(test)]
@@ -35,11 +154,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_whole_token_passes() {
-        for (sent, passes) in [("Bearer abc", true), ("Bearer ab", false), ("abc", false), ("Bearer abcd", false)] {
-            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, sent.parse().unwrap())]);
-            assert_eq!(has_token(&headers, "abc"), passes, "{sent}");
-        }
-        assert!(!has_token(&HeaderMap::new(), "abc"));
+    fn a_call_that_is_not_listed_is_nobodys() {
+        assert!(need(&Method::GET, "/v2/everything").is_none());
+        assert!(matches!(need(&Method::GET, "/v1/functions/{name}/logs"), Some((Action::Read, On::Function))));
+        assert!(matches!(need(&Method::POST, "/v1/functions/{name}/rollback"), Some((Action::Deploy, On::OwnFunction))));
+        assert!(matches!(need(&Method::PUT, "/v1/apps/{app}"), Some((Action::Admin, On::Host))));
+        assert!(matches!(need(&Method::PUT, "/v1/apps/{app}/secrets/{key}"), Some((Action::Admin, On::App))));
+    }
+
+    #[test]
+    fn the_app_of_a_deploy_is_in_its_query() {
+        assert_eq!(app_in(Some("alias=x&app=shop")).as_str(), "shop");
+        assert!(app_in(Some("app=")).is_default() && app_in(None).is_default());
     }
 }

@@ -17,9 +17,9 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::{Duration, Instant};
 
 use super::{
-    Admin,
+    Admin, auth,
     precondition::{self, ETag},
-    reply::{Name, Refusal},
+    reply::{Name, Named, Refusal, Who},
 };
 use crate::{
     binding::{Aliased, Binding},
@@ -29,14 +29,18 @@ use crate::{
 };
 
 /// `GET /v1/functions`
-pub(super) async fn list(State(admin): State<Arc<Admin>>) -> Json<FunctionList> {
+pub(super) async fn list(State(admin): State<Arc<Admin>>, Who(grant): Who) -> Json<FunctionList> {
     let snapshot = admin.changes.catalog.load();
-    let functions = snapshot.functions().into_iter().filter_map(|binding| admin.info(binding)).collect();
+    let is_seen = |binding: &&Arc<Binding>| {
+        snapshot.bindings(binding.function.as_str()).any(|binding| auth::may_read(&grant, binding))
+    };
+    let seen = snapshot.functions().into_iter().filter(is_seen);
+    let functions = seen.filter_map(|binding| admin.info(binding)).collect();
     Json(FunctionList { functions })
 }
 
 /// `GET /v1/functions/{name}`: loads it, for only then all of it is known.
-pub(super) async fn get(State(admin): State<Arc<Admin>>, Name(name): Name) -> Result<Response, Refusal> {
+pub(super) async fn get(State(admin): State<Arc<Admin>>, Named(name): Name) -> Result<Response, Refusal> {
     let changes = &admin.changes;
     let binding = changes.function(&name)?;
     if let Some(deployment) = binding.foremost().filter(|deployment| deployment.residence.look().is_none()) {
@@ -51,7 +55,7 @@ pub(super) async fn get(State(admin): State<Arc<Admin>>, Name(name): Name) -> Re
 /// `DELETE /v1/functions/{name}`
 pub(super) async fn delete(
     State(admin): State<Arc<Admin>>,
-    Name(name): Name,
+    Named(name): Name,
     headers: HeaderMap,
 ) -> Result<StatusCode, Refusal> {
     precondition::holds(&headers, admin.changes.function(&name)?.generation)?;
@@ -61,7 +65,7 @@ pub(super) async fn delete(
 }
 
 /// `GET /v1/functions/{name}/versions`
-pub(super) async fn versions(State(admin): State<Arc<Admin>>, Name(name): Name) -> Result<Json<VersionList>, Refusal> {
+pub(super) async fn versions(State(admin): State<Arc<Admin>>, Named(name): Name) -> Result<Json<VersionList>, Refusal> {
     let binding = admin.changes.function(&name)?;
     let serving = binding.main().map(|main| main.first.version);
     let (store, owned) = (admin.changes.store.clone(), name.clone());

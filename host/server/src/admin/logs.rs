@@ -16,8 +16,8 @@ use serde::Deserialize;
 use tokio_stream::wrappers::BroadcastStream;
 
 use super::{
-    Admin,
-    reply::{Asked, Name, Refusal},
+    Admin, auth,
+    reply::{Asked, Name, Named, Refusal, Who},
 };
 use crate::changes::no_function;
 
@@ -37,13 +37,16 @@ pub(super) struct Options {
 /// Answers with the newest `tail` lines; with `follow=true` goes on as lines come.
 pub(super) async fn logs(
     State(admin): State<Arc<Admin>>,
-    Name(name): Name,
+    Named(name): Name,
+    Who(grant): Who,
     Asked(options): Asked<Options>,
 ) -> Result<Response, Refusal> {
-    let log = match &options.app {
-        None => admin.changes.function(&name)?.log.clone(),
-        Some(app) => admin.app(app)?.get(name.as_str()).ok_or_else(|| no_function(&name))?.log.clone(),
-    };
+    let snapshot = admin.changes.catalog.load().clone();
+    // The app that it belongs to first, of those that the token may read.
+    let home = snapshot.function(name.as_str()).into_iter();
+    let seen = home.chain(snapshot.bindings(name.as_str())).filter(|binding| auth::may_read(&grant, binding));
+    let mut wanted = seen.filter(|binding| options.app.as_ref().is_none_or(|app| binding.app.name == *app));
+    let log = wanted.next().ok_or_else(|| no_function(&name))?.log.clone();
     let tail = options.tail.unwrap_or(TAIL_DEFAULT);
     if !options.follow {
         return Ok(Json(LogList { lines: log.tail(tail) }).into_response());

@@ -9,6 +9,7 @@ mod logs;
 mod precondition;
 mod release;
 mod reply;
+mod tokens;
 mod upload;
 
 use std::sync::{Arc, atomic::AtomicBool};
@@ -17,7 +18,7 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware,
-    routing::{get, post, put},
+    routing::{delete, get, post, put},
 };
 use gust_core::{Code, Problem};
 
@@ -29,8 +30,6 @@ pub(crate) struct Admin {
     pub(crate) changes: Arc<Changes>,
     /// The data listener's URL.
     pub(crate) base_url: String,
-    /// What a caller must know.
-    pub(crate) token: String,
     /// Whether the host is shutting down.
     pub(crate) draining: Arc<AtomicBool>,
 }
@@ -54,6 +53,9 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/v1/apps/{app}/functions/{name}", put(apps::bind).delete(apps::unbind))
         .route("/v1/apps/{app}/config/{key}", put(apps::set_config).delete(apps::unset_config))
         .route("/v1/apps/{app}/secrets/{key}", put(apps::set_secret).delete(apps::unset_secret))
+        .route("/v1/apps/{app}/issuers/{name}", put(apps::set_issuer).delete(apps::unset_issuer))
+        .route("/v1/tokens", get(tokens::list).post(tokens::create))
+        .route("/v1/tokens/{name}", delete(tokens::delete))
         .fallback(async || reply::Refusal(Problem::new(Code::ApiNotFound, "no such path; see docs/api.md")))
         .method_not_allowed_fallback(no_such_method)
         // The store's own cap holds while a component streams in.

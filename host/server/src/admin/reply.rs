@@ -1,13 +1,14 @@
 //! What calls of the admin API are read with, and problems as answers.
 
-use std::{fmt::Display, str::FromStr};
+use std::{fmt::Display, str::FromStr, sync::Arc};
 
 use axum::{
     Json, body,
     extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection},
     response::{IntoResponse, Response},
 };
-use gust_core::{AppName, Code, FunctionName, Problem, Source};
+use gust_access::Grant;
+use gust_core::{Code, FunctionName, Problem, Source};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -34,16 +35,19 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// The function's name in a path.
-pub(super) struct Name(pub(super) FunctionName);
+/// One name in a path.
+pub(super) struct Named<N>(pub(super) N);
 
-/// The app's name in a path.
-pub(super) struct App(pub(super) AppName);
+/// The function's name in a path.
+pub(super) type Name = Named<FunctionName>;
+
+/// Who calls.
+pub(super) struct Who(pub(super) Arc<Grant>);
 
 /// Two names in a path.
 pub(super) struct NameAnd<A, B>(pub(super) A, pub(super) B);
 
-impl<S: Send + Sync> FromRequestParts<S> for Name {
+impl<S: Send + Sync, N: FromStr<Err: Display>> FromRequestParts<S> for Named<N> {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
@@ -51,11 +55,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for App {
+impl<S: Send + Sync> FromRequestParts<S> for Who {
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        named(&path::<String, S>(parts, state).await?).map(Self)
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        let missing = || Refusal(Problem::new(Code::AuthRequired, "this call takes a token"));
+        parts.extensions.get::<Arc<Grant>>().cloned().map(Self).ok_or_else(missing)
     }
 }
 

@@ -17,14 +17,14 @@ use super::{
     Admin,
     precondition::{self, ETag},
     release::Options,
-    reply::{Asked, Name, Refusal},
+    reply::{Asked, Name, Named, Refusal},
 };
 use crate::{changes::no_function, status, work::to_its_end};
 
 /// Deploys. 201 for a new version, 200 where the newest one is the same component with the same manifest.
 pub(super) async fn put(
     State(admin): State<Arc<Admin>>,
-    Name(name): Name,
+    Named(name): Name,
     Asked(options): Asked<Options>,
     request: Request,
 ) -> Result<Response, Refusal> {

@@ -6,6 +6,7 @@ use gust_core::{Code, Problem};
 use gust_engine::Place;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts, uri::Authority};
 
+use super::access;
 use crate::{binding::Binding, deployment::Deployment, logbook::unix_ms};
 
 /// Headers that speak of a connection and not of a message (RFC 9110, section 7.6.1).
@@ -92,6 +93,7 @@ pub(super) fn prepare(head: &mut Parts, target: Uri, prefix: HeaderValue) -> Res
     }
     head.uri = target;
     strip_hop_by_hop(&mut head.headers);
+    access::strip(&mut head.headers);
     head.headers.insert(FORWARDED_PREFIX, prefix);
     Ok(())
 }

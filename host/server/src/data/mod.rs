@@ -2,6 +2,7 @@
 //!
 //! [`service::answer`] is that way, each step one call. The steps are beside it, one file each.
 
+mod access;
 mod admit;
 mod incoming;
 mod outgoing;

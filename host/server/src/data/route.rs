@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use gust_core::{Code, Problem, name::Reference};
+use gust_core::{Access, Code, Problem, name::Reference};
 use gust_engine::Place;
 use http::{HeaderMap, HeaderValue, Uri, request::Parts, uri::PathAndQuery};
 
-use super::{admit, split};
+use super::{access, admit, split};
 use crate::{
     binding::{Aliased, Binding, Choice},
     catalog::{Entry, Snapshot},
@@ -69,21 +69,20 @@ pub(super) fn find(snapshot: &Snapshot, head: &Parts) -> Result<Found, Refused> 
     let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let (first, rest) = segment(target);
     match first.strip_prefix('~') {
-        None => mounted(snapshot.default_app(), first, rest, "", &head.headers),
+        None => mounted(snapshot, snapshot.default_app(), (first, rest, ""), &head.headers),
         Some(app) => {
             let entry = snapshot.app(app).ok_or_else(|| not_found(first))?;
             let (name, rest) = segment(rest);
-            mounted(entry, name, rest, &format!("/{first}"), &head.headers)
+            mounted(snapshot, entry, (name, rest, &format!("/{first}")), &head.headers)
         }
     }
 }
 
-/// A function of an app, by the segment that names it.
+/// A function of an app, by the segment that names it, what follows that, and what comes before.
 fn mounted(
+    snapshot: &Snapshot,
     entry: &Entry,
-    segment: &str,
-    rest: &str,
-    below_of: &str,
+    (segment, rest, above): (&str, &str, &str),
     headers: &HeaderMap,
 ) -> Result<Found, Refused> {
     let (name, reference) = match segment.split_once('@') {
@@ -93,10 +92,12 @@ fn mounted(
     let binding = entry.get(name).ok_or_else(|| not_found(name))?;
     let mut cookie = None;
     let mut share = |aliased: &Aliased| split::share(aliased, headers, &mut cookie);
+    let mut is_version = false;
     let choice = match reference {
         None => binding.main().map_or(Choice::Nothing, |main| Choice::Here(main.choose(&mut share))),
         Some(text) => {
             let reference = text.parse::<Reference>().map_err(|_| pinned::not_found(&binding.function, text))?;
+            is_version = matches!(reference, Reference::Version(_));
             binding.of_reference(&reference, &mut share)
         }
     };
@@ -107,10 +108,13 @@ fn mounted(
             return Err(pinned::not_found(&binding.function, reference.unwrap_or(binding.alias.as_str())).into());
         }
     };
-    let is_usual = reference.is_none() && below_of.is_empty();
-    let prefix = if is_usual { None } else { HeaderValue::from_str(&format!("{below_of}/{segment}")).ok() };
+    let is_usual = reference.is_none() && above.is_empty();
+    let prefix = if is_usual { None } else { HeaderValue::from_str(&format!("{above}/{segment}")).ok() };
     let target = below(rest)?;
+    // Of a version that is not at hand, what counts is that it takes a key.
+    let access = serving.deployment().map_or(Access::Key, |deployment| deployment.terms.access);
     let refused = |problem| Refused { problem, deployment: serving.deployment().cloned() };
+    access::check(binding, access, is_version, headers, &snapshot.tokens).map_err(refused)?;
     let app_place = admit::quota(binding).map_err(refused)?;
     Ok(Found { serving, app_place, target, prefix, cookie })
 }
@@ -136,7 +140,8 @@ fn below(rest: &str) -> Result<Uri, Problem> {
     PathAndQuery::from_maybe_shared(target).map(Uri::from).map_err(malformed)
 }
 
-fn not_found(name: &str) -> Problem {
+/// There is no function of that name, or none that may be known of.
+pub(super) fn not_found(name: &str) -> Problem {
     let shown: String = name.chars().take(64).collect();
     let detail = match shown.as_str() {
         "" => "call a function as /{function}; `gust ls` lists them".to_owned(),

@@ -1,0 +1,79 @@
+//! Tokens: made, listed, revoked. A token may make, see and revoke those that may do no more than itself.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::StatusCode};
+use gust_access::{Scope, Scopes, StoredToken};
+use gust_core::{
+    Code, Problem, TokenName,
+    api::{NewToken, TokenInfo, TokenList, TokenSpec},
+};
+
+use super::{
+    Admin,
+    reply::{Body, Named, Refusal, Who},
+};
+use crate::{logbook::unix_ms, status, work::to_its_end};
+
+/// Scopes of one token.
+const SCOPES_MAX: usize = 32;
+
+/// `GET /v1/tokens`
+pub(super) async fn list(State(admin): State<Arc<Admin>>, Who(grant): Who) -> Result<Json<TokenList>, Refusal> {
+    let tokens = admin.changes.tokens().await?;
+    let seen = tokens.iter().filter(|token| grant.scopes.cover(&token.scopes));
+    Ok(Json(TokenList { tokens: seen.map(info).collect() }))
+}
+
+/// `POST /v1/tokens`
+pub(super) async fn create(
+    State(admin): State<Arc<Admin>>,
+    Who(grant): Who,
+    Body(spec): Body<TokenSpec>,
+) -> Result<(StatusCode, Json<NewToken>), Refusal> {
+    let scopes = scopes(&spec)?;
+    if !grant.scopes.cover(&scopes) {
+        let detail = "a token can be given no scope that goes beyond those of the token that makes it";
+        return Err(Problem::new(Code::AuthForbidden, detail).into());
+    }
+    let changes = admin.changes.clone();
+    let made = to_its_end(async move { changes.add_token(spec.name, scopes, spec.expires_unix_ms).await }).await?;
+    let answer = NewToken { token: made.text.expose().to_owned(), info: info(&made.stored) };
+    Ok((status::deployed(true), Json(answer)))
+}
+
+/// `DELETE /v1/tokens/{name}`
+pub(super) async fn delete(
+    State(admin): State<Arc<Admin>>,
+    Who(grant): Who,
+    Named(name): Named<TokenName>,
+) -> Result<StatusCode, Refusal> {
+    let tokens = admin.changes.tokens().await?;
+    let found = tokens.iter().find(|token| token.name == name && grant.scopes.cover(&token.scopes));
+    let missing = || Problem::new(Code::TokenNotFound, format!("there is no token {name}; `gust token ls` lists them"));
+    found.ok_or_else(missing)?;
+    let changes = admin.changes.clone();
+    to_its_end(async move { changes.remove_token(&name).await }).await?;
+    Ok(status::DELETED)
+}
+
+fn scopes(spec: &TokenSpec) -> Result<Scopes, Problem> {
+    let invalid = |detail: String| Problem::new(Code::TokenInvalid, detail);
+    if spec.scopes.is_empty() || spec.scopes.len() > SCOPES_MAX {
+        return Err(invalid(format!("a token has from 1 to {SCOPES_MAX} scopes, as deploy:app/shop or read:*")));
+    }
+    if spec.expires_unix_ms.is_some_and(|expires| expires <= unix_ms()) {
+        return Err(invalid("expires_unix_ms is in the past".to_owned()));
+    }
+    spec.scopes.iter().map(|text| text.parse::<Scope>().map_err(|error| invalid(error.to_string()))).collect()
+}
+
+fn info(token: &StoredToken) -> TokenInfo {
+    TokenInfo {
+        name: token.name.clone(),
+        id: token.id.to_string(),
+        scopes: token.scopes.iter().map(ToString::to_string).collect(),
+        created_unix_ms: token.created_unix_ms,
+        expires_unix_ms: token.expires_unix_ms,
+    }
+}
