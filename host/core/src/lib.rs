@@ -1,5 +1,5 @@
-//! What the whole house agrees on: names, digests, limits, manifests, configuration, error codes, receipts and the admin
-//! API's documents.
+//! What the whole house agrees on: names, digests, limits, manifests, routes, configuration, error codes, receipts and the
+//! admin API's documents.
 //!
 //! Everything here is pure. No tokio, hyper or wasmtime, no files and no clocks: a value comes in, a value or an error
 //! that teaches goes out. That is why this crate may be named by every other, and why most of it is tested without any
@@ -18,6 +18,7 @@ pub mod manifest;
 pub mod name;
 pub mod receipt;
 pub mod request_id;
+pub mod routing;
 pub mod thread_number;
 pub mod tier;
 pub mod timestamp;

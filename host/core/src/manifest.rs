@@ -3,11 +3,14 @@
 //! Every key has a default and an unknown key is an error, so that a manifest that is accepted means what it says. Keys
 //! that gust is to have but this version does not serve are refused by name, rather than carried along and not enforced.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Access, Code, FunctionName, InstanceMode, Limits, Problem, app};
+use crate::{
+    Access, Code, FunctionName, InstanceMode, Limits, Problem, app,
+    routing::{self, Route, RouteError, RouteSpec},
+};
 
 /// The longest manifest, in bytes.
 pub const MANIFEST_BYTES_MAX: usize = 64 << 10;
@@ -16,7 +19,7 @@ pub const MANIFEST_BYTES_MAX: usize = 64 << 10;
 const ENV_BYTES_MAX: usize = 32 << 10;
 
 /// Keys that a later version serves.
-const PLANNED: [&str; 3] = ["allow", "route", "trigger"];
+const PLANNED: [&str; 2] = ["allow", "trigger"];
 
 /// A function's manifest, checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +39,9 @@ pub struct Manifest {
     pub limits: Limits,
     /// The environment that the guest sees. Default: nothing.
     pub env: BTreeMap<String, String>,
+    /// Where it is called beside its own address. Default: nowhere.
+    #[serde(rename = "route", skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteSpec>,
 }
 
 /// How `gust build` makes the component.
@@ -60,6 +66,12 @@ pub struct ManifestError {
 impl ManifestError {
     fn new(message: impl Into<String>) -> Self {
         Self { place: None, message: message.into() }
+    }
+}
+
+impl From<RouteError> for ManifestError {
+    fn from(error: RouteError) -> Self {
+        Self::new(error.to_string())
     }
 }
 
@@ -100,7 +112,9 @@ impl Manifest {
         if self.build.command.as_ref().is_some_and(Vec::is_empty) {
             return Err(ManifestError::new("build.command is empty; it is a program and its arguments"));
         }
-        self.check_env()
+        self.check_env()?;
+        self.routes()?;
+        Ok(())
     }
 
     fn check_env(&self) -> Result<(), ManifestError> {
@@ -124,6 +138,11 @@ impl Manifest {
             return Err(ManifestError::new(message));
         }
         Ok(())
+    }
+
+    /// Its routes, checked.
+    pub fn routes(&self) -> Result<Vec<Arc<Route>>, ManifestError> {
+        Ok(routing::check_all(&self.routes)?)
     }
 
     /// Checks the limits against the most that a host allows.
@@ -186,14 +205,36 @@ mod tests {
             wall_ms = 5
             [env]
             GREETING = "hi"
+            [[route]]
+            path = "/img/{path...}"
+            [[route]]
+            host = "img.example.com"
+            path = "/{size}"
+            methods = ["GET"]
+            redirect = { to = "/img/{size}" }
+            [[route]]
+            path = "/robots.txt"
+            respond = { body = "User-agent: *" }
         "#;
         let manifest = Manifest::parse(text).unwrap();
         assert_eq!(manifest.name.as_ref().unwrap().as_str(), "resize");
         assert_eq!(manifest.instance, InstanceMode::Fresh);
         assert_eq!(manifest.limits, Limits { memory_mib: 64, wall_ms: 5, ..Limits::default() });
         assert_eq!(manifest.env.get("GREETING").unwrap(), "hi");
+        let routes: Vec<String> = manifest.routes().unwrap().iter().map(|route| route.to_string()).collect();
+        assert_eq!(routes, ["/img/{path...}", "GET img.example.com/{size}", "/robots.txt"]);
+        assert_eq!(manifest.routes[1].redirect.as_ref().unwrap().status, 308);
+        let respond = manifest.routes[2].respond.as_ref().unwrap();
+        assert_eq!((respond.status, respond.content_type.as_str()), (200, "text/plain; charset=utf-8"));
         let json = serde_json::to_string(&manifest).unwrap();
         assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), manifest);
+    }
+
+    #[test]
+    fn what_was_stored_before_there_were_routes_is_read() {
+        let json = serde_json::to_string(&Manifest::default()).unwrap();
+        assert!(!json.contains("route"), "{json}");
+        assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), Manifest::default());
     }
 
     #[test]
@@ -215,12 +256,18 @@ mod tests {
         assert!(error("[build]\ncommand = [\"make\"]").contains("component is missing"));
         assert!(error("[[trigger]]\non = \"x\"").contains("not served by this version"));
         assert!(error("[limits]\ncpu_ms = 1").contains("not served by this version"));
+        let route = "[[route]]\npath = \"/a\"\n";
+        assert!(error(&format!("{route}methode = [\"GET\"]")).starts_with("gust.toml:3:1: unknown field `methode`"));
+        assert!(error(&format!("{route}respond = {{ stauts = 200 }}")).starts_with("gust.toml:3:"));
+        assert!(error("[[route]]\nhost = \"a.test\"").contains("missing field `path`"));
+        assert!(error(&format!("{route}methods = [\"get\"]")).starts_with("gust.toml: route 1 (\"/a\"): the method"));
+        assert!(error(&format!("{route}{route}")).starts_with("gust.toml: routes 1 and 2: /a and /a take the same"));
         assert!(Manifest::parse("[limits]\nmemory_mib = 600").unwrap().check_memory(512).is_err());
     }
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in ".{0,300}", keys in "(\\[|\\]|limits|env|name|=|\"|\n|[0-9]|\\.| ){0,60}") {
+        fn no_text_makes_it_panic(text in ".{0,300}", keys in "(\\[|\\]|limits|env|route|path|name|=|\"|\n|[0-9]|\\.| ){0,60}") {
             let _ = Manifest::parse(&text);
             let _ = Manifest::parse(&keys);
         }
