@@ -28,7 +28,7 @@ use tokio::{
 };
 
 use crate::{
-    admin::{self, Admin},
+    admin::{self, Admin, Guard},
     catalog::Catalog,
     compiler::Compiler,
     data::service::{self, Data},
@@ -150,6 +150,7 @@ impl Host {
             deployer: self.deployer.clone(),
             base_url: format!("http://{data_address}"),
             token: self.token,
+            guard: Guard::new(admin_address.ip(), config.admin_hosts.clone()),
             draining: draining.clone(),
         };
         let data = Arc::new(Data { catalog, loader, ledger: self.ledger });

@@ -12,9 +12,11 @@ pub(crate) fn of(code: Code) -> StatusCode {
         ApiMalformed | NameInvalid | ManifestInvalid | UploadIncomplete => StatusCode::BAD_REQUEST,
         RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         AuthRequired => StatusCode::UNAUTHORIZED,
+        ApiForeignOrigin => StatusCode::FORBIDDEN,
+        ApiWrongHost => StatusCode::MISDIRECTED_REQUEST,
         FunctionNotFound | ApiNotFound => StatusCode::NOT_FOUND,
         LimitRequestBody | UploadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        UploadContentType | UploadContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ApiContentType | UploadContentType | UploadContentEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ComponentMalformed
         | ComponentNotWasm
         | ComponentCoreModule

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod access_admin;
 mod calls;
 mod deploys;
 mod developer;

@@ -2,6 +2,7 @@
 
 mod auth;
 mod functions;
+mod guard;
 mod health;
 mod logs;
 mod reply;
@@ -17,6 +18,7 @@ use axum::{
 };
 use gust_core::{Code, Problem};
 
+pub(crate) use self::guard::Guard;
 use crate::deploy::Deployer;
 
 /// What the admin API works on.
@@ -27,6 +29,8 @@ pub(crate) struct Admin {
     pub(crate) base_url: String,
     /// What a caller must know.
     pub(crate) token: String,
+    /// What it may be called by.
+    pub(crate) guard: Guard,
     /// Whether the host is shutting down.
     pub(crate) draining: Arc<AtomicBool>,
 }
@@ -44,7 +48,9 @@ pub(crate) fn router(admin: Admin) -> Router {
         .method_not_allowed_fallback(no_such_method)
         // The store's own cap holds while a component streams in.
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(admin.clone(), auth::require_token));
+        .layer(middleware::from_fn(guard::refuse_forms))
+        .layer(middleware::from_fn_with_state(admin.clone(), auth::require_token))
+        .layer(middleware::from_fn_with_state(admin.clone(), guard::refuse_strangers));
     let open = Router::new().route("/healthz", get(health::live)).route("/readyz", get(health::ready));
     let open = open.method_not_allowed_fallback(no_such_method);
     open.merge(guarded).with_state(admin)
