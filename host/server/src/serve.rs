@@ -44,6 +44,7 @@ use crate::{
     pressure::Pressure,
     request_log::RequestLog,
     residents::Residents,
+    tls::{Files, Renewal, Tls, TlsError},
 };
 
 /// Why a host does not start.
@@ -62,6 +63,9 @@ pub enum ServeError {
         /// Why not.
         source: io::Error,
     },
+    /// A certificate or a key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The pool of instances.
     #[error("{}{}", .0.detail, .0.internal.as_ref().map_or(String::new(), |why| format!(": {why}")))]
     Engine(Problem),
@@ -106,11 +110,17 @@ struct Host {
     token: String,
     data_socket: TcpListener,
     admin_socket: TcpListener,
+    data_tls: Option<Tls>,
+    admin_tls: Option<Tls>,
+    renewals: Vec<Renewal>,
 }
 
 impl Host {
     async fn open(config: HostConfig, log: RequestLog) -> Result<Self, ServeError> {
         // First, so that a start that cannot be leaves nothing behind.
+        let (data_tls, data_renewal) = Files::of_data(&config).map(Tls::open).transpose()?.unzip();
+        let (admin_tls, admin_renewal) = Files::of_admin(&config).map(Tls::open).transpose()?.unzip();
+        let renewals = data_renewal.into_iter().chain(admin_renewal).collect();
         let data_socket = bind(config.listen, "listen")?;
         let admin_socket = bind(config.admin, "admin")?;
         machine::raise_file_limit();
@@ -133,7 +143,8 @@ impl Host {
             metrics,
             changing: Mutex::default(),
         };
-        Ok(Self { deployer: Arc::new(deployer), ledger, ledger_thread, token, data_socket, admin_socket })
+        let deployer = Arc::new(deployer);
+        Ok(Self { deployer, ledger, ledger_thread, token, data_socket, admin_socket, data_tls, admin_tls, renewals })
     }
 
     /// Serves until a signal comes and requests are drained. Gives back the thread that writes the last receipts.
@@ -141,14 +152,15 @@ impl Host {
         self.deployer.restore()?;
         let (loader, catalog) = (self.deployer.loader.clone(), self.deployer.catalog.clone());
         tokio::spawn(optimiser::run(loader.clone(), catalog.clone()));
-        tokio::spawn(keep_house(self.deployer.clone()));
+        tokio::spawn(keep_house(self.deployer.clone(), self.renewals));
         let config = &self.deployer.config;
         let (data_address, admin_address) =
             (local(&self.data_socket, config.listen), local(&self.admin_socket, config.admin));
+        let scheme = if self.data_tls.is_some() { Scheme::Https } else { Scheme::Http };
         let draining = Arc::new(AtomicBool::new(false));
         let admin = Admin {
             deployer: self.deployer.clone(),
-            base_url: format!("http://{data_address}"),
+            base_url: format!("{}://{data_address}", scheme.as_str()),
             token: self.token,
             guard: Guard::new(admin_address.ip(), config.admin_hosts.clone()),
             draining: draining.clone(),
@@ -158,7 +170,7 @@ impl Host {
             let (data, activity) = (data.clone(), activity.clone());
             service_fn(move |request| {
                 let (data, activity) = (data.clone(), activity.clone());
-                async move { Ok::<_, Infallible>(service::answer(&data, &activity, request, Scheme::Http).await) }
+                async move { Ok::<_, Infallible>(service::answer(&data, &activity, request, scheme).await) }
             })
         };
         let (data_connections, admin_connections) = (GracefulShutdown::new(), GracefulShutdown::new());
@@ -167,8 +179,10 @@ impl Host {
         // A deploy says nothing while it waits for its compilation, followed logs nothing but a word every 15 s.
         let deploying = Duration::from_millis(config.compile_ms_max.into()).max(Duration::from_secs(60));
         let admin = TowerToHyperService::new(admin::router(admin));
-        let admin_listener = Listener::new(self.admin_socket, config, Gauge::default(), idle + deploying);
-        let data_listener = Listener::new(self.data_socket, config, open, idle).run(answer, &data_connections);
+        let admin_listener =
+            Listener::new(self.admin_socket, self.admin_tls, config, Gauge::default(), idle + deploying);
+        let data_listener =
+            Listener::new(self.data_socket, self.data_tls, config, open, idle).run(answer, &data_connections);
         let mut admin_listener = pin!(admin_listener.run(|_| admin.clone(), &admin_connections));
         let (reset, functions) = (self.deployer.loader.engine().reset(), self.deployer.catalog.load().len());
         ready(admin_address);
@@ -191,7 +205,7 @@ impl Host {
 }
 
 /// What has to be looked after now and then.
-async fn keep_house(deployer: Arc<Deployer>) {
+async fn keep_house(deployer: Arc<Deployer>, mut renewals: Vec<Renewal>) {
     let mut seconds = time::interval(Duration::from_secs(1));
     let mut pressure = Pressure::here();
     loop {
@@ -199,6 +213,7 @@ async fn keep_house(deployer: Arc<Deployer>) {
         pressure.relieve(deployer.loader.engine());
         deployer.loader.residents.every_second();
         deployer.trim_logs();
+        renewals.iter_mut().for_each(Renewal::every_second);
     }
 }
 

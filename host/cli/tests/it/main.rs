@@ -20,3 +20,4 @@ mod init;
 mod loading;
 mod operator;
 mod rewinding;
+mod tls;
