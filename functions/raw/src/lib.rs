@@ -55,6 +55,10 @@ impl Guest for Raw {
                 (0..n).for_each(|_| write(stream, &[b'x'; 4096]));
                 panic!("after the head")
             }),
+            "/scheme" => {
+                let is_https = matches!(request.scheme(), Some(Scheme::Https));
+                respond(out, |stream| write(stream, if is_https { b"https" } else { b"http" }))
+            }
             "/echo" => echo(&request, out),
             "/dial" => {
                 let answer = dial();

@@ -15,7 +15,7 @@ use ureq::{
 
 use crate::{
     args::{self, HostArgs},
-    environment, token,
+    environment, token, trust,
 };
 
 /// The longest answer that is read whole, in bytes.
@@ -56,9 +56,10 @@ pub struct Client {
 }
 
 /// An agent to which every status is an answer.
-pub fn agent() -> Agent {
+fn agent(host: &HostArgs) -> Result<Agent> {
     let config = Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true);
-    config.build().new_agent()
+    // Even where the host speaks plain HTTP: a function's answer may lead to where TLS is spoken.
+    Ok(config.tls_config(trust::config(host)?).build().new_agent())
 }
 
 impl Client {
@@ -66,8 +67,13 @@ impl Client {
     pub fn new(host: &HostArgs) -> Result<Self> {
         let named = host.admin.clone().or_else(|| environment::variable("GUST_ADMIN"));
         let base = base(&named.unwrap_or_else(|| args::ADMIN_DEFAULT.to_owned()))?;
-        let authority = base.trim_start_matches("http://").to_owned();
-        Ok(Self { agent: agent(), token: token::find(host, &authority)?, base })
+        let (_, authority) = base.split_once("://").unwrap_or_default();
+        Ok(Self { agent: agent(host)?, token: token::find(host, authority)?, base })
+    }
+
+    /// For what goes elsewhere than to the admin API.
+    pub fn agent(&self) -> &Agent {
+        &self.agent
     }
 
     /// The URL of a path.
@@ -121,13 +127,14 @@ impl Client {
 
 /// A URL out of what people write: a URL, or an address and port.
 fn base(named: &str) -> Result<String> {
-    if named.starts_with("https://") {
-        return Err(anyhow!("{named}: this version of gust speaks to hosts over http:// only; use a tunnel"));
-    }
-    let address = named.strip_prefix("http://").unwrap_or(named).trim_end_matches('/');
-    let base = format!("http://{address}");
+    let (scheme, address) = match named.strip_prefix("https://") {
+        Some(address) => ("https", address),
+        None => ("http", named.strip_prefix("http://").unwrap_or(named)),
+    };
+    let base = format!("{scheme}://{}", address.trim_end_matches('/'));
     let uri: Uri = base.parse().with_context(|| format!("{named:?} is no URL or address of a host"))?;
-    anyhow::ensure!(uri.host().is_some_and(|host| !host.is_empty()), "{named:?} is no URL or address of a host");
+    let names_a_host = uri.host().is_some_and(|host| !host.is_empty()) && !address.contains("://");
+    anyhow::ensure!(names_a_host, "{named:?} is no URL or address of a host");
     Ok(base)
 }
 
@@ -154,11 +161,17 @@ pub fn text(mut response: Response<Body>) -> Result<String> {
     response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string().context("the host's answer broke off")
 }
 
-/// Tells a host that is not there from other failures.
+/// Tells a host that is not there, or speaks otherwise, from other failures.
 pub fn unreachable(error: ureq::Error, base: &str) -> anyhow::Error {
+    if let Some(advice) = trust::advice(&error) {
+        return anyhow!("calling {base}: {advice}");
+    }
     match &error {
         ureq::Error::Io(io) if io.kind() == io::ErrorKind::ConnectionRefused => {
             anyhow!("no gust host answers at {base}; start one with `gust serve`, or say where it is with --admin URL")
+        }
+        ureq::Error::Protocol(_) if base.starts_with("http://") => {
+            anyhow!(error).context(format!("calling {base}; if TLS is spoken there, say https://"))
         }
         _ => anyhow!(error).context(format!("calling {base}")),
     }
@@ -172,8 +185,8 @@ mod tests {
     fn hosts_may_be_named_in_short() {
         assert_eq!(base("127.0.0.1:9").unwrap(), "http://127.0.0.1:9");
         assert_eq!(base("http://host:9/").unwrap(), "http://host:9");
-        assert!(base("https://host").is_err());
-        for nothing in ["", "/", "http://", "http:///"] {
+        assert_eq!(base("https://host:9").unwrap(), "https://host:9");
+        for nothing in ["", "/", "http://", "http:///", "https://", "ftp://host"] {
             assert!(base(nothing).is_err(), "{nothing:?}");
         }
     }

@@ -62,7 +62,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE);
         fs::write(&path, "abc\n").unwrap();
-        let host = HostArgs { admin: None, token_file: Some(path.clone()) };
+        let host = HostArgs { token_file: Some(path.clone()), ..HostArgs::default() };
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(find(&host, "x").unwrap(), "abc");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();

@@ -128,6 +128,12 @@ codes! {
     ApiContentType = "api.content_type", Client, "The call takes a body of another type";
     /// A query or header that cannot be read.
     ApiMalformed = "api.malformed", Client, "The call cannot be understood";
+    /// The admin API was called by a name that is not its own.
+    ApiWrongHost = "api.wrong_host", Client, "The admin API is not called by this name";
+    /// A page of another origin called the admin API.
+    ApiForeignOrigin = "api.foreign_origin", Client, "Another origin's pages may not call the admin API";
+    /// A body of a kind that forms of pages send.
+    ApiContentType = "api.content_type", Client, "The API does not take this kind of body";
     /// Not a function's name.
     NameInvalid = "name.invalid", Client, "This is not a function's name";
     /// A manifest that cannot be read.

@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::Deserialize;
 
-use crate::{RewindPolicy, manifest::line_and_column};
+use crate::{HostNames, OptionalPath, RewindPolicy, manifest::line_and_column};
 
 /// A setting as told to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,20 @@ settings! {
     listen: SocketAddr = "127.0.0.1:3000";
     /// Where the admin API, the metrics and the health checks are: an address and port.
     admin: SocketAddr = "127.0.0.1:3001";
+    /// The certificate of the data listener with its chain, a PEM file; it speaks TLS then. Read again when it changes.
+    tls_certificate: OptionalPath = "";
+    /// The private key of that certificate, a PEM file.
+    tls_key: OptionalPath = "";
+    /// The authorities, a PEM file, of which one must have signed the certificate that a client of the data listener shows.
+    tls_client_ca: OptionalPath = "";
+    /// The certificate of the admin listener, as `tls_certificate`.
+    admin_tls_certificate: OptionalPath = "";
+    /// The private key of that certificate, a PEM file.
+    admin_tls_key: OptionalPath = "";
+    /// The authorities of the admin listener's clients, as `tls_client_ca`.
+    admin_tls_client_ca: OptionalPath = "";
+    /// Names that the admin listener may be called by, with commas between them, besides localhost and its own address.
+    admin_hosts: HostNames = "";
     /// Where everything is kept that must last.
     data_dir: PathBuf = "gust-data";
     /// Instances alive at the same time, over all functions.
@@ -162,6 +176,26 @@ impl HostConfig {
         if self.listen == self.admin && self.listen.port() != 0 {
             return Err(ConfigError(format!("listen and admin are both {}; give each its own port", self.listen)));
         }
+        self.check_tls()
+    }
+
+    /// A certificate needs its key, and whoever asks for certificates must have one.
+    fn check_tls(&self) -> Result<(), ConfigError> {
+        let listeners = [
+            ("", &self.tls_certificate, &self.tls_key, &self.tls_client_ca),
+            ("admin_", &self.admin_tls_certificate, &self.admin_tls_key, &self.admin_tls_client_ca),
+        ];
+        for (whose, certificate, key, client_ca) in listeners {
+            let without = |given: &str, missing: &str| {
+                ConfigError(format!("{whose}tls_{given} is given without {whose}tls_{missing}; give both, or neither"))
+            };
+            match (certificate.is_some(), key.is_some(), client_ca.is_some()) {
+                (true, false, _) => return Err(without("certificate", "key")),
+                (false, true, _) => return Err(without("key", "certificate")),
+                (false, false, true) => return Err(without("client_ca", "certificate")),
+                _ => {}
+            }
+        }
         Ok(())
     }
 }
@@ -203,5 +237,25 @@ mod tests {
         }
         let same = RawConfig::from_toml("listen = \"127.0.0.1:9\"\nadmin = \"127.0.0.1:9\"").unwrap();
         assert!(HostConfig::try_from(same).is_err());
+        assert!(text(RawConfig::from_toml("admin_hosts = \"a:1\"")).contains("without scheme or port"));
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_go_together() {
+        let checked = |file: &str| RawConfig::from_toml(file).and_then(HostConfig::try_from);
+        for (file, expected) in [
+            ("tls_certificate = \"a\"", "tls_certificate is given without tls_key"),
+            ("tls_key = \"a\"", "tls_key is given without tls_certificate"),
+            ("tls_client_ca = \"a\"", "tls_client_ca is given without tls_certificate"),
+            (
+                "admin_tls_key = \"a\"\ntls_certificate = \"a\"\ntls_key = \"b\"",
+                "admin_tls_key is given without admin_",
+            ),
+        ] {
+            let error = checked(file).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+        let config = checked("tls_certificate = \"a\"\ntls_key = \"b\"\nadmin_tls_client_ca = \"\"").unwrap();
+        assert!(config.tls_certificate.is_some() && !config.admin_tls_client_ca.is_some());
     }
 }

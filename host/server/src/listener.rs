@@ -12,6 +12,7 @@ use hyper_util::{
 };
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time,
@@ -19,8 +20,10 @@ use tokio::{
 
 use crate::{
     coalescing::Coalescing,
+    handshake::Secured,
     lingering::Lingering,
     patience::{Activity, Watched},
+    tls::Tls,
 };
 
 /// How long accepting pauses when the process has no file descriptor left.
@@ -50,21 +53,32 @@ const STREAMS_MAX: u32 = 256;
 /// One of the host's listeners.
 pub(crate) struct Listener {
     socket: TcpListener,
+    /// None where it speaks plain HTTP.
+    tls: Option<Tls>,
     protocol: auto::Builder<TokioExecutor>,
     places: Arc<Semaphore>,
     open: Gauge,
+    /// The longest that a handshake takes, and a request's head.
+    head: Duration,
     patience: Duration,
 }
 
 impl Listener {
-    /// HTTP/1.1 and HTTP/2 on a bound socket. `open` counts its connections; one that stands still for `patience` is ended.
-    pub(crate) fn new(socket: TcpListener, config: &HostConfig, open: Gauge, patience: Duration) -> Self {
+    /// HTTP/1.1 and HTTP/2 on a bound socket, over TLS where that is given. `open` counts its connections; one that stands
+    /// still for `patience` is ended.
+    pub(crate) fn new(
+        socket: TcpListener,
+        tls: Option<Tls>,
+        config: &HostConfig,
+        open: Gauge,
+        patience: Duration,
+    ) -> Self {
         let head = Duration::from_millis(config.header_ms.into());
         let mut protocol = auto::Builder::new(TokioExecutor::new());
         protocol.http1().timer(TokioTimer::new()).header_read_timeout(head);
         protocol.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
         let places = Arc::new(Semaphore::new(config.connections_max as usize));
-        Self { socket, protocol, places, open, patience }
+        Self { socket, tls, protocol, places, open, head, patience }
     }
 
     /// Serves every connection with what `service` makes for it, until it is dropped. `connections` ends them in an orderly
@@ -81,21 +95,43 @@ impl Listener {
             let stream = self.accept().await;
             let activity = Activity::new();
             let stream = Lingering::new(stream, Counted::new(place, self.open.clone()), activity.clone());
-            let io = TokioIo::new(Coalescing::new(Watched::new(stream, activity.clone())));
-            let connection = self.protocol.serve_connection(io, service(&activity)).into_owned();
-            let (connection, patience) = (connections.watch(connection), self.patience);
-            tokio::spawn(async move {
-                tokio::select! {
-                    biased;
-                    ended = connection => {
-                        if let Err(error) = ended {
-                            tracing::debug!(%error, "a connection ended early");
-                        }
-                    }
-                    () = activity.stands_still(patience) => tracing::debug!("a connection stood still and is ended"),
+            // Below TLS: these two are about the connection itself, whatever its bytes mean, a handshake's among them.
+            let stream = Watched::new(stream, activity.clone());
+            let service = service(&activity);
+            match &self.tls {
+                None => self.serve(stream, service, activity, connections),
+                Some(tls) => {
+                    let stream = Secured::new(&tls.acceptor(), stream, self.head);
+                    self.serve(stream, service, activity, connections);
                 }
-            });
+            }
         }
+    }
+
+    /// Serves one connection, in a task of its own.
+    fn serve<T, S, B>(&self, stream: T, service: S, activity: Arc<Activity>, connections: &GracefulShutdown)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
+        S::Future: Send,
+        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        // Above TLS: what waits for others is an answer, which is then encrypted and written in one go. Below, the records of a
+        // handshake would wait too, and bytes that TLS has taken would count as written.
+        let io = TokioIo::new(Coalescing::new(stream));
+        let connection = self.protocol.serve_connection(io, service).into_owned();
+        let (connection, patience) = (connections.watch(connection), self.patience);
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                ended = connection => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection ended early");
+                    }
+                }
+                () = activity.stands_still(patience) => tracing::debug!("a connection stood still and is ended"),
+            }
+        });
     }
 
     /// The next connection. What is wrong with one is no reason to stop accepting.

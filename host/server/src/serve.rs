@@ -29,7 +29,7 @@ use tokio::{
 };
 
 use crate::{
-    admin::{self, Admin},
+    admin::{self, Admin, Guard},
     assembly::Assembler,
     catalog::Catalog,
     changes::Changes,
@@ -47,6 +47,7 @@ use crate::{
     pressure::Pressure,
     request_log::RequestLog,
     residents::Residents,
+    tls::{Files, Renewal, Tls, TlsError},
     tokens,
     vault::{Vault, VaultError},
     watch::{self, Watches},
@@ -74,6 +75,9 @@ pub enum ServeError {
         /// Why not.
         source: io::Error,
     },
+    /// A certificate or a key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The pool of instances.
     #[error("{}{}", .0.detail, .0.internal.as_ref().map_or(String::new(), |why| format!(": {why}")))]
     Engine(Problem),
@@ -117,11 +121,17 @@ struct Host {
     ledger_thread: thread::JoinHandle<()>,
     data_socket: TcpListener,
     admin_socket: TcpListener,
+    data_tls: Option<Tls>,
+    admin_tls: Option<Tls>,
+    renewals: Vec<Renewal>,
 }
 
 impl Host {
     async fn open(config: HostConfig, log: RequestLog) -> Result<Self, ServeError> {
         // First, so that a start that cannot be leaves nothing behind.
+        let (data_tls, data_renewal) = Files::of_data(&config).map(Tls::open).transpose()?.unzip();
+        let (admin_tls, admin_renewal) = Files::of_admin(&config).map(Tls::open).transpose()?.unzip();
+        let renewals = data_renewal.into_iter().chain(admin_renewal).collect();
         let data_socket = bind(config.listen, "listen")?;
         let admin_socket = bind(config.admin, "admin")?;
         machine::raise_file_limit();
@@ -150,7 +160,8 @@ impl Host {
             root_token: token.into(),
             changing: Mutex::default(),
         };
-        Ok(Self { changes: Arc::new(changes), ledger, ledger_thread, data_socket, admin_socket })
+        let changes = Arc::new(changes);
+        Ok(Self { changes, ledger, ledger_thread, data_socket, admin_socket, data_tls, admin_tls, renewals })
     }
 
     /// Serves until a signal comes and requests are drained. Gives back the thread that writes the last receipts.
@@ -158,15 +169,17 @@ impl Host {
         self.changes.restore()?;
         let (loader, catalog) = (self.changes.loader.clone(), self.changes.catalog.clone());
         tokio::spawn(optimiser::run(loader.clone(), catalog.clone()));
-        tokio::spawn(keep_house(self.changes.clone()));
+        tokio::spawn(keep_house(self.changes.clone(), self.renewals));
         tokio::spawn(watch::run(self.changes.clone()));
         let config = &self.changes.config;
         let (data_address, admin_address) =
             (local(&self.data_socket, config.listen), local(&self.admin_socket, config.admin));
+        let scheme = if self.data_tls.is_some() { Scheme::Https } else { Scheme::Http };
         let draining = Arc::new(AtomicBool::new(false));
         let admin = Admin {
             changes: self.changes.clone(),
-            base_url: format!("http://{data_address}"),
+            base_url: format!("{}://{data_address}", scheme.as_str()),
+            guard: Guard::new(admin_address.ip(), config.admin_hosts.clone()),
             draining: draining.clone(),
         };
         let data = Arc::new(Data { catalog, loader, pinned: self.changes.pinned.clone(), ledger: self.ledger });
@@ -174,7 +187,7 @@ impl Host {
             let (data, activity) = (data.clone(), activity.clone());
             service_fn(move |request| {
                 let (data, activity) = (data.clone(), activity.clone());
-                async move { Ok::<_, Infallible>(service::answer(&data, &activity, request, Scheme::Http).await) }
+                async move { Ok::<_, Infallible>(service::answer(&data, &activity, request, scheme).await) }
             })
         };
         let (data_connections, admin_connections) = (GracefulShutdown::new(), GracefulShutdown::new());
@@ -183,8 +196,10 @@ impl Host {
         // A deploy says nothing while it waits for its compilation, followed logs nothing but a word every 15 s.
         let deploying = Duration::from_millis(config.compile_ms_max.into()).max(Duration::from_secs(60));
         let admin = TowerToHyperService::new(admin::router(admin));
-        let admin_listener = Listener::new(self.admin_socket, config, Gauge::default(), idle + deploying);
-        let data_listener = Listener::new(self.data_socket, config, open, idle).run(answer, &data_connections);
+        let admin_listener =
+            Listener::new(self.admin_socket, self.admin_tls, config, Gauge::default(), idle + deploying);
+        let data_listener =
+            Listener::new(self.data_socket, self.data_tls, config, open, idle).run(answer, &data_connections);
         let mut admin_listener = pin!(admin_listener.run(|_| admin.clone(), &admin_connections));
         let (reset, functions) = (self.changes.loader.engine().reset(), self.changes.catalog.load().len());
         ready(admin_address);
@@ -207,7 +222,7 @@ impl Host {
 }
 
 /// What has to be looked after now and then.
-async fn keep_house(changes: Arc<Changes>) {
+async fn keep_house(changes: Arc<Changes>, mut renewals: Vec<Renewal>) {
     let mut seconds = time::interval(Duration::from_secs(1));
     let mut pressure = Pressure::here();
     loop {
@@ -215,6 +230,7 @@ async fn keep_house(changes: Arc<Changes>) {
         pressure.relieve(changes.loader.engine());
         changes.loader.residents.every_second();
         changes.trim_logs();
+        renewals.iter_mut().for_each(Renewal::every_second);
     }
 }
 

@@ -15,7 +15,8 @@ pub(crate) fn of(code: Code) -> StatusCode {
         }
         RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         AuthRequired | AccessKeyRequired | AccessJwtRequired => StatusCode::UNAUTHORIZED,
-        AuthForbidden | AccessForbidden => StatusCode::FORBIDDEN,
+        AuthForbidden | AccessForbidden | ApiForeignOrigin => StatusCode::FORBIDDEN,
+        ApiWrongHost => StatusCode::MISDIRECTED_REQUEST,
         FunctionNotFound | ApiNotFound | VersionNotFound | AliasNotFound | AppNotFound | KeyNotFound
         | TokenNotFound => StatusCode::NOT_FOUND,
         RouteMethod => StatusCode::METHOD_NOT_ALLOWED,

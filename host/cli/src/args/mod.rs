@@ -30,7 +30,7 @@ pub struct Args {
 }
 
 /// Which host a command talks to.
-#[derive(Debug, Clone, ClapArgs)]
+#[derive(Debug, Clone, Default, ClapArgs)]
 pub struct HostArgs {
     /// The admin API of the host, as a URL or an address and port [env: GUST_ADMIN]
     #[arg(long = "admin", global = true, value_name = "URL", help_heading = "Host")]
@@ -38,6 +38,15 @@ pub struct HostArgs {
     /// The file with the admin token; else GUST_TOKEN, else it is looked for
     #[arg(long, global = true, value_name = "FILE", help_heading = "Host")]
     pub token_file: Option<PathBuf>,
+    /// The authorities to trust over https://, instead of the system's [env: GUST_CA]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Host")]
+    pub ca: Option<PathBuf>,
+    /// The certificate for a host that wants to see one [env: GUST_CERT]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Host")]
+    pub cert: Option<PathBuf>,
+    /// The private key of that certificate [env: GUST_KEY]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Host")]
+    pub key: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -21,7 +21,8 @@ use crate::{
 
 /// Calls it; the answer's body goes to standard output. A problem is an error.
 pub fn run(host: &HostArgs, options: &Invoke) -> Result<()> {
-    let url = &url(&Client::new(host)?, options)?;
+    let client = Client::new(host)?;
+    let url = &url(&client, options)?;
     let body = data(options.data.as_deref())?;
     let method = options.method.clone().unwrap_or_else(|| if body.is_some() { "POST" } else { "GET" }.to_owned());
     let path = options.path.trim_start_matches('/');
@@ -33,7 +34,7 @@ pub fn run(host: &HostArgs, options: &Invoke) -> Result<()> {
         request = request.header(name.trim(), value.trim());
     }
     let request = request.body(body.unwrap_or_default()).map_err(|error| UsageError(error.to_string()))?;
-    let response = client::agent().run(request).map_err(|error| client::unreachable(error, url))?;
+    let response = client.agent().run(request).map_err(|error| client::unreachable(error, url))?;
     answer(response, options.include)
 }
 

@@ -14,7 +14,7 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    args::{LogFormat, Serve},
+    args::{HostArgs, LogFormat, Serve},
     environment, host_link,
     output::UsageError,
 };
@@ -27,7 +27,12 @@ const CONFIG_FILE: &str = "gust-host.toml";
 const LOG_WRITES_WAITING: usize = 4 << 10;
 
 /// Runs a host until SIGTERM or SIGINT.
-pub fn run(options: Serve) -> Result<()> {
+pub fn run(host: &HostArgs, options: Serve) -> Result<()> {
+    if host.ca.is_some() || host.cert.is_some() || host.key.is_some() {
+        let error = "--ca, --cert and --key are for calls of a host; what a host itself shows is set with tls_certificate and \
+            tls_key, as docs/configuration.md says";
+        return Err(UsageError(error.to_owned()).into());
+    }
     let log_format = options.log_format;
     let config = configuration(options)?;
     let (request_log, _log) = start_log(log_format)?;

@@ -122,7 +122,7 @@ fn an_upload_that_breaks_off_leaves_nothing() {
     let host = Host::start();
     let mut stream = TcpStream::connect(host.admin).unwrap();
     let head = format!(
-        "PUT /v1/functions/x HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/wasm\r\n\
+        "PUT /v1/functions/x HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-type: application/wasm\r\n\
          content-length: 100000\r\n\r\n",
         host.token
     );
@@ -375,7 +375,7 @@ fn logs_are_followed_as_they_come() {
     host.deploy("hello");
     let mut stream = TcpStream::connect(host.admin).unwrap();
     let path = "/v1/functions/hello/logs?follow=true&tail=0";
-    let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", host.token);
+    let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n", host.token);
     stream.write_all(head.as_bytes()).unwrap();
     let mut seen = String::new();
     let mut buffer = [0; 4096];

@@ -10,10 +10,12 @@ use crate::fixture::project;
 fn every_setting_is_documented_with_its_default() {
     let page = fs::read_to_string(project("docs/configuration.md")).unwrap();
     for setting in SETTINGS {
-        let row = format!("| `{}` | `{}` |", setting.key, setting.default);
+        let default = if setting.default.is_empty() { "none".to_owned() } else { format!("`{}`", setting.default) };
+        let row = format!("| `{}` | {default} |", setting.key);
         assert!(page.contains(&row), "docs/configuration.md has no row {row}");
     }
-    assert_eq!(page.lines().filter(|line| line.starts_with("| `") && line.contains("` | `")).count(), SETTINGS.len());
+    let is_row = |line: &&str| line.starts_with("| `") && (line.contains("` | `") || line.contains("` | none |"));
+    assert_eq!(page.lines().filter(is_row).count(), SETTINGS.len());
 }
 
 #[test]

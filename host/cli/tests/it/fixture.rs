@@ -26,7 +26,10 @@ const INSTANCES_MAX: u32 = 64;
 /// The command under test.
 pub fn gust() -> Command {
     let mut gust = Command::new(env!("CARGO_BIN_EXE_gust"));
-    for variable in ["GUST_LISTEN", "GUST_ADMIN", "GUST_DATA_DIR", "GUST_TOKEN", "GUST_CONFIG", "GUST_LOG"] {
+    for variable in ["GUST_LISTEN", "GUST_ADMIN", "GUST_DATA_DIR", "GUST_TOKEN", "GUST_CONFIG", "GUST_LOG"]
+        .iter()
+        .chain(&["GUST_CA", "GUST_CERT", "GUST_KEY"])
+    {
         gust.env_remove(variable);
     }
     gust

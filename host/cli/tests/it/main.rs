@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod access_admin;
 mod calls;
 mod configuration;
 mod deploys;
@@ -20,4 +21,5 @@ mod init;
 mod loading;
 mod operator;
 mod rewinding;
+mod tls;
 mod usage;

@@ -151,7 +151,50 @@ pub(super) fn may_read(grant: &Grant, binding: &Binding) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        hint::black_box,
+        time::{Duration, Instant},
+    };
+
     use super::*;
+
+    /// How much longer it takes to find a token wrong by its last byte than by its first: as a share, by medians. The two
+    /// take turns, so that whatever else the machine does falls on both.
+    fn tells_by_time(samples: usize, compare: impl Fn(&[u8], &str) -> bool) -> f64 {
+        let token = "t".repeat(4 << 10);
+        let wrong_at = |at: usize| {
+            let mut sent = format!("Bearer {token}").into_bytes();
+            sent[at] = b'x';
+            sent
+        };
+        let sent = [wrong_at("Bearer ".len()), wrong_at("Bearer ".len() + token.len() - 1)];
+        let mut times: [Vec<Duration>; 2] = Default::default();
+        for _ in 0..samples {
+            for (sent, times) in sent.iter().zip(&mut times) {
+                let began = Instant::now();
+                assert!(!compare(black_box(sent), black_box(&token)));
+                times.push(began.elapsed());
+            }
+        }
+        let [first, last] = times.map(|mut times| {
+            times.sort_unstable();
+            times[samples / 2].as_secs_f64()
+        });
+        last / first - 1.0
+    }
+
+    #[test]
+    fn the_time_taken_does_not_tell_how_much_of_a_token_was_right() {
+        let stops_early = |sent: &[u8], token: &str| {
+            let expected = format!("Bearer {token}");
+            sent.len() == expected.len() && sent.iter().zip(expected.as_bytes()).all(|(sent, right)| sent == right)
+        };
+        let measured = tells_by_time(1_000, stops_early);
+        assert!(measured > 0.5, "it would be noticed: {measured}");
+        let headers = |sent: &[u8]| HeaderMap::from_iter([(header::AUTHORIZATION, sent.try_into().unwrap())]);
+        let measured = tells_by_time(50_000, |sent, token| has_token(&headers(sent), token));
+        assert!(measured.abs() < 0.2, "{measured}");
+    }
 
     #[test]
     fn a_call_that_is_not_listed_is_nobodys() {

@@ -4,6 +4,7 @@ mod aliases;
 mod apps;
 mod auth;
 mod functions;
+mod guard;
 mod health;
 mod logs;
 mod precondition;
@@ -22,6 +23,7 @@ use axum::{
 };
 use gust_core::{Code, Problem};
 
+pub(crate) use self::guard::Guard;
 use crate::changes::Changes;
 
 /// What the admin API works on.
@@ -30,6 +32,8 @@ pub(crate) struct Admin {
     pub(crate) changes: Arc<Changes>,
     /// The data listener's URL.
     pub(crate) base_url: String,
+    /// What it may be called by.
+    pub(crate) guard: Guard,
     /// Whether the host is shutting down.
     pub(crate) draining: Arc<AtomicBool>,
 }
@@ -60,7 +64,9 @@ pub(crate) fn router(admin: Admin) -> Router {
         .method_not_allowed_fallback(no_such_method)
         // The store's own cap holds while a component streams in.
         .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(admin.clone(), auth::require_token));
+        .layer(middleware::from_fn(guard::refuse_forms))
+        .layer(middleware::from_fn_with_state(admin.clone(), auth::require_token))
+        .layer(middleware::from_fn_with_state(admin.clone(), guard::refuse_strangers));
     let open = Router::new().route("/healthz", get(health::live)).route("/readyz", get(health::ready));
     let open = open.method_not_allowed_fallback(no_such_method);
     open.merge(guarded).with_state(admin)
