@@ -56,6 +56,8 @@ codes! {
     RequestBodyIncomplete = "request.body_incomplete", Client, "The request's body did not arrive whole";
     /// The body did not arrive within the function's time.
     RequestTimeout = "request.timeout", Client, "The request's body did not arrive in time";
+    /// Functions that call each other, too many deep.
+    RequestLoop = "request.loop", Guest, "Functions call each other without end";
     /// The client went away before its answer was complete.
     ClientGone = "request.client_gone", Client, "The client went away";
     /// No function of that name.

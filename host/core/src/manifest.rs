@@ -3,7 +3,10 @@
 //! Every key has a default and an unknown key is an error, so that a manifest that is accepted means what it says. Keys
 //! that gust is to have but this version does not serve are refused by name, rather than carried along and not enforced.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +19,7 @@ pub const MANIFEST_BYTES_MAX: usize = 64 << 10;
 const ENV_BYTES_MAX: usize = 32 << 10;
 
 /// Keys that a later version serves.
-const PLANNED: [&str; 4] = ["allow", "route", "secrets", "trigger"];
+const PLANNED: [&str; 5] = ["cpu_ms", "outbound", "route", "secrets", "trigger"];
 
 /// A function's manifest, checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +35,16 @@ pub struct Manifest {
     pub limits: Limits,
     /// The environment that the guest sees. Default: nothing.
     pub env: BTreeMap<String, String>,
+    /// What it may reach. Default: nothing.
+    pub allow: Allow,
+}
+
+/// What a function may reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Allow {
+    /// Functions of the same host that it may call.
+    pub functions: BTreeSet<FunctionName>,
 }
 
 /// How `gust build` makes the component.
@@ -135,7 +148,7 @@ fn explain(text: &str, error: &toml::de::Error) -> ManifestError {
     let place = error.span().map(|span| line_and_column(text, &span));
     let message = error.message().trim().replace('\n', ", ");
     let planned = |key: &&&str| message.starts_with(&format!("unknown field `{key}`"));
-    if let Some(key) = PLANNED.iter().chain(&["cpu_ms"]).find(planned) {
+    if let Some(key) = PLANNED.iter().find(planned) {
         let message = format!("`{key}` is not served by this version of gust; take it out");
         return ManifestError { place, message };
     }
@@ -178,12 +191,16 @@ mod tests {
             wall_ms = 5
             [env]
             GREETING = "hi"
+            [allow]
+            functions = ["auth", "store", "auth"]
         "#;
         let manifest = Manifest::parse(text).unwrap();
         assert_eq!(manifest.name.as_ref().unwrap().as_str(), "resize");
         assert_eq!(manifest.instance, InstanceMode::Fresh);
         assert_eq!(manifest.limits, Limits { memory_mib: 64, wall_ms: 5, ..Limits::default() });
         assert_eq!(manifest.env.get("GREETING").unwrap(), "hi");
+        let allowed: Vec<_> = manifest.allow.functions.iter().map(FunctionName::as_str).collect();
+        assert_eq!(allowed, ["auth", "store"]);
         let json = serde_json::to_string(&manifest).unwrap();
         assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), manifest);
     }
@@ -204,6 +221,8 @@ mod tests {
         assert!(error("[build]\ncommand = [\"make\"]").contains("component is missing"));
         assert!(error("[[trigger]]\non = \"x\"").contains("not served by this version"));
         assert!(error("[limits]\ncpu_ms = 1").contains("not served by this version"));
+        assert!(error("[allow]\noutbound = []").starts_with("gust.toml:2:1: `outbound` is not served by this version"));
+        assert!(error("[allow]\nfunctions = [\"No\"]").contains("is not a name"));
         assert!(Manifest::parse("[limits]\nmemory_mib = 600").unwrap().check_memory(512).is_err());
     }
 

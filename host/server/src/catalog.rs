@@ -9,7 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use gust_core::{Digest, FunctionName, InstanceMode, Limits, Tier, api::FunctionInfo};
+use gust_core::{Digest, FunctionName, InstanceMode, Limits, Tier, api::FunctionInfo, manifest::Allow};
 use gust_engine::{Function, Places};
 use http::HeaderValue;
 use tokio::sync::Notify;
@@ -32,6 +32,8 @@ pub(crate) struct Deployment {
     pub(crate) instance: InstanceMode,
     /// The environment that the guest sees.
     pub(crate) env: Vec<(String, String)>,
+    /// What it may reach.
+    pub(crate) allow: Allow,
     /// When it was deployed.
     pub(crate) deployed_unix_ms: u64,
     /// The loaded component, while it is loaded, or why it cannot be.

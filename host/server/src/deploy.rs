@@ -99,6 +99,7 @@ impl Deployer {
             env: manifest.env.clone().into_iter().collect(),
             config: Vec::new(),
             sink: Arc::new(GuestOutput { log: log.clone(), version: version.clone() }),
+            outbound: self.loader.exchange.of(name, &manifest.allow),
             instance: manifest.instance,
         };
         let (key, component) = (self.loader.key(staged.digest, manifest.instance), staged.path().to_owned());
@@ -198,6 +199,7 @@ impl Deployer {
             limits: manifest.limits,
             instance: manifest.instance,
             env: manifest.env.into_iter().collect(),
+            allow: manifest.allow,
             deployed_unix_ms: stored.deployed_unix_ms,
             residence,
             log,

@@ -4,6 +4,7 @@
 //! deployed ([`admin`]); both read one [`catalog`]. Receipts of requests end in the [`ledger`].
 
 mod admin;
+mod calls;
 mod catalog;
 mod coalescing;
 mod compiler;

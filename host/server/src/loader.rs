@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use crate::{
+    calls::Exchange,
     catalog::Deployment,
     compiler::Compiler,
     flights::Flights,
@@ -59,6 +60,8 @@ pub(crate) struct Loader {
     pub(crate) residents: Residents,
     /// What runs on quick code.
     pub(crate) wanted: Wanted,
+    /// Where functions' calls of others go.
+    pub(crate) exchange: Exchange,
     compiling: Flights<ArtifactKey, Result<(), Problem>>,
     loading: Flights<(FunctionName, u64), Result<Arc<Loaded>, Problem>>,
     places: Semaphore,
@@ -97,6 +100,7 @@ impl Loader {
             wanted: Wanted::new(metrics.to_optimise.clone()),
             metrics,
             residents,
+            exchange: Exchange::default(),
             compiling: Flights::new(),
             loading: Flights::new(),
             places: Semaphore::new(cores * LOADING_PER_CORE),
@@ -184,6 +188,7 @@ impl Loader {
             env: deployment.env.clone(),
             config: Vec::new(),
             sink: Arc::new(GuestOutput { log: deployment.log.clone(), version }),
+            outbound: self.exchange.of(&deployment.name, &deployment.allow),
             instance: deployment.instance,
         };
         Source { key: self.key(deployment.digest, deployment.instance), component, config }

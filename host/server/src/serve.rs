@@ -153,6 +153,7 @@ impl Host {
             draining: draining.clone(),
         };
         let data = Arc::new(Data { catalog, loader, ledger: self.ledger });
+        data.loader.exchange.connect(&data);
         let answer = |activity: &Arc<Activity>| {
             let (data, activity) = (data.clone(), activity.clone());
             service_fn(move |request| {

@@ -17,6 +17,7 @@ mod fixture;
 mod guests;
 mod http2;
 mod init;
+mod internal;
 mod loading;
 mod operator;
 mod rewinding;

@@ -3,7 +3,9 @@
 //! [`service::answer`] is that way, each step one call. The steps are beside it, one file each.
 
 mod admit;
+mod caller;
 mod incoming;
+mod internal;
 mod outgoing;
 mod route;
 pub(crate) mod service;

@@ -21,6 +21,12 @@ pub(super) fn route(snapshot: &Snapshot, uri: &Uri) -> Result<(Arc<Deployment>, 
     Ok((deployment.clone(), below(rest)?))
 }
 
+/// The deployment of that name, and what of `uri` it shall see: all of it.
+pub(super) fn by_name(snapshot: &Snapshot, name: &str, uri: &Uri) -> Result<(Arc<Deployment>, Uri), Problem> {
+    let deployment = snapshot.get(name).ok_or_else(|| not_found(name))?;
+    Ok((deployment.clone(), below(uri.path_and_query().map_or("/", PathAndQuery::as_str))?))
+}
+
 /// The first segment, and what follows it.
 fn split(target: &str) -> (&str, &str) {
     let path = target.strip_prefix('/').unwrap_or(target);

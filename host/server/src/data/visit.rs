@@ -87,9 +87,9 @@ impl Visit {
         self.place = Some(place);
     }
 
-    /// Says that the function is at work for it, until the end.
-    pub(super) fn works(&mut self, work: Work) {
-        self.work = Some(work);
+    /// Says that the function is at work for it, until the end, where a connection has to know.
+    pub(super) fn works(&mut self, work: Option<Work>) {
+        self.work = work;
     }
 
     /// Says that what is sent already is not the whole answer.
