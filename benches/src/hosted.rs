@@ -54,7 +54,8 @@ impl Hosted {
         let (key, tier) = (ArtifactKey { digest: Digest::of(&bytes), mode: instance }, Tier::Optimised);
         let load = || {
             let sink = Arc::new(NoOutput);
-            let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), config: Vec::new(), sink, instance };
+            let (limits, env, config) = (Limits::default(), Vec::new(), Vec::new());
+            let config = FunctionConfig { limits, env, config, sink, outbound: None, instance };
             artifacts.load(&engine, &key, &config).unwrap()
         };
         let function = load().unwrap_or_else(|| {
@@ -104,9 +105,10 @@ async fn answer(function: &Function, path: &str, number: u64) -> bool {
     let invocation = Invocation {
         request_id: RequestId::from_random(number.into()),
         deadline: Instant::now() + Duration::from_secs(30),
+        depth: 0,
     };
     let mut usage = Usage::default();
-    let lease = Lease::take(function, invocation, &mut usage).await.unwrap();
+    let lease = Lease::take(function, &invocation, &mut usage).await.unwrap();
     let body: NoBody = Empty::new().map_err(nothing as fn(Infallible) -> Problem);
     let request = Request::builder().uri(path).header("host", "localhost").body(body).unwrap();
     let Ok(response) = lease.call(Box::new(request), Scheme::Http, &mut usage).await else { return false };

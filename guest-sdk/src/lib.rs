@@ -38,10 +38,13 @@ pub mod error;
 pub mod extract;
 mod handler;
 mod init;
+mod outgoing;
 pub mod response;
 
 #[cfg(any(test, all(target_arch = "wasm32", feature = "arena")))]
 mod arena;
+#[cfg(target_arch = "wasm32")]
+mod bodies;
 #[cfg(target_arch = "wasm32")]
 mod exports;
 
@@ -52,6 +55,7 @@ pub use extract::{Form, FromRequest, FromRequestParts, Json, PathRest, Query};
 pub use gust_sdk_macros::{handler, init};
 pub use http;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+pub use outgoing::send;
 pub use response::{Html, IntoHeaders, IntoResponse};
 
 /// A request with its whole body.

@@ -10,17 +10,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gust_sdk::{Bytes, Error, HeaderMap, HeaderName, IntoResponse, PathRest, Query, Response, StatusCode, config, handler};
+use gust_sdk::{
+    Bytes, Error, HeaderMap, HeaderName, IntoResponse, Method, PathRest, Query, Response, StatusCode, config,
+    handler, http, send,
+};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct HowMuch {
     #[serde(default)]
     n: u64,
+    #[serde(default)]
+    url: String,
 }
 
 #[handler]
-fn hostile(path: PathRest, how: Query<HowMuch>, headers: HeaderMap, body: Bytes) -> Result<Response, Error> {
+fn hostile(
+    method: Method,
+    path: PathRest,
+    how: Query<HowMuch>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Error> {
     let n = how.0.n;
     match path.0.as_str() {
         "/trap" => panic!("asked to"),
@@ -45,6 +56,7 @@ fn hostile(path: PathRest, how: Query<HowMuch>, headers: HeaderMap, body: Bytes)
         "/seek" => return Ok(smuggle::seek().to_string().into_response()),
         "/headers" => return Ok(format!("{headers:?}").into_response()),
         "/count" => return Ok(body.len().to_string().into_response()),
+        "/call" => return send(http::Request::builder().method(method).uri(&how.0.url).body(body)?),
         "/state" => return Ok(state().to_string().into_response()),
         path if path.starts_with("/config/") => return Ok(format!("{:?}", config(&path[8..])).into_response()),
         other => return Err(Error::bad_request(format!("{other} is not known"))),

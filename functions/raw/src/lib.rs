@@ -1,5 +1,7 @@
 //! Written against `wasi:http` itself, without the SDK, as functions of other hosts are. For the host's tests.
 
+mod calls;
+
 use std::mem;
 
 use wasip2::{
@@ -22,6 +24,9 @@ wasip2::http::proxy::export!(Raw);
 impl Guest for Raw {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let target = request.path_with_query().unwrap_or_default();
+        if let Some(url) = target.strip_prefix("/call?url=") {
+            return calls::relay(&request, out, url);
+        }
         let (path, n) = target.split_once("?n=").unwrap_or((&target, "0"));
         let n: usize = n.parse().unwrap_or_default();
         match path {
@@ -59,6 +64,8 @@ impl Guest for Raw {
                 let is_https = matches!(request.scheme(), Some(Scheme::Https));
                 respond(out, |stream| write(stream, if is_https { b"https" } else { b"http" }))
             }
+            "/again" => calls::again(&request, out),
+            "/half" => calls::half(),
             "/echo" => echo(&request, out),
             "/dial" => {
                 let answer = dial();

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use gust_sdk::{PathRest, handler, init};
+use gust_sdk::{Bytes, PathRest, handler, http, init, send};
 use wasip2::{clocks::monotonic_clock, io::poll::Pollable};
 
 /// What init made.
@@ -54,6 +54,10 @@ fn get_ready() -> Result<(), String> {
         "print" => {
             println!("it prints");
             "printed".to_owned()
+        }
+        "call" => {
+            let request = http::Request::get("http://hello.gust.internal/").body(Bytes::new());
+            format!("{:?}", send(request.unwrap()).map(|answer| answer.status()))
         }
         "large" => String::from_utf8(vec![b'x'; n as usize]).unwrap(),
         _ => "made".to_owned(),

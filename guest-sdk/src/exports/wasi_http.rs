@@ -1,26 +1,16 @@
 //! `wasi:http/incoming-handler` 0.2: the same handler for every other host.
 //!
-//! The request's body is read whole, up to a limit, for a host may have none. The response's body is written in pieces of
-//! the size that the host permits, so that a large one never stands in the host's memory.
+//! The request's body is read whole, the response's is written in pieces ([`bodies`]).
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, Uri, header};
 use wasip2::{
     exports::http::incoming_handler::Guest,
-    http::types::{
-        Fields, IncomingBody, IncomingRequest, Method as WasiMethod, OutgoingBody, OutgoingResponse, ResponseOutparam,
-    },
-    io::streams::{OutputStream, StreamError},
+    http::types::{Fields, IncomingRequest, Method as WasiMethod, OutgoingBody, OutgoingResponse, ResponseOutparam},
 };
 
 use super::{Entry, WasiHttp, failure};
-use crate::{Error, IntoResponse as _, Request, Response};
-
-/// The largest body of a request. gust has limits of its own; this one is for hosts that have none.
-const REQUEST_BYTES_MAX: usize = 64 << 20;
-
-/// Bytes asked for at a time.
-const READ_BYTES: u64 = 64 << 10;
+use crate::{Error, IntoResponse as _, Request, Response, bodies};
 
 impl<E: Entry> Guest for WasiHttp<E> {
     fn handle(request: IncomingRequest, outparam: ResponseOutparam) {
@@ -52,7 +42,7 @@ fn to_http(request: IncomingRequest) -> Result<Request, Error> {
         out.headers_mut().insert(header::HOST, value);
     }
     if let Ok(body) = request.consume() {
-        *out.body_mut() = Bytes::from(read(&body)?);
+        *out.body_mut() = Bytes::from(bodies::read(&body).map_err(|unread| unread.of_request())?);
     }
     Ok(out)
 }
@@ -74,25 +64,6 @@ fn method(method: &WasiMethod) -> Result<Method, Error> {
     })
 }
 
-fn read(body: &IncomingBody) -> Result<Vec<u8>, Error> {
-    let Ok(stream) = body.stream() else { return Ok(Vec::new()) };
-    let mut bytes = Vec::new();
-    loop {
-        match stream.blocking_read(READ_BYTES) {
-            Ok(piece) => bytes.extend_from_slice(&piece),
-            Err(StreamError::Closed) => return Ok(bytes),
-            Err(StreamError::LastOperationFailed(error)) => {
-                let detail = format!("the body did not arrive whole: {}", error.to_debug_string());
-                return Err(Error::bad_request(detail));
-            }
-        }
-        if bytes.len() > REQUEST_BYTES_MAX {
-            let detail = format!("the body is larger than {REQUEST_BYTES_MAX} bytes");
-            return Err(Error::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
-        }
-    }
-}
-
 fn send(mut response: Response, is_head: bool, outparam: ResponseOutparam) {
     if let Some(text) = failure(&response) {
         eprintln!("{text}");
@@ -112,7 +83,7 @@ fn send(mut response: Response, is_head: bool, outparam: ResponseOutparam) {
     ResponseOutparam::set(outparam, Ok(head));
     let sent = match body.write() {
         Ok(_) if is_head => Ok(()),
-        Ok(stream) => write(&stream, response.body()),
+        Ok(stream) => bodies::write(&stream, response.body()),
         Err(()) => return,
     };
     match sent {
@@ -120,22 +91,4 @@ fn send(mut response: Response, is_head: bool, outparam: ResponseOutparam) {
         // The client went away. Dropping the body unfinished tells the host that it is not whole.
         Err(_) => drop(body),
     }
-}
-
-/// Writes as much as the host permits at a time, and waits where it permits nothing.
-fn write(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), StreamError> {
-    let writable = stream.subscribe();
-    while !bytes.is_empty() {
-        let permitted = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
-        if permitted == 0 {
-            writable.block();
-            continue;
-        }
-        let (now, later) = bytes.split_at(permitted.min(bytes.len()));
-        stream.write(now)?;
-        bytes = later;
-    }
-    stream.flush()?;
-    writable.block();
-    stream.check_write().map(drop)
 }

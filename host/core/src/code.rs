@@ -56,6 +56,8 @@ codes! {
     RequestBodyIncomplete = "request.body_incomplete", Client, "The request's body did not arrive whole";
     /// The body did not arrive within the function's time.
     RequestTimeout = "request.timeout", Client, "The request's body did not arrive in time";
+    /// Functions that call each other, too many deep.
+    RequestLoop = "request.loop", Guest, "Functions call each other without end";
     /// The client went away before its answer was complete.
     ClientGone = "request.client_gone", Client, "The client went away";
     /// No function of that name.
@@ -124,8 +126,6 @@ codes! {
     ApiPreconditionRequired = "api.precondition_required", Client, "This call needs If-Match";
     /// A path or method that the API does not have.
     ApiNotFound = "api.not_found", Client, "The API has nothing here";
-    /// A body of a type that the call does not take.
-    ApiContentType = "api.content_type", Client, "The call takes a body of another type";
     /// A query or header that cannot be read.
     ApiMalformed = "api.malformed", Client, "The call cannot be understood";
     /// The admin API was called by a name that is not its own.

@@ -11,6 +11,7 @@ use crate::{
     host::Terms,
     init::{self, Init},
     interfaces::config::Configuration,
+    outgoing::Outbound,
     output::OutputSink,
     rewind::Rewinding,
     verdict::Verdict,
@@ -27,6 +28,8 @@ pub struct FunctionConfig {
     pub config: Vec<(String, String)>,
     /// Where what it prints goes.
     pub sink: Arc<dyn OutputSink>,
+    /// Its way to other functions, where it may call any.
+    pub outbound: Option<Arc<dyn Outbound>>,
     /// Where each request's instance comes from.
     pub instance: InstanceMode,
 }
@@ -72,6 +75,7 @@ impl Function {
             log_bytes_max: config.limits.log_bytes(),
             memory_bytes_max: config.limits.memory_bytes(),
             response_bytes_max: config.limits.response_body_bytes(),
+            outbound: config.outbound.clone(),
             seed: rand::random(),
             sink: config.sink.clone(),
         };

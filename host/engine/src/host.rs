@@ -5,7 +5,6 @@
 
 use std::{mem, sync::Arc};
 
-use gust_core::RequestId;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -14,8 +13,9 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::{
     interfaces::config::Configuration,
+    lease::Invocation,
     memory::MemoryBudget,
-    outgoing::Hooks,
+    outgoing::{Hooks, Outbound},
     output::{Output, OutputSink, OutputStream},
     places::Place,
     rewind::Refusal,
@@ -48,6 +48,8 @@ pub(crate) struct Terms {
     pub(crate) memory_bytes_max: u64,
     /// The body of its response, in bytes.
     pub(crate) response_bytes_max: u64,
+    /// Its way to other functions, where it has one.
+    pub(crate) outbound: Option<Arc<dyn Outbound>>,
     /// What its init's random numbers come from. Nobody else knows it.
     pub(crate) seed: [u8; 32],
     /// Where its lines go.
@@ -61,17 +63,36 @@ impl Terms {
     }
 }
 
+#[cfg(test)]
+impl Terms {
+    /// Those of a function whose manifest says nothing, and whose lines nobody reads.
+    pub(crate) fn of_test() -> Self {
+        struct Silent;
+        impl OutputSink for Silent {
+            fn line(&self, _: &gust_core::RequestId, _: OutputStream, _: String) {}
+        }
+        let limits = gust_core::Limits::default();
+        Self {
+            env: Vec::new(),
+            config: Arc::default(),
+            log_bytes_max: limits.log_bytes(),
+            memory_bytes_max: limits.memory_bytes(),
+            response_bytes_max: limits.response_body_bytes(),
+            outbound: None,
+            seed: [7; 32],
+            sink: Arc::new(Silent),
+        }
+    }
+}
+
 /// The data of one store.
 pub(crate) struct Host {
     terms: Arc<Terms>,
-    request_id: RequestId,
     table: ResourceTable,
     http: WasiHttpCtx,
     hooks: Hooks,
     wasi: Option<Box<Wasi>>,
     pub(crate) memory: MemoryBudget,
-    /// Whether the instance is getting ready for its first request.
-    is_in_init: bool,
     /// What the instance had when it was made.
     memory_bytes_pristine: u64,
     /// Calls of this request that may have given the guest a handle, one each.
@@ -86,18 +107,16 @@ struct Wasi {
 }
 
 impl Host {
-    pub(crate) fn new(terms: &Arc<Terms>, request_id: RequestId, slot: Place) -> Self {
+    pub(crate) fn new(terms: &Arc<Terms>, invocation: Invocation, slot: Place) -> Self {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(FIELDS_BYTES_MAX);
         Self {
             terms: terms.clone(),
-            request_id,
             table: empty_table(),
             http,
-            hooks: Hooks,
+            hooks: Hooks::new(terms.outbound.clone(), invocation),
             wasi: None,
             memory: MemoryBudget::new(terms.memory_bytes_max),
-            is_in_init: false,
             memory_bytes_pristine: 0,
             handles_given_max: 0,
             slot: Some(slot),
@@ -105,8 +124,8 @@ impl Host {
     }
 
     /// What it held of the pool.
-    pub(crate) fn into_slot(self) -> Option<Place> {
-        self.slot
+    pub(crate) fn into_slot(mut self) -> Option<Place> {
+        self.slot.take()
     }
 
     /// Whether the guest holds no handle.
@@ -116,12 +135,12 @@ impl Host {
 
     /// Begins the instance's init.
     pub(crate) fn begin_init(&mut self) {
-        self.is_in_init = true;
+        self.hooks.is_in_init = true;
     }
 
     /// Ends one that succeeded: what the host made for it is not its request's.
     pub(crate) fn end_init(&mut self) {
-        self.is_in_init = false;
+        self.hooks.is_in_init = false;
         self.wasi = None;
         self.memory.forget_refusals();
         if self.table.is_empty() {
@@ -146,8 +165,8 @@ impl Host {
     }
 
     /// Begins another request of an instance that was put back.
-    pub(crate) fn begin(&mut self, request_id: RequestId, slot: Place) {
-        self.request_id = request_id;
+    pub(crate) fn begin(&mut self, invocation: Invocation, slot: Place) {
+        self.hooks.invocation = invocation;
         self.slot = Some(slot);
     }
 
@@ -178,7 +197,14 @@ impl Host {
     }
 
     fn wasi(&mut self) -> &mut Wasi {
-        self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.terms, self.request_id, self.is_in_init)))
+        self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.terms, &self.hooks)))
+    }
+}
+
+/// Before anything of it is gone.
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.hooks.is_gone();
     }
 }
 
@@ -190,10 +216,10 @@ fn empty_table() -> ResourceTable {
 
 impl Wasi {
     /// A context that reaches nothing: no files, no sockets, no names. For an init its random numbers are the function's own.
-    fn new(terms: &Terms, request_id: RequestId, is_for_init: bool) -> Self {
-        let output = Output::new(request_id, terms.sink.clone(), terms.log_bytes_max);
+    fn new(terms: &Terms, hooks: &Hooks) -> Self {
+        let output = Output::new(hooks.invocation.request_id, terms.sink.clone(), terms.log_bytes_max);
         let mut ctx = WasiCtx::builder();
-        if is_for_init {
+        if hooks.is_in_init {
             let mut random = StdRng::from_seed(terms.seed);
             ctx.insecure_random_seed(random.random()).insecure_random(random.fork()).secure_random(random);
         }
@@ -220,7 +246,7 @@ impl wasmtime_wasi_io::IoView for Host {
 impl WasiView for Host {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.gives_handle();
-        let new = || Box::new(Wasi::new(&self.terms, self.request_id, self.is_in_init));
+        let new = || Box::new(Wasi::new(&self.terms, &self.hooks));
         let wasi = self.wasi.get_or_insert_with(new);
         WasiCtxView { ctx: &mut wasi.ctx, table: &mut self.table }
     }

@@ -35,6 +35,17 @@ pub struct Invocation {
     pub request_id: RequestId,
     /// When it must be over, the last byte of its answer included.
     pub deadline: Instant,
+    /// How many requests of functions wait for its answer, one for the other: none where a client sent it.
+    pub depth: u8,
+}
+
+#[cfg(test)]
+impl Invocation {
+    /// One that a client sent, with much time.
+    pub(crate) fn of_test(number: u128) -> Self {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        Self { request_id: RequestId::from_random(number), deadline, depth: 0 }
+    }
 }
 
 /// How long it took to get the instance.
@@ -66,11 +77,11 @@ pub(crate) struct Leased {
 impl Lease {
     /// Waits for a slot, for as long as the engine's settings allow, and makes an instance pristine or a pristine one. Adds to
     /// `usage` what that takes, however it ends.
-    pub async fn take(function: &Function, invocation: Invocation, usage: &mut Usage) -> Result<Self, Problem> {
+    pub async fn take(function: &Function, invocation: &Invocation, usage: &mut Usage) -> Result<Self, Problem> {
         let began = Instant::now();
-        let (slot, queue) = slot(function).await?;
+        let (slot, queue) = slot(function, invocation.deadline).await?;
         let instance = match function.rewinding.as_ref().and_then(|rewinding| Some((rewinding.take()?, rewinding))) {
-            Some((kept, rewinding)) => Leased::of_kept(kept, rewinding.clone(), invocation.request_id, slot),
+            Some((kept, rewinding)) => Leased::of_kept(kept, rewinding.clone(), invocation, slot),
             // What is seldom done is done elsewhere: it would make the future of every request larger, which is moved.
             None => {
                 let made = Box::pin(Leased::make(function, invocation, slot, usage)).await;
@@ -89,9 +100,10 @@ impl Lease {
         let printed = Arc::new(LastLines::before(function.terms.sink.clone()));
         let mut probed = function.clone();
         probed.terms = Arc::new(Terms { sink: printed.clone(), ..(*function.terms).clone() });
-        let invocation = Invocation { request_id: RequestId::from_random(0), deadline: Instant::now() + wall };
-        let (slot, _) = slot(function).await?;
-        match Leased::make(&probed, invocation, slot, &mut Usage::default()).await {
+        let (request_id, deadline) = (RequestId::from_random(0), Instant::now() + wall);
+        let invocation = Invocation { request_id, deadline, depth: 0 };
+        let (slot, _) = slot(function, deadline).await?;
+        match Leased::make(&probed, &invocation, slot, &mut Usage::default()).await {
             Ok(made) => {
                 // Not lost, but dropped unused.
                 drop(made.way_back.and_then(WayBack::begin));
@@ -113,25 +125,28 @@ impl Lease {
 }
 
 impl Leased {
-    fn of_kept(kept: Kept, rewinding: Arc<Rewinding>, request_id: RequestId, slot: Place) -> Self {
+    fn of_kept(kept: Kept, rewinding: Arc<Rewinding>, invocation: &Invocation, slot: Place) -> Self {
         let Kept { mut store, callee, home } = kept;
-        store.data_mut().begin(request_id, slot);
+        store.data_mut().begin(*invocation, slot);
         store.set_epoch_deadline(TICKS_UNTIL_YIELD);
         Self { store, callee, way_back: Some(WayBack::new(home, rewinding)) }
     }
 
     async fn make(
         function: &Function,
-        invocation: Invocation,
+        invocation: &Invocation,
         mut slot: Place,
         usage: &mut Usage,
     ) -> Result<Self, Unmade> {
         loop {
-            let mut store = store(function, invocation.request_id, slot);
+            let mut store = store(function, invocation, slot);
             let mut stage = Stage::Instantiation;
-            let making = pin!(instantiate(function, &mut store, &mut stage));
-            let metered = pin!(metered(making, |ran| usage.cpu += ran));
-            let (made, _) = rewind::within(Some(invocation.deadline), metered).await;
+            let count = |ran| usage.cpu += ran;
+            let (made, _) = rewind::within(
+                Some(invocation.deadline),
+                pin!(metered(pin!(instantiate(function, &mut store, &mut stage)), count)),
+            )
+            .await;
             let (callee, component) = match made.unwrap_or_else(|| Err(failure::timed_out())) {
                 Ok(made) => made,
                 Err(problem) => {
@@ -182,8 +197,9 @@ async fn instantiate(
     Ok((callee, component))
 }
 
-/// A place in the pool, and how long it took to get. Where one is free this is a single atomic operation.
-async fn slot(function: &Function) -> Result<(Place, Duration), Problem> {
+/// A place in the pool, and how long it took to get. Where one is free this is a single atomic operation. None is waited for
+/// beyond the deadline, so that functions that wait for others, and hold a place each, do not keep the last one waiting.
+async fn slot(function: &Function, deadline: Instant) -> Result<(Place, Duration), Problem> {
     let slots = function.engine.slots();
     if let Some(slot) = slots.try_take() {
         return Ok((slot, Duration::ZERO));
@@ -191,12 +207,13 @@ async fn slot(function: &Function) -> Result<(Place, Duration), Problem> {
     let began = Instant::now();
     let wait = Duration::from_millis(function.engine.settings().queue_ms.into());
     let busy = |_| Problem::new(Code::HostBusy, "all instances are in use; try again in a moment");
-    let slot = Box::pin(time::timeout(wait, slots.take())).await.map_err(busy)?;
+    let until = deadline.min(Instant::now() + wait);
+    let slot = Box::pin(time::timeout_at(until, slots.take())).await.map_err(busy)?;
     Ok((slot, began.elapsed()))
 }
 
-fn store(function: &Function, request_id: RequestId, slot: Place) -> Store<Host> {
-    let host = Host::new(&function.terms, request_id, slot);
+fn store(function: &Function, invocation: &Invocation, slot: Place) -> Store<Host> {
+    let host = Host::new(&function.terms, *invocation, slot);
     let mut store = Store::new(function.engine.wasmtime(), host);
     store.set_hostcall_fuel(function.terms.lifted_bytes_max());
     store.set_max_component_handles(RESOURCES_MAX as usize);

@@ -37,6 +37,7 @@ pub use compile::compile;
 pub use engine::Engine;
 pub use function::{Function, FunctionConfig};
 pub use lease::{Invocation, Lease, LeaseTiming};
+pub use outgoing::{Answering, Outbound, SentBody};
 pub use output::{OutputSink, OutputStream};
 pub use places::{Place, Places};
 pub use rewind::put_back_waiting;

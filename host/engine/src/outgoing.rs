@@ -1,20 +1,158 @@
-//! Requests that a guest sends: each is refused with an error that the guest can read.
+//! Requests that a guest sends. Those to other functions of the host are handed to whoever serves these, in memory; all others
+//! are refused, with an error that the guest can read.
 
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Release},
+        },
+    },
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use gust_core::{Code, Problem};
+use http::Uri;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
+use tokio::time;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+use crate::lease::Invocation;
+
+/// What comes after a function's name in the authority of a request to it.
+const INTERNAL: &str = ".gust.internal";
 
 /// Reports the end of an exchange.
 type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
-/// The host's say in what `wasi:http` does.
-pub(crate) struct Hooks;
+/// A function's way to other functions.
+pub trait Outbound: Send + Sync {
+    /// Sends a request to the function of that name, on behalf of `caller`, which is a request of the function whose way this is. None
+    /// where it may not call that one.
+    fn send(&self, function: &str, request: http::Request<SentBody>, caller: Invocation) -> Option<Answering>;
+}
+
+/// An answer on its way. Dropping it says that nobody waits for it.
+pub type Answering = Pin<Box<dyn Future<Output = http::Response<UnsyncBoxBody<Bytes, Problem>>> + Send>>;
+
+/// The host's say in what `wasi:http` does, for one instance.
+pub(crate) struct Hooks {
+    outbound: Option<Arc<dyn Outbound>>,
+    /// The request that is served.
+    pub(crate) invocation: Invocation,
+    /// Whether the instance is getting ready for its first request. What it would be told then would be told to all.
+    pub(crate) is_in_init: bool,
+    /// Tells the bodies of its requests that their sender is gone. Made for the first.
+    gone: Option<Arc<AtomicBool>>,
+}
+
+impl Hooks {
+    pub(crate) fn new(outbound: Option<Arc<dyn Outbound>>, invocation: Invocation) -> Self {
+        Self { outbound, invocation, is_in_init: false, gone: None }
+    }
+
+    /// Says that the instance is about to be dropped. With it the bodies that it has not finished end as if they were whole.
+    pub(crate) fn is_gone(&self) {
+        if let Some(gone) = &self.gone {
+            gone.store(true, Release);
+        }
+    }
+
+    /// Begins to send a request, if it is one that may be sent.
+    fn send(&mut self, request: http::Request<WasiBody>) -> Option<Answering> {
+        let outbound = self.outbound.as_ref().filter(|_| !self.is_in_init)?;
+        let function = function(request.uri())?.to_owned();
+        let sender_is_gone = self.gone.get_or_insert_default().clone();
+        outbound.send(&function, request.map(|body| SentBody { body, sender_is_gone }), self.invocation)
+    }
+}
+
+/// The function that an authority names: `resize` where it is `resize.gust.internal`.
+fn function(uri: &Uri) -> Option<&str> {
+    uri.host()?.strip_suffix(INTERNAL)
+}
 
 impl WasiHttpHooks for Hooks {
     fn send_request(
         &mut self,
-        _: http::Request<WasiBody>,
-        _: Option<RequestOptions>,
-        _: Done,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        done: Done,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Done), Error>> + Send> {
-        Box::new(std::future::ready(Err(Error::HttpRequestDenied)))
+        let answering = self.send(request);
+        Box::new(async move {
+            let answering = answering.ok_or(Error::HttpRequestDenied)?;
+            let response = match options.and_then(|options| options.first_byte_timeout) {
+                Some(wait) => time::timeout(wait, answering).await.map_err(|_| Error::ConnectionReadTimeout)?,
+                None => answering.await,
+            };
+            Ok((response.map(|body| body.map_err(|_| Error::HttpResponseIncomplete).boxed_unsync()), done))
+        })
+    }
+}
+
+/// The body of a request that a guest sends.
+pub struct SentBody {
+    body: WasiBody,
+    sender_is_gone: Arc<AtomicBool>,
+}
+
+impl Body for SentBody {
+    type Data = Bytes;
+    type Error = Problem;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
+        let incomplete = || Problem::new(Code::RequestBodyIncomplete, "whoever sent the body did not finish it");
+        Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            None => self.sender_is_gone.load(Acquire).then(|| Err(incomplete())),
+            Some(frame) => Some(frame.map_err(|error| incomplete().with_internal(error.to_string()))),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    #[test]
+    fn functions_are_named_by_authorities() {
+        for (uri, named) in [
+            ("http://resize.gust.internal/a?b", Some("resize")),
+            ("https://resize.gust.internal:80/", Some("resize")),
+            ("http://a.b.gust.internal/", Some("a.b")),
+            ("http://gust.internal/", None),
+            ("http://resize.gust.internal.example.com/", None),
+            ("http://example.com/resize.gust.internal", None),
+            ("http://example.com#resize.gust.internal", None),
+            ("/resize", None),
+        ] {
+            assert_eq!(uri.parse().as_ref().ok().and_then(function), named, "{uri}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_whose_sender_is_gone_does_not_look_whole() {
+        let gone = Arc::new(AtomicBool::new(false));
+        let sent = || SentBody {
+            body: Full::new(Bytes::from_static(b"half")).map_err(|never| match never {}).boxed_unsync(),
+            sender_is_gone: gone.clone(),
+        };
+        assert_eq!(sent().collect().await.unwrap().to_bytes(), "half");
+        gone.store(true, Release);
+        assert_eq!(sent().collect().await.unwrap_err().code, Code::RequestBodyIncomplete);
     }
 }

@@ -65,6 +65,7 @@ impl App {
             limits: self.spec.limits(&manifest.limits),
             instance: manifest.instance,
             access: manifest.access,
+            allow: manifest.allow.clone(),
             secrets: manifest.secrets.clone().into(),
             env: env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         })

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use gust_core::{Access, AppName, Digest, FunctionName, InstanceMode, Limits, Tier};
+use gust_core::{Access, AppName, Digest, FunctionName, InstanceMode, Limits, Tier, manifest::Allow};
 use gust_engine::Places;
 use http::HeaderValue;
 
@@ -56,6 +56,8 @@ pub(crate) struct Terms {
     pub(crate) instance: InstanceMode,
     /// Who may call it.
     pub(crate) access: Access,
+    /// What it may reach.
+    pub(crate) allow: Allow,
     /// Names of the secrets that it sees.
     pub(crate) secrets: Box<[String]>,
     /// The environment that the guest sees, secrets among it.
@@ -66,7 +68,8 @@ impl Terms {
     /// Of what cannot be served.
     pub(crate) fn nothing(digest: Digest) -> Self {
         let (limits, instance, access) = (Limits::default(), InstanceMode::default(), Access::default());
-        Self { digest, limits, instance, access, secrets: Box::default(), env: Vec::new() }
+        let allow = Allow::default();
+        Self { digest, limits, instance, access, allow, secrets: Box::default(), env: Vec::new() }
     }
 }
 

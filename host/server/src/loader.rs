@@ -22,7 +22,12 @@ use tokio::{
 };
 
 use crate::{
+<<<<<<< HEAD
     deployment::Deployment,
+=======
+    calls::Exchange,
+    catalog::Deployment,
+>>>>>>> engine
     compiler::Compiler,
     flights::Flights,
     logbook::GuestOutput,
@@ -59,6 +64,8 @@ pub(crate) struct Loader {
     pub(crate) residents: Residents,
     /// What runs on quick code.
     pub(crate) wanted: Wanted,
+    /// Where functions' calls of others go.
+    pub(crate) exchange: Exchange,
     compiling: Flights<ArtifactKey, Result<(), Problem>>,
     /// By the deployment's serial.
     loading: Flights<u64, Result<Arc<Loaded>, Problem>>,
@@ -98,6 +105,7 @@ impl Loader {
             wanted: Wanted::new(metrics.to_optimise.clone()),
             metrics,
             residents,
+            exchange: Exchange::default(),
             compiling: Flights::new(),
             loading: Flights::new(),
             places: Semaphore::new(cores * LOADING_PER_CORE),
@@ -185,7 +193,12 @@ impl Loader {
             env: terms.env.clone(),
             config: terms.env.clone(),
             sink: Arc::new(GuestOutput { log: deployment.log.clone(), version }),
+<<<<<<< HEAD
             instance: terms.instance,
+=======
+            outbound: self.exchange.of(&deployment.name, &deployment.allow),
+            instance: deployment.instance,
+>>>>>>> engine
         };
         Source { key: self.key(terms.digest, terms.instance), component, config }
     }

@@ -182,7 +182,12 @@ impl Host {
             guard: Guard::new(admin_address.ip(), config.admin_hosts.clone()),
             draining: draining.clone(),
         };
+<<<<<<< HEAD
         let data = Arc::new(Data { catalog, loader, pinned: self.changes.pinned.clone(), ledger: self.ledger });
+=======
+        let data = Arc::new(Data { catalog, loader, ledger: self.ledger });
+        data.loader.exchange.connect(&data);
+>>>>>>> engine
         let answer = |activity: &Arc<Activity>| {
             let (data, activity) = (data.clone(), activity.clone());
             service_fn(move |request| {

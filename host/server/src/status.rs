@@ -48,6 +48,7 @@ pub(crate) fn of(code: Code) -> StatusCode {
             StatusCode::SERVICE_UNAVAILABLE
         }
         LimitWall => StatusCode::GATEWAY_TIMEOUT,
+        RequestLoop => StatusCode::LOOP_DETECTED,
         StoreFull => StatusCode::INSUFFICIENT_STORAGE,
     }
 }

@@ -22,9 +22,9 @@ macro_rules! files {
 
 /// The SDK's files; `wit` is a link in gust's own tree.
 const SDK: &[File] = files!("guest-sdk/" to "vendor/gust-sdk/":
-    "Cargo.toml", "README.md", "src/accept.rs", "src/arena.rs", "src/config.rs", "src/error.rs", "src/exports.rs", "src/exports/initial.rs",
-    "src/exports/typed.rs", "src/exports/wasi_http.rs", "src/extract.rs", "src/handler.rs", "src/init.rs", "src/lib.rs",
-    "src/response.rs", "macros/Cargo.toml", "macros/src/handler.rs", "macros/src/init.rs", "macros/src/lib.rs",
+    "Cargo.toml", "README.md", "src/accept.rs", "src/arena.rs", "src/bodies.rs", "src/config.rs", "src/error.rs",
+    "src/exports.rs", "src/exports/initial.rs", "src/exports/typed.rs", "src/exports/wasi_http.rs", "src/extract.rs",
+    "src/handler.rs", "src/init.rs", "src/lib.rs", "src/outgoing.rs", "src/response.rs", "macros/Cargo.toml", "macros/src/handler.rs", "macros/src/init.rs", "macros/src/lib.rs",
     "wit/function.wit",
 );
 

@@ -18,6 +18,7 @@ mod fixture;
 mod guests;
 mod http2;
 mod init;
+mod internal;
 mod loading;
 mod operator;
 mod rewinding;

@@ -34,9 +34,10 @@ where
 {
     let Lease { mut instance, deadline, response_bytes_max, .. } = lease;
     let (request, body) = (*request).into_parts();
-    let exchange = pin!(exchange(&mut instance, &request, body, scheme));
-    let metered = pin!(metered(exchange, |ran| usage.cpu += ran));
-    let (called, at_once) = rewind::within(Some(deadline), metered).await;
+    let count = |ran| usage.cpu += ran;
+    let (called, at_once) =
+        rewind::within(Some(deadline), pin!(metered(pin!(exchange(&mut instance, &request, body, scheme)), count)))
+            .await;
     usage.memory_bytes_peak = instance.memory_bytes_peak();
     let answer = called.unwrap_or_else(|| Err(failure::timed_out()))?;
     // It returned, so it is as good as it was.

@@ -111,8 +111,8 @@ where
         let outparam = store.data_mut().http().new_response_outparam(answer)?;
         proxy.wasi_http_incoming_handler().call_handle(store, request, outparam).await
     };
-    let metered = pin!(metered(pin!(called), |ran| progress.ran(ran)));
-    let (returned, at_once) = rewind::within(Some(deadline), metered).await;
+    let count = |ran| progress.ran(ran);
+    let (returned, at_once) = rewind::within(Some(deadline), pin!(metered(pin!(called), count))).await;
     progress.had(instance.memory_bytes_peak());
     let problem = match returned {
         Some(Ok(())) => {

@@ -46,18 +46,14 @@ impl Configuration {
 mod tests {
     use std::sync::Arc;
 
-    use gust_core::{RequestId, RewindPolicy};
+    use gust_core::RewindPolicy;
     use wasmtime::{
         Store,
         component::{Component, Instance, Val},
     };
 
     use super::*;
-    use crate::{
-        Engine, OutputSink, OutputStream, Settings,
-        host::Terms,
-        places::Places,
-    };
+    use crate::{Engine, Invocation, Settings, host::Terms, places::Places};
 
     /// Passes on what it is asked.
     const ASKS: &str = r#"(component
@@ -83,18 +79,12 @@ mod tests {
         (func (export "get") (param "key" string) (result (result (option string) (error $e)))
             (canon lift (core func $asks "get") (memory $m "memory") (realloc (func $m "realloc")))))"#;
 
-    struct Silent;
-
-    impl OutputSink for Silent {
-        fn line(&self, _: &RequestId, _: OutputStream, _: String) {}
-    }
-
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     async fn instance(store: &mut Store<Host>, engine: &Engine) -> Instance {
-        let component = Component::new(engine.wasmtime(), ASKS).unwrap();
+        let component = Component::new(engine.wasmtime(), wat::parse_str(ASKS).unwrap()).unwrap();
         store.set_epoch_deadline(1 << 40);
         let pre = engine.linker().instantiate_pre(&component).unwrap();
         pre.instantiate_async(store).await.unwrap()
@@ -126,14 +116,10 @@ mod tests {
         let terms = Terms {
             env: pairs(&[("GREETING", "hi"), ("LEVEL", "low")]),
             config: Arc::new(Configuration::new(pairs(&[("LEVEL", "high"), ("key", "s3cret")]))),
-            log_bytes_max: 0,
-            memory_bytes_max: 1 << 20,
-            response_bytes_max: 0,
-            seed: [7; 32],
-            sink: Arc::new(Silent),
+            ..Terms::of_test()
         };
         let place = Places::new(1).try_take().unwrap();
-        let host = Host::new(&Arc::new(terms), RequestId::from_random(1), place);
+        let host = Host::new(&Arc::new(terms), Invocation::of_test(1), place);
         let mut store = Store::new(engine.wasmtime(), host);
         let instance = instance(&mut store, &engine).await;
         for (name, value) in [("GREETING", Some("hi")), ("LEVEL", Some("high")), ("key", Some("s3cret")), ("x", None)] {

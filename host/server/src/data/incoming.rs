@@ -12,6 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use gust_core::{Code, Problem};
+use gust_engine::SentBody;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -26,17 +27,20 @@ pub(super) struct Limited {
     counter: Option<Arc<AtomicU64>>,
 }
 
-enum Source {
-    /// It comes as it is read.
+/// Where a request's body comes from.
+pub(super) enum Source {
+    /// A connection, as it is read.
     Wire(Incoming),
+    /// Another function, as it is written.
+    Function(SentBody),
     /// It is here.
     Whole(Bytes),
 }
 
 impl Limited {
     /// `counter` counts the bytes.
-    pub(super) fn new(body: Incoming, bytes_max: u64, counter: Option<Arc<AtomicU64>>) -> Self {
-        Self { source: Source::Wire(body), bytes_max, read: 0, counter }
+    pub(super) fn new(source: Source, bytes_max: u64, counter: Option<Arc<AtomicU64>>) -> Self {
+        Self { source, bytes_max, read: 0, counter }
     }
 
     /// Waits until all of it is here.
@@ -57,27 +61,46 @@ pub(super) fn too_large(bytes_max: u64) -> Problem {
     Problem::new(Code::LimitRequestBody, detail)
 }
 
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
+        match self {
+            Self::Wire(wire) => Pin::new(wire).poll_frame(cx).map_err(|error| broken_off(&error)),
+            Self::Function(body) => Pin::new(body).poll_frame(cx),
+            Self::Whole(bytes) => {
+                let bytes = mem::take(bytes);
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+        }
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Wire(wire) => wire.is_end_stream(),
+            Self::Function(body) => body.is_end_stream(),
+            Self::Whole(bytes) => bytes.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Wire(wire) => wire.size_hint(),
+            Self::Function(body) => body.size_hint(),
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+        }
+    }
+}
+
+fn broken_off(error: &hyper::Error) -> Problem {
+    let detail = "the connection ended, or broke a rule of HTTP, before the body was whole";
+    Problem::new(Code::RequestBodyIncomplete, detail).with_internal(error.to_string())
+}
+
 impl Body for Limited {
     type Data = Bytes;
     type Error = Problem;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
-        let wire = match &mut self.source {
-            Source::Wire(wire) => wire,
-            Source::Whole(bytes) => {
-                let bytes = mem::take(bytes);
-                return Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))));
-            }
-        };
-        let Some(frame) = ready!(Pin::new(wire).poll_frame(cx)) else { return Poll::Ready(None) };
-        let frame = match frame {
-            Ok(frame) => frame,
-            Err(error) => {
-                let detail = "the connection ended, or broke a rule of HTTP, before the body was whole";
-                let problem = Problem::new(Code::RequestBodyIncomplete, detail).with_internal(error.to_string());
-                return Poll::Ready(Some(Err(problem)));
-            }
-        };
+        let Some(frame) = ready!(self.source.poll_frame(cx)?) else { return Poll::Ready(None) };
         let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
         self.read += bytes;
         if let Some(counter) = &self.counter {
@@ -90,16 +113,10 @@ impl Body for Limited {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Wire(wire) => wire.is_end_stream(),
-            Source::Whole(bytes) => bytes.is_empty(),
-        }
+        self.source.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Wire(wire) => wire.size_hint(),
-            Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-        }
+        self.source.size_hint()
     }
 }

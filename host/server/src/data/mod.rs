@@ -4,7 +4,9 @@
 
 mod access;
 mod admit;
+mod caller;
 mod incoming;
+mod internal;
 mod outgoing;
 mod route;
 pub(crate) mod service;

@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue, Uri, request::Parts, uri::PathAndQuery};
 
 use super::{access, admit, split};
 use crate::{
+    calls::Call,
     binding::{Aliased, Binding, Choice},
     catalog::{Entry, Snapshot},
     deployment::Deployment,
@@ -78,6 +79,18 @@ pub(super) fn find(snapshot: &Snapshot, head: &Parts) -> Result<Found, Refused> 
     }
 }
 
+/// Finds what another function calls: one of its own app, as it serves there.
+pub(super) fn of_function(snapshot: &Snapshot, call: &Call, uri: &Uri) -> Result<Found, Refused> {
+    let binding = snapshot.app(call.app.as_str()).and_then(|entry| entry.get(call.to.as_str()));
+    let binding = binding.ok_or_else(|| not_found(call.to.as_str()))?;
+    let missing = || pinned::not_found(&binding.function, binding.alias.as_str());
+    let deployment = binding.main().ok_or_else(missing)?.choose(|_| split::by_chance()).clone();
+    let target = below(uri.path_and_query().map_or("/", PathAndQuery::as_str))?;
+    let refused = |problem| Refused { problem, deployment: Some(deployment.clone()) };
+    let app_place = admit::quota(binding).map_err(refused)?;
+    Ok(Found { serving: Serving::Deployment(deployment), app_place, target, prefix: None, cookie: None })
+}
+
 /// A function of an app, by the segment that names it, what follows that, and what comes before.
 fn mounted(
     snapshot: &Snapshot,
@@ -117,6 +130,12 @@ fn mounted(
     access::check(binding, access, is_version, headers, &snapshot.tokens).map_err(refused)?;
     let app_place = admit::quota(binding).map_err(refused)?;
     Ok(Found { serving, app_place, target, prefix, cookie })
+}
+
+/// The deployment of that name, and what of `uri` it shall see: all of it.
+pub(super) fn by_name(snapshot: &Snapshot, name: &str, uri: &Uri) -> Result<(Arc<Deployment>, Uri), Problem> {
+    let deployment = snapshot.get(name).ok_or_else(|| not_found(name))?;
+    Ok((deployment.clone(), below(uri.path_and_query().map_or("/", PathAndQuery::as_str))?))
 }
 
 /// The first segment, and what follows it.

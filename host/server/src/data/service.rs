@@ -3,20 +3,22 @@
 use std::{sync::Arc, time::Duration};
 
 use gust_core::{Code, Problem, RequestId, api::World};
-use gust_engine::{Function, GuestBody, Invocation, Lease, Scheme};
-use http::{HeaderMap, Request, Response, header, request::Parts};
+use gust_engine::{Function, GuestBody, Invocation, Lease, Scheme, SentBody};
+use http::{HeaderMap, Method, Request, Response, header, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time;
 
 use super::{
     admit,
-    incoming::Limited,
+    caller::Caller,
+    incoming::{Limited, Source},
     outgoing::{self, Outgoing},
-    route::{self, Found, Serving},
+    route::{Found, Serving},
     visit::Visit,
 };
 use crate::{
+    calls::Call,
     catalog::Catalog,
     coalescing,
     deployment::Deployment,
@@ -39,18 +41,39 @@ pub(crate) struct Data {
     pub(crate) ledger: Ledger,
 }
 
-/// Answers one request. The response's body holds the instance, the function's place and the receipt until its end.
-pub(crate) async fn answer(
+/// Answers one request of a client. The response's body holds the instance, the function's place and the receipt until its end.
+pub(crate) fn answer(
     data: &Data,
     activity: &Arc<Activity>,
     request: Request<Incoming>,
     scheme: Scheme,
+) -> impl Future<Output = Response<Outgoing>> {
+    let visit = visit(data, request_id(request.headers()), request.method());
+    respond(data, Caller::Client { activity, scheme }, request.map(Source::Wire), visit)
+}
+
+/// Answers one of another function, under the id of the request that waits for it.
+pub(super) fn answer_call(
+    data: &Data,
+    call: &Call,
+    request: Request<SentBody>,
+) -> impl Future<Output = Response<Outgoing>> {
+    let visit = visit(data, call.invocation.request_id, request.method());
+    respond(data, Caller::Function(call), request.map(Source::Function), visit)
+}
+
+/// In a box, for it travels with the request through every step, and into the response.
+fn visit(data: &Data, request_id: RequestId, method: &Method) -> Box<Visit> {
+    Box::new(Visit::begin(data.ledger.clone(), request_id, admit::told_method(method)))
+}
+
+async fn respond(
+    data: &Data,
+    caller: Caller<'_>,
+    request: Request<Source>,
+    mut visit: Box<Visit>,
 ) -> Response<Outgoing> {
-    let request_id = request_id(request.headers());
-    // In a box, for it travels with the request through every step, and into the response.
-    let visit = Visit::begin(data.ledger.clone(), request_id, admit::told_method(request.method()));
-    let mut visit = Box::new(visit);
-    match serve(data, activity, request, scheme, &mut visit).await {
+    match serve(data, &caller, request, &mut visit).await {
         Ok(response) => outgoing::of_guest(response, visit),
         Err(problem) => outgoing::of_problem(&problem, visit),
     }
@@ -58,14 +81,13 @@ pub(crate) async fn answer(
 
 async fn serve(
     data: &Data,
-    activity: &Arc<Activity>,
-    request: Request<Incoming>,
-    scheme: Scheme,
+    caller: &Caller<'_>,
+    request: Request<Source>,
     visit: &mut Visit,
 ) -> Result<Response<GuestBody>, Problem> {
     admit::method(request.method())?;
     let (head, body) = request.into_parts();
-    let found = route::find(&data.catalog.load(), &head).map_err(|refused| visit.is_refused(refused))?;
+    let found = caller.find(&data.catalog.load(), &head).map_err(|refused| visit.is_refused(refused))?;
     let deployment = match found.serving {
         Serving::Deployment(ref deployment) => deployment.clone(),
         // Seldom, so not part of every request's future.
@@ -74,26 +96,27 @@ async fn serve(
             return Box::pin(async move {
                 let deployment = data.pinned.get(&binding, version).await?;
                 let request = enter((head, body), found, &deployment, visit)?;
-                run(data, activity, request, deployment, scheme, visit).await
+                run(data, caller, request, deployment, visit).await
             })
             .await;
         }
     };
     let request = enter((head, body), found, &deployment, visit)?;
-    run(data, activity, request, deployment, scheme, visit).await
+    run(data, caller, request, deployment, visit).await
 }
 
 /// From the request as its function shall see it to the head of the answer.
 async fn run(
     data: &Data,
-    activity: &Arc<Activity>,
+    caller: &Caller<'_>,
     mut request: Box<Request<Limited>>,
     deployment: Arc<Deployment>,
-    scheme: Scheme,
     visit: &mut Visit,
 ) -> Result<Response<GuestBody>, Problem> {
-    let deadline = (visit.began() + Duration::from_millis(deployment.limits().wall_ms.into())).into();
-    visit.works(activity.work(deadline));
+    let depth = caller.depth()?;
+    let wall = Duration::from_millis(deployment.limits().wall_ms.into());
+    let deadline = caller.deadline((visit.began() + wall).into());
+    visit.works(caller.works(deadline));
     let mut in_use = loaded(data, &deployment, deadline).await?;
     // A typed function takes the body whole. For a client that sends it slowly no instance waits, and nothing is held.
     if function(&in_use)?.world() == World::Typed && !request.body().is_end_stream() {
@@ -101,9 +124,11 @@ async fn run(
         request = Box::pin(gathered(request, deadline)).await?;
         in_use = loaded(data, &deployment, deadline).await?;
     }
-    let lease = lease(function(&in_use)?, deadline, visit).await?;
+    let invocation = Invocation { request_id: visit.request_id(), deadline, depth };
+    let lease = Lease::take(function(&in_use)?, &invocation, visit.usage()).await?;
+    visit.leased(lease.timing());
     let began = lease.ready_at();
-    let called = lease.call(request, scheme, visit.usage()).await;
+    let called = lease.call(request, caller.scheme(), visit.usage()).await;
     visit.ran(began.elapsed());
     coalescing::note_call(visit.usage().cpu);
     called
@@ -117,7 +142,7 @@ fn request_id(headers: &HeaderMap) -> RequestId {
 
 /// The request as the guest shall see it, its body under its limit. From here on it has a place.
 fn enter(
-    (mut head, body): (Parts, Incoming),
+    (mut head, body): (Parts, Source),
     found: Found,
     deployment: &Arc<Deployment>,
     visit: &mut Visit,
@@ -151,13 +176,6 @@ fn function(in_use: &InUse) -> Result<&Function, Problem> {
 async fn gathered(request: Box<Request<Limited>>, deadline: time::Instant) -> Result<Box<Request<Limited>>, Problem> {
     let (head, body) = (*request).into_parts();
     Ok(Box::new(Request::from_parts(head, body.gather(deadline).await?)))
-}
-
-async fn lease(function: &Function, deadline: time::Instant, visit: &mut Visit) -> Result<Lease, Problem> {
-    let invocation = Invocation { request_id: visit.request_id(), deadline };
-    let lease = Lease::take(function, invocation, visit.usage()).await?;
-    visit.leased(lease.timing());
-    Ok(lease)
 }
 
 #[cfg(test)]

@@ -22,7 +22,8 @@ pub(super) fn share(aliased: &Aliased, headers: &HeaderMap, gives: &mut Option<H
     }
 }
 
-fn by_chance() -> u8 {
+/// A share by chance.
+pub(super) fn by_chance() -> u8 {
     fastrand::u8(..100)
 }
 

@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use gust_core::{RequestId, RewindPolicy};
+use gust_core::RewindPolicy;
 use wasmtime::{
     Store,
     component::{Component, Instance},
 };
 
 use crate::{
-    Engine, OutputSink, OutputStream, Settings,
+    Engine, Invocation, Settings,
     host::{Host, Terms},
     places::Places,
     rewind::{kept::Home, pages::Image, refusal::Unfit},
@@ -53,12 +53,6 @@ pub(super) const CHANGES: &str = r#"(component
     (func (export "grow") (canon lift (core func $i "grow")))
     (func (export "sum") (result u32) (canon lift (core func $i "sum"))))"#;
 
-struct Silent;
-
-impl OutputSink for Silent {
-    fn line(&self, _: &RequestId, _: OutputStream, _: String) {}
-}
-
 /// A component, ready to be instantiated. None on a machine where nothing is rewound.
 pub(super) struct Bench {
     component: Component,
@@ -95,17 +89,9 @@ impl Bench {
 
     /// Makes one whose start code may trap.
     pub(super) async fn try_make(&self) -> wasmtime::Result<Made> {
-        let terms = Terms {
-            env: Vec::new(),
-            config: Arc::default(),
-            log_bytes_max: 0,
-            memory_bytes_max: MEMORY_BYTES_MAX,
-            response_bytes_max: 0,
-            seed: [7; 32],
-            sink: Arc::new(Silent),
-        };
+        let terms = Terms { memory_bytes_max: MEMORY_BYTES_MAX, ..Terms::of_test() };
         let place = Places::new(1).try_take().unwrap();
-        let host = Host::new(&Arc::new(terms), RequestId::from_random(1), place);
+        let host = Host::new(&Arc::new(terms), Invocation::of_test(1), place);
         let mut store = Store::new(engine().wasmtime(), host);
         store.limiter(|host| &mut host.memory);
         store.set_epoch_deadline(1 << 40);

@@ -3,13 +3,12 @@
 //! Each function here leaves a global other than it was, and each host compares the whole instance after each request. So a
 //! function stays rewound only where its globals were put back.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
 use bytes::Bytes;
 use gust_core::{Digest, InstanceMode, InstanceState, Limits, Problem, RequestId, RewindPolicy, Tier};
 use http::Request;
 use http_body_util::{BodyExt as _, Empty};
-use tokio::time::Instant;
 use wasmtime::component::Component;
 
 use crate::rewind::Refusal;
@@ -39,7 +38,9 @@ pub(super) fn loaded(artifact: &[u8]) -> Function {
     let artifacts = ArtifactCache::open(&engine, dir.path(), &[7; 32]).unwrap();
     let key = ArtifactKey { digest: Digest::of(artifact), mode: instance };
     artifacts.insert(&key, Tier::Quick, artifact).unwrap();
-    let config = FunctionConfig { limits: Limits::default(), env: Vec::new(), config: Vec::new(), sink: Arc::new(Silent), instance };
+    let (env, config) = (Vec::new(), Vec::new());
+    let sink = Arc::new(Silent);
+    let config = FunctionConfig { limits: Limits::default(), env, config, sink, outbound: None, instance };
     artifacts.load(&engine, &key, &config).unwrap().unwrap()
 }
 
@@ -63,10 +64,8 @@ async fn state_after_requests(artifact: &[u8], path: &str) -> InstanceState {
 
 /// One request, answered in full.
 pub(super) async fn call(function: &Function, number: u128, path: &str) {
-    let invocation =
-        Invocation { request_id: RequestId::from_random(number), deadline: Instant::now() + Duration::from_secs(30) };
     let mut usage = Usage::default();
-    let lease = Lease::take(function, invocation, &mut usage).await.unwrap();
+    let lease = Lease::take(function, &Invocation::of_test(number), &mut usage).await.unwrap();
     let body = Empty::<Bytes>::new().map_err(|never: Infallible| -> Problem { match never {} });
     let request = Request::builder().uri(path).header("host", "localhost").body(body).unwrap();
     let response = lease.call(Box::new(request), Scheme::Http, &mut usage).await.unwrap();

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use gust_core::{Limits, RequestId};
 use wasmtime::{
     Engine, Store,
     component::{Component, Instance, WasmList},
@@ -18,7 +17,7 @@ use crate::{
         self,
         function::{Request, Typed},
     },
-    output::{OutputSink, OutputStream},
+    lease::Invocation,
     places::Places,
     settings,
 };
@@ -26,29 +25,14 @@ use crate::{
 /// The host's own interface, and that of every other host.
 const WORLDS: [&str; 2] = ["gust:function/handler", "wasi:http/incoming-handler"];
 
-struct Silent;
-
-impl OutputSink for Silent {
-    fn line(&self, _: &RequestId, _: OutputStream, _: String) {}
-}
-
 fn exports(engine: &Engine, component: &Component) -> Vec<String> {
     component.component_type().exports(engine).map(|(name, _)| name.to_owned()).collect()
 }
 
 /// An instance of a component, as the host makes them.
 async fn instantiate(component: &Component) -> (Store<Host>, Instance) {
-    let limits = Limits::default();
-    let terms = Terms {
-        env: Vec::new(),
-        log_bytes_max: limits.log_bytes(),
-        memory_bytes_max: limits.memory_bytes(),
-        response_bytes_max: limits.response_body_bytes(),
-        seed: [7; 32],
-        sink: Arc::new(Silent),
-    };
     let slot = Places::new(1).try_take().unwrap();
-    let host = Host::new(&Arc::new(terms), RequestId::from_random(0), slot);
+    let host = Host::new(&Arc::new(Terms::of_test()), Invocation::of_test(0), slot);
     let mut store = Store::new(component.engine(), host);
     store.set_epoch_deadline(1);
     let linker = interfaces::linker(component.engine()).unwrap();

@@ -1,0 +1,173 @@
+//! Requests that a function sends.
+
+use crate::{Error, Request, Response};
+
+/// Sends a request, whose URI names a host, and waits for the whole answer, of whatever status.
+///
+/// On gust this is how a function calls another one of the same host: `http://resize.gust.internal/path`, where its manifest has
+/// `[allow] functions = ["resize"]`. Nothing else is reached there. Whatever keeps an answer from coming is an error for the log.
+///
+/// A component imports `wasi:http/outgoing-handler` for this, and only where it is called. Outside of a component nothing is sent.
+pub fn send(request: Request) -> Result<Response, Error> {
+    #[cfg(target_arch = "wasm32")]
+    return component::send(request);
+    #[cfg(not(target_arch = "wasm32"))]
+    return Err(Error::failed(format!("{} is not asked: only a component sends requests", request.uri())));
+}
+
+#[cfg(target_arch = "wasm32")]
+mod component {
+    use bytes::Bytes;
+    use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
+    use wasip2::{
+        http::{
+            outgoing_handler,
+            types::{Fields, IncomingResponse, Method as WasiMethod, OutgoingRequest, Scheme},
+        },
+        io::streams::StreamError,
+    };
+
+    use super::upload::Upload;
+    use crate::{
+        Error, Request, Response,
+        bodies::{READ_BYTES, Unread},
+    };
+
+    pub(super) fn send(request: Request) -> Result<Response, Error> {
+        let (head, body) = request.into_parts();
+        let request = to_wasi(&head, body.len())?;
+        let mut upload = Upload::of(&request, body);
+        let answering = outgoing_handler::handle(request, None)?;
+        upload.goes_on_until(&answering.subscribe());
+        match answering.get() {
+            Some(Ok(response)) => from_wasi(response?, &mut upload),
+            _ => Err(Error::failed("the host gave no answer")),
+        }
+    }
+
+    fn to_wasi(head: &Parts, body_bytes: usize) -> Result<OutgoingRequest, Error> {
+        let fields = Fields::new();
+        for (name, value) in head.headers.iter().filter(|(name, _)| *name != header::CONTENT_LENGTH) {
+            // A host may refuse fields that are its own to set; the request is as good without them.
+            let _ = fields.append(name.as_str(), value.as_bytes());
+        }
+        if body_bytes > 0 {
+            let _ = fields.append(header::CONTENT_LENGTH.as_str(), body_bytes.to_string().as_bytes());
+        }
+        let request = OutgoingRequest::new(fields);
+        let scheme = match head.uri.scheme_str() {
+            Some("https") => Scheme::Https,
+            _ => Scheme::Http,
+        };
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        let authority = head.uri.authority().map(|authority| authority.as_str());
+        let accepted = request.set_method(&method(&head.method)).is_ok()
+            && request.set_scheme(Some(&scheme)).is_ok()
+            && request.set_authority(authority).is_ok()
+            && request.set_path_with_query(Some(path)).is_ok();
+        accepted.then_some(request).ok_or_else(|| Error::failed(format!("{} {} cannot be sent", head.method, head.uri)))
+    }
+
+    fn method(method: &Method) -> WasiMethod {
+        match method.as_str() {
+            "GET" => WasiMethod::Get,
+            "HEAD" => WasiMethod::Head,
+            "POST" => WasiMethod::Post,
+            "PUT" => WasiMethod::Put,
+            "DELETE" => WasiMethod::Delete,
+            "OPTIONS" => WasiMethod::Options,
+            "PATCH" => WasiMethod::Patch,
+            other => WasiMethod::Other(other.to_owned()),
+        }
+    }
+
+    fn from_wasi(response: IncomingResponse, upload: &mut Upload) -> Result<Response, Error> {
+        let mut out = Response::default();
+        *out.status_mut() = StatusCode::from_u16(response.status())?;
+        let headers = response.headers();
+        for (name, value) in headers.entries() {
+            let value = HeaderValue::from_maybe_shared(Bytes::from(value))?;
+            out.headers_mut().append(HeaderName::from_bytes(name.as_bytes())?, value);
+        }
+        *out.body_mut() = read(&response, upload).map_err(|unread| Error::failed(unread.text()))?.into();
+        Ok(out)
+    }
+
+    /// The answer's body. Whoever answers while it still reads would wait for ever if nothing were sent meanwhile.
+    fn read(response: &IncomingResponse, upload: &mut Upload) -> Result<Vec<u8>, Unread> {
+        let mut bytes = Vec::new();
+        let Ok(body) = response.consume() else { return Ok(bytes) };
+        let Ok(stream) = body.stream() else { return Ok(bytes) };
+        let readable = stream.subscribe();
+        loop {
+            upload.goes_on_until(&readable);
+            match stream.read(READ_BYTES) {
+                Ok(piece) => bytes.extend_from_slice(&piece),
+                Err(StreamError::Closed) => return Ok(bytes),
+                Err(StreamError::LastOperationFailed(error)) => {
+                    return Err(Unread::BrokenOff(error.to_debug_string()));
+                }
+            }
+            Unread::must_fit(&bytes)?;
+        }
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+mod upload {
+    use bytes::Bytes;
+    use wasip2::{
+        http::types::{OutgoingBody, OutgoingRequest},
+        io::{
+            poll::{Pollable, poll},
+            streams::OutputStream,
+        },
+    };
+
+    /// A body on its way out, in pieces of the size that the host permits. Dropping it before its end says that it is not whole.
+    pub(super) struct Upload {
+        /// The stream goes before the body that it is of.
+        open: Option<(OutputStream, OutgoingBody)>,
+        rest: Bytes,
+    }
+
+    impl Upload {
+        pub(super) fn of(request: &OutgoingRequest, bytes: Bytes) -> Self {
+            let open = || {
+                let body = request.body().ok()?;
+                Some((body.write().ok()?, body))
+            };
+            Self { open: if bytes.is_empty() { None } else { open() }, rest: bytes }
+        }
+
+        /// Sends more of it until something else is ready.
+        pub(super) fn goes_on_until(&mut self, ready: &Pollable) {
+            while let Some((stream, _)) = &self.open {
+                let writable = stream.subscribe();
+                poll(&[&writable, ready]);
+                drop(writable);
+                if ready.ready() {
+                    return;
+                }
+                self.write();
+            }
+            ready.block();
+        }
+
+        /// Sends what the host permits now. Whoever does not take all of a body may still answer, so that is no failure.
+        fn write(&mut self) {
+            let Some((stream, _)) = &self.open else { return };
+            let written = stream.check_write().and_then(|permitted| {
+                let permitted = usize::try_from(permitted).unwrap_or(usize::MAX).min(self.rest.len());
+                let piece = self.rest.split_to(permitted);
+                stream.write(&piece)
+            });
+            if written.is_err() {
+                self.open = None;
+            } else if let Some((stream, body)) = self.open.take_if(|_| self.rest.is_empty()) {
+                drop(stream);
+                let _ = OutgoingBody::finish(body, None);
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Who sends a request, and what of its way that decides.
+
+use std::sync::Arc;
+
+use gust_core::{Code, Problem};
+use gust_engine::Scheme;
+use http::request::Parts;
+use tokio::time::Instant;
+
+use super::route::{self, Found, Refused};
+use crate::{
+    calls::Call,
+    catalog::Snapshot,
+    patience::{Activity, Work},
+};
+
+/// Functions that may wait for each other's answers, one for the other. A function that calls itself would not end before
+/// all instances are taken.
+const DEPTH_MAX: u8 = 16;
+
+/// Who sends a request.
+pub(super) enum Caller<'a> {
+    /// A client, over a connection of the data listener.
+    Client { activity: &'a Arc<Activity>, scheme: Scheme },
+    /// Another function, in memory.
+    Function(&'a Call),
+}
+
+impl Caller<'_> {
+    /// Where the request goes.
+    pub(super) fn find(&self, snapshot: &Snapshot, head: &Parts) -> Result<Found, Refused> {
+        match self {
+            Self::Client { .. } => route::find(snapshot, head),
+            Self::Function(call) => route::of_function(snapshot, call, &head.uri),
+        }
+    }
+
+    /// How many functions wait for the answer, one for the other.
+    pub(super) fn depth(&self) -> Result<u8, Problem> {
+        let Self::Function(Call { from, invocation, .. }) = self else { return Ok(0) };
+        if invocation.depth >= DEPTH_MAX {
+            let detail =
+                format!("{from} was called by {DEPTH_MAX} others, one by the other; does one of them call itself?");
+            return Err(Problem::new(Code::RequestLoop, detail));
+        }
+        Ok(invocation.depth + 1)
+    }
+
+    /// When it must be over: when the function's own time is, or that of whoever waits for it.
+    pub(super) fn deadline(&self, own: Instant) -> Instant {
+        match self {
+            Self::Client { .. } => own,
+            Self::Function(call) => own.min(call.invocation.deadline),
+        }
+    }
+
+    /// How it reached the host.
+    pub(super) fn scheme(&self) -> Scheme {
+        match self {
+            Self::Client { scheme, .. } => *scheme,
+            Self::Function(_) => Scheme::Http,
+        }
+    }
+
+    /// Says on the connection that a function is at work. Where there is none, the calling function's is told already.
+    pub(super) fn works(&self, deadline: Instant) -> Option<Work> {
+        match self {
+            Self::Client { activity, .. } => Some(activity.work(deadline)),
+            Self::Function(_) => None,
+        }
+    }
+}
