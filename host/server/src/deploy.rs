@@ -75,7 +75,9 @@ impl Deployer {
         let preparing = self.prepare(&name, &staged, &manifest);
         // The disk is waited for meanwhile.
         let (prepared, durable) = tokio::join!(preparing, blocking(move || staged.sync()));
-        let (prepared, durable) = (prepared?, durable??);
+        // First: an upload that the disk did not take is gone, and the compiler did not find it.
+        let durable = durable??;
+        let prepared = prepared?;
         let turn = self.changing.lock().await;
         let published = self.store(name, durable, manifest).await?;
         let deployment = self.publish(published.version, prepared);

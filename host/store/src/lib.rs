@@ -11,6 +11,7 @@
 //! What a method says is done is on the disk when it returns; what was interrupted leaves nothing behind after the next
 //! start. All methods block: call them where blocking is allowed.
 
+mod change;
 mod components;
 mod error;
 mod keys;

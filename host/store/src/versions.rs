@@ -5,7 +5,7 @@ use std::path::Path;
 use gust_core::{Digest, FunctionName, Manifest};
 use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Type};
 
-use crate::{Durable, Store, StoreError};
+use crate::{Durable, Store, StoreError, change::change};
 
 /// The schema, one step for each version of it. A step is never changed, only followed by another.
 const MIGRATIONS: &[&str] = &["
@@ -90,8 +90,24 @@ const COLUMNS: &str = "v.name, v.version, v.digest, v.size_bytes, v.manifest, v.
 const CURRENT: &str = "from versions v join functions f on f.name = v.name and f.version_current = v.version";
 
 impl Store {
-    /// Makes a new version of a function from an upload, and the one in force. Durable when it returns.
+    /// Makes a new version of a function from an upload, and the one in force. Durable when it returns. Where it fails nothing
+    /// is left behind.
     pub fn publish(
+        &self,
+        name: &FunctionName,
+        durable: Durable,
+        manifest: &Manifest,
+        deployed_unix_ms: u64,
+    ) -> Result<Published, StoreError> {
+        let published = self.try_publish(name, durable, manifest, deployed_unix_ms);
+        if published.is_err() {
+            // The component may be at its place already. Where it stays there the next start tries again.
+            let _ = self.remove_unreferenced();
+        }
+        published
+    }
+
+    fn try_publish(
         &self,
         name: &FunctionName,
         Durable(staged): Durable,
@@ -110,25 +126,20 @@ impl Store {
         }
         let (digest, size_bytes) = (staged.digest, staged.size_bytes);
         self.keep(staged)?;
-        let transaction = database.transaction()?;
-        let number: u64 = transaction.query_row(
-            "insert into functions values (?1, 1, 1) on conflict (name) do update
-             set version_last = version_last + 1, version_current = version_last + 1 returning version_current",
-            [name.as_str()],
-            |row| row.get(0),
-        )?;
-        transaction.execute(
-            "insert into versions values (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![
-                name.as_str(),
-                number,
-                digest.to_string(),
-                size_bytes,
-                serde_json::to_string(manifest).map_err(unwritable)?,
-                deployed_unix_ms,
-            ],
-        )?;
-        transaction.commit()?;
+        let text = serde_json::to_string(manifest).map_err(unwritable)?;
+        let number: u64 = change(&mut database, |transaction| {
+            let number = transaction.query_row(
+                "insert into functions values (?1, 1, 1) on conflict (name) do update
+                 set version_last = version_last + 1, version_current = version_last + 1 returning version_current",
+                [name.as_str()],
+                |row| row.get(0),
+            )?;
+            transaction.execute(
+                "insert into versions values (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![name.as_str(), number, digest.to_string(), size_bytes, text, deployed_unix_ms],
+            )?;
+            Ok(number)
+        })?;
         let (name, manifest) = (name.clone(), Ok(manifest.clone()));
         let version = StoredVersion { name, version: number, digest, size_bytes, manifest, deployed_unix_ms };
         Ok(Published { version, is_new: true })
@@ -155,15 +166,13 @@ impl Store {
 
     /// Removes a function and all its versions. Says whether there was one. Durable when it returns.
     pub fn delete(&self, name: &FunctionName) -> Result<bool, StoreError> {
-        {
-            let mut database = self.database();
-            let transaction = database.transaction()?;
+        let versions = change(&mut self.database(), |transaction| {
             let versions = transaction.execute("delete from versions where name = ?1", [name.as_str()])?;
             transaction.execute("update functions set version_current = null where name = ?1", [name.as_str()])?;
-            transaction.commit()?;
-            if versions == 0 {
-                return Ok(false);
-            }
+            Ok(versions)
+        })?;
+        if versions == 0 {
+            return Ok(false);
         }
         // It is deleted already, whatever becomes of its files; the next start tries again.
         let _ = self.remove_unreferenced();
