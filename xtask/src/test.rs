@@ -27,9 +27,12 @@ pub fn run() -> Result<()> {
     licenses()
 }
 
-/// What takes long besides: the canary, and a memory checker over what writes behind wasmtime's back.
+/// What takes long besides: the canary, every point of every fault, and a memory checker over what writes behind wasmtime's
+/// back.
 pub fn run_long() -> Result<()> {
     run()?;
+    let faults = ["test", "-p", "gust", "--test", "it", "faults::"];
+    steps::command("faults at every point", steps::cargo().args(faults).env("GUST_FAULT_POINTS", "all"))?;
     let canary = ["test", "-p", "gust-engine", "--lib", "canary", "--", "--nocapture"];
     steps::command(
         "ten million requests, each with a secret",

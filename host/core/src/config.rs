@@ -4,9 +4,10 @@
 //! The table below is the one place where a setting lives: its key in `gust-host.toml`, its environment variable
 //! (`GUST_` and the key in capitals), its default and what it means.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, ops::Range, path::PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
+use toml::Spanned;
 
 use crate::{HostNames, OptionalPath, RewindPolicy, manifest::line_and_column};
 
@@ -66,6 +67,7 @@ macro_rules! settings {
             type Error = ConfigError;
 
             fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
+                raw.zero().map_or(Ok(()), |key| Err(is_zero(key)))?;
                 let config = Self {
                     $($key: match raw.$key { Some(value) => value, None => parse(stringify!($key), $default)? },)*
                 };
@@ -144,15 +146,15 @@ where
 impl RawConfig {
     /// From the text of `gust-host.toml`.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| {
-            let (line, column) = error.span().map_or((1, 1), |span| line_and_column(text, &span));
-            ConfigError(format!("line {line}, column {column}: {}", error.message().trim().replace('\n', ", ")))
-        })
+        let raw: Self = toml::from_str(text).map_err(|error| {
+            let message = error.message().trim().replace('\n', ", ");
+            at(text, error.span(), &ConfigError(message))
+        })?;
+        raw.zero().map_or(Ok(raw), |key| Err(at(text, span_of(text, key), &is_zero(key))))
     }
-}
 
-impl HostConfig {
-    fn check(&self) -> Result<(), ConfigError> {
+    /// A setting that is 0 and never is.
+    fn zero(&self) -> Option<&'static str> {
         let never_zero = [
             ("instances_max", self.instances_max),
             ("memory_mib_max", self.memory_mib_max),
@@ -164,9 +166,28 @@ impl HostConfig {
             ("compile_ms_max", self.compile_ms_max),
             ("compile_memory_mib_max", self.compile_memory_mib_max),
         ];
-        if let Some((key, _)) = never_zero.iter().find(|(_, value)| *value == 0) {
-            return Err(ConfigError(format!("{key} is 0; it is at least 1")));
-        }
+        never_zero.iter().find(|(_, value)| *value == Some(0)).map(|(key, _)| *key)
+    }
+}
+
+fn is_zero(key: &str) -> ConfigError {
+    ConfigError(format!("{key} is 0; it is at least 1"))
+}
+
+/// Where a key stands in a file that can be read.
+fn span_of(text: &str, key: &str) -> Option<Range<usize>> {
+    let keys: BTreeMap<Spanned<String>, IgnoredAny> = toml::from_str(text).ok()?;
+    keys.into_keys().find(|spanned| spanned.get_ref() == key).map(|spanned| spanned.span())
+}
+
+/// An error with its place.
+fn at(text: &str, span: Option<Range<usize>>, error: &ConfigError) -> ConfigError {
+    let (line, column) = span.map_or((1, 1), |span| line_and_column(text, &span));
+    ConfigError(format!("line {line}, column {column}: {error}"))
+}
+
+impl HostConfig {
+    fn check(&self) -> Result<(), ConfigError> {
         if self.worker_threads > 1024 {
             return Err(ConfigError(format!("worker_threads is {}; it is at most 1024", self.worker_threads)));
         }
@@ -232,8 +253,10 @@ mod tests {
         assert!(text(RawConfig::from_toml("\nlisten = \"here\"")).starts_with("line 2, column"));
         assert!(text(env(&[("GUST_QUEUE_MS", "soon")])).starts_with("GUST_QUEUE_MS: \"soon\""));
         for zero in ["instances_max", "memory_mib_max", "connections_max", "upload_mib_max", "header_ms"] {
-            let raw = RawConfig::from_toml(&format!("{zero} = 0")).unwrap();
-            assert!(HostConfig::try_from(raw).unwrap_err().to_string().starts_with(zero));
+            let of_file = RawConfig::from_toml(&format!("queue_ms = 1\n{zero} = 0"));
+            assert!(text(of_file).starts_with(&format!("line 2, column 1: {zero} is 0")));
+            let of_env = env(&[(&format!("GUST_{}", zero.to_ascii_uppercase()), "0")]).unwrap();
+            assert!(HostConfig::try_from(of_env).unwrap_err().to_string().starts_with(zero));
         }
         let same = RawConfig::from_toml("listen = \"127.0.0.1:9\"\nadmin = \"127.0.0.1:9\"").unwrap();
         assert!(HostConfig::try_from(same).is_err());

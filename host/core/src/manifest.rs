@@ -3,14 +3,11 @@
 //! Every key has a default and an unknown key is an error, so that a manifest that is accepted means what it says. Keys
 //! that gust is to have but this version does not serve are refused by name, rather than carried along and not enforced.
 
-<<<<<<< HEAD
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
-=======
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
+    sync::Arc,
 };
->>>>>>> engine
 
 use serde::{Deserialize, Serialize};
 
@@ -26,11 +23,7 @@ pub const MANIFEST_BYTES_MAX: usize = 64 << 10;
 const ENV_BYTES_MAX: usize = 32 << 10;
 
 /// Keys that a later version serves.
-<<<<<<< HEAD
-const PLANNED: [&str; 2] = ["allow", "trigger"];
-=======
-const PLANNED: [&str; 5] = ["cpu_ms", "outbound", "route", "secrets", "trigger"];
->>>>>>> engine
+const PLANNED: [&str; 3] = ["cpu_ms", "outbound", "trigger"];
 
 /// A function's manifest, checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,13 +43,11 @@ pub struct Manifest {
     pub limits: Limits,
     /// The environment that the guest sees. Default: nothing.
     pub env: BTreeMap<String, String>,
-<<<<<<< HEAD
+    /// What it may reach. Default: nothing.
+    pub allow: Allow,
     /// Where it is called beside its own address. Default: nowhere.
     #[serde(rename = "route", skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<RouteSpec>,
-=======
-    /// What it may reach. Default: nothing.
-    pub allow: Allow,
 }
 
 /// What a function may reach.
@@ -65,7 +56,6 @@ pub struct Manifest {
 pub struct Allow {
     /// Functions of the same host that it may call.
     pub functions: BTreeSet<FunctionName>,
->>>>>>> engine
 }
 
 /// How `gust build` makes the component.
@@ -229,7 +219,8 @@ mod tests {
             wall_ms = 5
             [env]
             GREETING = "hi"
-<<<<<<< HEAD
+            [allow]
+            functions = ["auth", "store", "auth"]
             [[route]]
             path = "/img/{path...}"
             [[route]]
@@ -240,26 +231,19 @@ mod tests {
             [[route]]
             path = "/robots.txt"
             respond = { body = "User-agent: *" }
-=======
-            [allow]
-            functions = ["auth", "store", "auth"]
->>>>>>> engine
         "#;
         let manifest = Manifest::parse(text).unwrap();
         assert_eq!(manifest.name.as_ref().unwrap().as_str(), "resize");
         assert_eq!(manifest.instance, InstanceMode::Fresh);
         assert_eq!(manifest.limits, Limits { memory_mib: 64, wall_ms: 5, ..Limits::default() });
         assert_eq!(manifest.env.get("GREETING").unwrap(), "hi");
-<<<<<<< HEAD
         let routes: Vec<String> = manifest.routes().unwrap().iter().map(|route| route.to_string()).collect();
         assert_eq!(routes, ["/img/{path...}", "GET img.example.com/{size}", "/robots.txt"]);
         assert_eq!(manifest.routes[1].redirect.as_ref().unwrap().status, 308);
         let respond = manifest.routes[2].respond.as_ref().unwrap();
         assert_eq!((respond.status, respond.content_type.as_str()), (200, "text/plain; charset=utf-8"));
-=======
         let allowed: Vec<_> = manifest.allow.functions.iter().map(FunctionName::as_str).collect();
         assert_eq!(allowed, ["auth", "store"]);
->>>>>>> engine
         let json = serde_json::to_string(&manifest).unwrap();
         assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), manifest);
     }
@@ -290,17 +274,14 @@ mod tests {
         assert!(error("[build]\ncommand = [\"make\"]").contains("component is missing"));
         assert!(error("[[trigger]]\non = \"x\"").contains("not served by this version"));
         assert!(error("[limits]\ncpu_ms = 1").contains("not served by this version"));
-<<<<<<< HEAD
         let route = "[[route]]\npath = \"/a\"\n";
         assert!(error(&format!("{route}methode = [\"GET\"]")).starts_with("gust.toml:3:1: unknown field `methode`"));
         assert!(error(&format!("{route}respond = {{ stauts = 200 }}")).starts_with("gust.toml:3:"));
         assert!(error("[[route]]\nhost = \"a.test\"").contains("missing field `path`"));
         assert!(error(&format!("{route}methods = [\"get\"]")).starts_with("gust.toml: route 1 (\"/a\"): the method"));
         assert!(error(&format!("{route}{route}")).starts_with("gust.toml: routes 1 and 2: /a and /a take the same"));
-=======
         assert!(error("[allow]\noutbound = []").starts_with("gust.toml:2:1: `outbound` is not served by this version"));
         assert!(error("[allow]\nfunctions = [\"No\"]").contains("is not a name"));
->>>>>>> engine
         assert!(Manifest::parse("[limits]\nmemory_mib = 600").unwrap().check_memory(512).is_err());
     }
 

@@ -29,7 +29,11 @@ use rustix::mm::{Advice, madvise};
 use tempfile::NamedTempFile;
 use wasmtime::component::Component;
 
-use crate::{Engine, Function, FunctionConfig, verdict::Verdict};
+use crate::{
+    Engine, Function, FunctionConfig,
+    settings::{MEMORIES_PER_COMPONENT_MAX, TABLE_ELEMENTS_MAX, TABLES_PER_COMPONENT_MAX},
+    verdict::Verdict,
+};
 
 /// Bytes of the proof at the end of a file.
 const PROOF_BYTES: u64 = 32;
@@ -266,8 +270,11 @@ fn not_loaded(engine: &Engine, error: &wasmtime::Error) -> Problem {
         let detail = "the machine refused to load it; lower functions_loaded_max or raise the machine's limits";
         return Problem::new(Code::HostBusy, detail).with_internal(format!("{refused}: {error:#}"));
     }
-    let bytes_max = engine.settings().memory_bytes_max;
-    let detail = format!("an instance may have {bytes_max} bytes of memory (memory_mib_max): {error:#}");
+    let mib_max = engine.settings().memory_bytes_max >> 20;
+    let detail = format!(
+        "an instance may have {MEMORIES_PER_COMPONENT_MAX} memories of {mib_max} MiB (memory_mib_max) and \
+         {TABLES_PER_COMPONENT_MAX} tables of {TABLE_ELEMENTS_MAX} elements: {error:#}"
+    );
     Problem::new(Code::ComponentTooLarge, detail)
 }
 

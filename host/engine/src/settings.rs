@@ -19,11 +19,11 @@ const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 /// The most core instances, tables and memories that one component may have. The pool has as many for each slot, so that no
 /// component takes what another's instances need: a core instance is a count, the rest is address space.
 pub(crate) const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 64;
-const TABLES_PER_COMPONENT_MAX: u32 = 32;
-const MEMORIES_PER_COMPONENT_MAX: u32 = 2;
+pub(crate) const TABLES_PER_COMPONENT_MAX: u32 = 32;
+pub(crate) const MEMORIES_PER_COMPONENT_MAX: u32 = 2;
 
 /// The most elements of one table.
-const TABLE_ELEMENTS_MAX: usize = 100_000;
+pub(crate) const TABLE_ELEMENTS_MAX: usize = 100_000;
 
 /// What the host decides about its pool.
 #[derive(Debug, Clone)]

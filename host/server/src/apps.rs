@@ -1,6 +1,6 @@
 //! Changes of apps: their documents, their configuration, their secrets.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use gust_access::SecretValue;
 use gust_core::{AppName, AppSpec, Code, Problem, app::Config};
@@ -136,6 +136,27 @@ impl Changes {
         let (issuers, issuers_told) = issuers::of(&settings);
         let config = config(&settings);
         Ok(Arc::new(App { name, spec, revision, config, secrets, issuers, issuers_told, quota }))
+    }
+
+    /// Writes down what guests ran today, where that is limited, so that a restart does not forget it.
+    pub(crate) async fn note_usage(&self) {
+        let (now, snapshot) = (unix_ms(), self.catalog.load().clone());
+        let limited = snapshot.apps().filter(|entry| entry.app.spec.quotas.cpu_ms_per_day.is_some());
+        let used = limited.map(|entry| (entry.app.name.clone(), entry.app.quota.cpu.us(now)));
+        let changed: Vec<_> = used.filter(|(app, us)| self.noted_cpu_us(app) != Some(*us)).collect();
+        if changed.is_empty() {
+            return;
+        }
+        let (store, today, noted) = (self.store.clone(), quota::day(now), changed.clone());
+        match blocking(move || store.note_cpu_us(today, &noted)).await {
+            Ok(Ok(())) => self.noted.lock().unwrap_or_else(PoisonError::into_inner).extend(changed),
+            Ok(Err(error)) => tracing::warn!(%error, "what apps used today could not be written down"),
+            Err(problem) => tracing::warn!(%problem, "what apps used today could not be written down"),
+        }
+    }
+
+    fn noted_cpu_us(&self, app: &AppName) -> Option<u64> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).get(app).copied()
     }
 
     fn cpu_account(&self, app: &AppName) -> Result<Arc<CpuAccount>, StoreError> {

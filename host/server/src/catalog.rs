@@ -9,19 +9,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-<<<<<<< HEAD
 use gust_access::TokenBook;
 use gust_core::{AppName, FunctionName};
-=======
-use gust_core::{Digest, FunctionName, InstanceMode, Limits, Tier, api::FunctionInfo, manifest::Allow};
-use gust_engine::{Function, Places};
-use http::HeaderValue;
->>>>>>> engine
 use tokio::sync::Notify;
 
 use crate::{app::App, binding::Binding, deployment::Deployment};
 
-<<<<<<< HEAD
 /// A binding that is found by its function's name.
 #[derive(Clone)]
 pub(crate) struct Bound(pub(crate) Arc<Binding>);
@@ -30,38 +23,6 @@ impl Borrow<str> for Bound {
     fn borrow(&self) -> &str {
         self.0.function.as_str()
     }
-=======
-/// One version of a function. It is small: what it takes to serve it is [loaded](crate::loader) when it is called.
-pub(crate) struct Deployment {
-    /// The function's name.
-    pub(crate) name: FunctionName,
-    /// The version, for this function.
-    pub(crate) version: u64,
-    /// Its component.
-    pub(crate) digest: Digest,
-    /// The component's size.
-    pub(crate) size_bytes: u64,
-    /// What one request may use.
-    pub(crate) limits: Limits,
-    /// Where each request's instance comes from, as its owner wants it.
-    pub(crate) instance: InstanceMode,
-    /// The environment that the guest sees.
-    pub(crate) env: Vec<(String, String)>,
-    /// What it may reach.
-    pub(crate) allow: Allow,
-    /// When it was deployed.
-    pub(crate) deployed_unix_ms: u64,
-    /// The loaded component, while it is loaded, or why it cannot be.
-    pub(crate) residence: Residence,
-    /// Places for requests that run at the same time.
-    pub(crate) places: Arc<Places>,
-    /// `/{name}`: where it is mounted, as a header for the guest.
-    pub(crate) prefix: HeaderValue,
-    /// What it and the host say of its requests.
-    pub(crate) log: Arc<FunctionLog>,
-    /// What is counted of its requests.
-    pub(crate) metrics: Arc<FunctionMetrics>,
->>>>>>> engine
 }
 
 impl Hash for Bound {

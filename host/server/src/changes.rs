@@ -4,7 +4,7 @@
 //! that would be made alike go on. Requests that have begun finish on what they found. A change that cannot be served, for
 //! want of a secret or because two routes are for the same requests, is refused before anything is stored.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use gust_access::SecretValue;
 use gust_core::{AliasName, AppName, Code, FunctionName, Problem, Traffic, config::HostConfig};
@@ -38,6 +38,8 @@ pub(crate) struct Changes {
     pub(crate) pinned: Arc<Pinned>,
     pub(crate) watches: Watches,
     pub(crate) vault: Vault,
+    /// What of apps' CPU time today is in the store, in microseconds.
+    pub(crate) noted: std::sync::Mutex<HashMap<AppName, u64>>,
     /// The token in the data directory, which may do everything.
     pub(crate) root_token: SecretValue,
     /// Held while the store and the catalog change, so that they change in the same order.

@@ -98,6 +98,8 @@ impl Compiler {
             .args([mode.to_string(), tier.to_string()])
             .args([self.memory_mib.to_string(), self.wall.as_secs().saturating_add(1).to_string()])
             .arg(process::id().to_string())
+            // What it takes from here is what it is told: secrets may be among the rest.
+            .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -197,5 +199,15 @@ fn work(component: &str, artifact: &str, mode: &str, tier: &str) -> Result<(), P
     stand_back(tier);
     let bytes = fs::read(component).map_err(|error| failed(&error))?;
     let code = gust_engine::compile(&bytes, mode, tier)?;
-    fs::write(artifact, code).map_err(|error| failed(&error))
+    fs::write(artifact, code).map_err(|error| not_written(&error))
+}
+
+fn not_written(error: &io::Error) -> Problem {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Problem::new(Code::StoreFull, "nothing was changed; make room on the host's disk")
+                .with_internal(format!("writing machine code: {error}"))
+        }
+        _ => failed(error),
+    }
 }

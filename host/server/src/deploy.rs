@@ -90,7 +90,9 @@ impl Changes {
         let preparing = self.prepare(&app, &name, &staged, &manifest)?;
         // The disk is waited for meanwhile.
         let (prepared, durable) = tokio::join!(preparing, blocking(move || staged.sync()));
-        let (prepared, durable) = (prepared?, durable??);
+        // First: an upload that the disk did not take is gone, and the compiler did not find it.
+        let durable = durable??;
+        let prepared = prepared?;
         let turn = self.changing.lock().await;
         let published = self.publish(&name, durable, manifest, self.release(&app, wishes)).await?;
         let (version, is_new) = (published.version.version, published.is_new);
@@ -156,20 +158,12 @@ impl Changes {
         let (log, version) = (self.log(app, name), Arc::<OnceLock<u64>>::default());
         let (terms, app) = (app.terms(staged.digest, manifest)?, app.name.clone());
         let config = FunctionConfig {
-<<<<<<< HEAD
             limits: terms.limits.clone(),
             env: terms.env.clone(),
             config: terms.env.clone(),
             sink: Arc::new(GuestOutput { log, version: version.clone() }),
+            outbound: self.loader.exchange.of(&app, name, &terms.allow),
             instance: terms.instance,
-=======
-            limits: manifest.limits.clone(),
-            env: manifest.env.clone().into_iter().collect(),
-            config: Vec::new(),
-            sink: Arc::new(GuestOutput { log: log.clone(), version: version.clone() }),
-            outbound: self.loader.exchange.of(name, &manifest.allow),
-            instance: manifest.instance,
->>>>>>> engine
         };
         let (key, component) = (self.loader.key(terms.digest, terms.instance), staged.path().to_owned());
         let (loader, wall_ms) = (self.loader.clone(), terms.limits.wall_ms);
@@ -187,7 +181,6 @@ impl Changes {
         self.assembler.log(name, before)
     }
 
-<<<<<<< HEAD
     async fn publish(
         &self,
         name: &FunctionName,
@@ -197,114 +190,6 @@ impl Changes {
     ) -> Result<Published, Problem> {
         let (store, name, may_be) = (self.store.clone(), name.clone(), self.may_be());
         blocking(move || store.publish(&name, durable, &manifest, &release, may_be)).await?
-=======
-    fn publish(&self, stored: StoredVersion, prepared: Prepared) -> Arc<Deployment> {
-        // Set once: what was loaded for this version serves no other.
-        let _ = prepared.version.set(stored.version);
-        let deployment = Arc::new(self.deployment(stored, prepared.log, Residence::default()));
-        // Loaded before it is found, so that no request waits for that.
-        self.loader.residents.settle(&deployment, prepared.loaded.clone());
-        self.catalog.publish(&deployment);
-        self.loader.have_optimised(&deployment, &prepared.loaded);
-        deployment
-    }
-
-    /// Removes a function. Says whether there was one.
-    pub(crate) async fn remove(&self, name: &FunctionName) -> Result<bool, Problem> {
-        let (store, owned) = (self.store.clone(), name.clone());
-        let turn = self.changing.lock().await;
-        let existed = blocking(move || store.delete(&owned)).await??;
-        if let Some(removed) = self.catalog.load().get(name.as_str()) {
-            removed.metrics.forget();
-        }
-        self.catalog.remove(name);
-        drop(turn);
-        self.count_functions();
-        Ok(existed)
-    }
-
-    /// Begins with what the store holds. Nothing is loaded: that is done for a function when it is called.
-    pub(crate) fn restore(&self) -> Result<(), StoreError> {
-        let mut deployments = Vec::new();
-        self.store.each_current(|version| deployments.push(self.restored(version)))?;
-        let digests: HashSet<Digest> = deployments.iter().map(|deployment| deployment.digest).collect();
-        self.catalog.begin(deployments);
-        let quick = self.loader.artifacts().retain(|key| digests.contains(&key.digest)).unwrap_or_else(|error| {
-            tracing::warn!(%error, "compiled components that nobody needs could not be removed");
-            Vec::new()
-        });
-        self.optimise(&quick.into_iter().collect());
-        self.count_functions();
-        Ok(())
-    }
-
-    fn restored(&self, stored: StoredVersion) -> Arc<Deployment> {
-        let residence = match &stored.manifest {
-            Ok(_) => Residence::default(),
-            Err(why) => {
-                let detail = format!("its stored manifest cannot be read; deploy it again: {why}");
-                let problem = Problem::new(Code::ManifestInvalid, detail);
-                tracing::error!(function = %stored.name, %problem, "not available");
-                Residence::never(problem)
-            }
-        };
-        let log = self.logbook.begin(&stored.name);
-        Arc::new(self.deployment(stored, log, residence))
-    }
-
-    /// Has the functions optimised of which there is only quick code.
-    fn optimise(&self, quick: &HashSet<ArtifactKey>) {
-        for deployment in self.catalog.load().all() {
-            if quick.contains(&self.loader.key(deployment.digest, deployment.instance)) {
-                self.loader.wanted.push(&deployment.name);
-            }
-        }
-    }
-
-    fn deployment(&self, stored: StoredVersion, log: Arc<FunctionLog>, residence: Residence) -> Deployment {
-        let prefix = HeaderValue::from_str(&format!("/{}", stored.name));
-        // One that cannot be read serves nothing, so what stands in its place limits nothing.
-        let manifest = stored.manifest.unwrap_or_default();
-        let concurrency = manifest.limits.concurrency;
-        let before = self.catalog.load().get(stored.name.as_str()).cloned();
-        // Requests of the version before count too.
-        let places = before.as_ref().filter(|before| before.limits.concurrency == concurrency);
-        Deployment {
-            places: places.map_or_else(|| Places::new(concurrency as usize), |before| before.places.clone()),
-            // A name is letters, digits and hyphens, so it is always a header's value.
-            prefix: prefix.unwrap_or_else(|_| HeaderValue::from_static("/")),
-            metrics: before.map_or_else(|| self.metrics.of(&stored.name), |before| before.metrics.clone()),
-            name: stored.name,
-            version: stored.version,
-            digest: stored.digest,
-            size_bytes: stored.size_bytes,
-            limits: manifest.limits,
-            instance: manifest.instance,
-            env: manifest.env.into_iter().collect(),
-            allow: manifest.allow,
-            deployed_unix_ms: stored.deployed_unix_ms,
-            residence,
-            log,
-        }
-    }
-
-    /// The log of a function, over all its versions; begun where there is none.
-    fn log(&self, name: &FunctionName) -> Arc<FunctionLog> {
-        let before = self.catalog.load().get(name.as_str()).map(|before| before.log.clone());
-        before.unwrap_or_else(|| self.logbook.begin(name))
-    }
-
-    /// Lets lines of functions' logs go where there are too many.
-    pub(crate) fn trim_logs(&self) {
-        if self.logbook.is_full() {
-            let logs = self.catalog.load().all().into_iter().map(|deployment| deployment.log.clone()).collect();
-            self.logbook.trim(logs);
-        }
-    }
-
-    fn count_functions(&self) {
-        self.metrics.functions.set(self.catalog.load().len() as i64);
->>>>>>> engine
     }
 }
 

@@ -4,14 +4,11 @@
 //! deployed ([`admin`]); both read one [`catalog`]. Receipts of requests end in the [`ledger`].
 
 mod admin;
-<<<<<<< HEAD
 mod app;
 mod apps;
 mod assembly;
 mod binding;
-=======
 mod calls;
->>>>>>> engine
 mod catalog;
 mod changes;
 mod coalescing;

@@ -22,12 +22,7 @@ use tokio::{
 };
 
 use crate::{
-<<<<<<< HEAD
-    deployment::Deployment,
-=======
     calls::Exchange,
-    catalog::Deployment,
->>>>>>> engine
     compiler::Compiler,
     flights::Flights,
     logbook::GuestOutput,
@@ -193,12 +188,8 @@ impl Loader {
             env: terms.env.clone(),
             config: terms.env.clone(),
             sink: Arc::new(GuestOutput { log: deployment.log.clone(), version }),
-<<<<<<< HEAD
+            outbound: self.exchange.of(&deployment.app, &deployment.name, &terms.allow),
             instance: terms.instance,
-=======
-            outbound: self.exchange.of(&deployment.name, &deployment.allow),
-            instance: deployment.instance,
->>>>>>> engine
         };
         Source { key: self.key(terms.digest, terms.instance), component, config }
     }

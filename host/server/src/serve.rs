@@ -157,6 +157,7 @@ impl Host {
             assembler,
             watches: Watches::default(),
             vault,
+            noted: std::sync::Mutex::default(),
             root_token: token.into(),
             changing: Mutex::default(),
         };
@@ -182,12 +183,8 @@ impl Host {
             guard: Guard::new(admin_address.ip(), config.admin_hosts.clone()),
             draining: draining.clone(),
         };
-<<<<<<< HEAD
         let data = Arc::new(Data { catalog, loader, pinned: self.changes.pinned.clone(), ledger: self.ledger });
-=======
-        let data = Arc::new(Data { catalog, loader, ledger: self.ledger });
         data.loader.exchange.connect(&data);
->>>>>>> engine
         let answer = |activity: &Arc<Activity>| {
             let (data, activity) = (data.clone(), activity.clone());
             service_fn(move |request| {
@@ -235,6 +232,7 @@ async fn keep_house(changes: Arc<Changes>, mut renewals: Vec<Renewal>) {
         pressure.relieve(changes.loader.engine());
         changes.loader.residents.every_second();
         changes.trim_logs();
+        changes.note_usage().await;
         renewals.iter_mut().for_each(Renewal::every_second);
     }
 }

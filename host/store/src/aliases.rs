@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use crate::{
     Store, StoreError,
+    change::change,
     functions::{self, StoredFunction, Watch},
     rows::{from_json, json},
 };
@@ -44,26 +45,25 @@ impl Store {
         &self,
         name: &FunctionName,
         alias: &AliasName,
-        change: &Change,
+        to: &Change,
         if_generation: Option<u64>,
         may_be: impl FnOnce(&StoredFunction) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut database = self.database();
-        let transaction = database.transaction().map_err(StoreError::from)?;
-        must_have_generation(&transaction, name, if_generation)?;
-        let before = traffic(&transaction, name, alias)?;
-        self::change(&transaction, name, alias, before.as_ref(), change)?;
-        let state = functions::function(&transaction, name)?.ok_or(StoreError::Vanished)?;
-        may_be(&state)?;
-        transaction.commit().map_err(StoreError::from)?;
-        Ok(())
+        change(&mut self.database(), |transaction| {
+            must_have_generation(transaction, name, if_generation)?;
+            let before = traffic(transaction, name, alias)?;
+            point(transaction, name, alias, before.as_ref(), to)?;
+            may_be(&functions::function(transaction, name)?.ok_or(StoreError::Vanished)?)
+        })
     }
 
     /// Forgets on what conditions an alias stays where it is: they held.
     pub fn end_watch(&self, name: &FunctionName, alias: &AliasName) -> Result<(), StoreError> {
         let text = "update aliases set watch = null where function = ?1 and alias = ?2";
-        self.database().execute(text, [name.as_str(), alias.as_str()])?;
-        Ok(())
+        change(&mut self.database(), |transaction| {
+            transaction.execute(text, [name.as_str(), alias.as_str()])?;
+            Ok(())
+        })
     }
 
     /// What was changed of an alias, the newest change first.
@@ -108,23 +108,23 @@ pub(crate) fn traffic(
 }
 
 /// Changes an alias and remembers it. What is so already is no change.
-pub(crate) fn change(
+pub(crate) fn point(
     transaction: &Transaction<'_>,
     name: &FunctionName,
     alias: &AliasName,
     before: Option<&Traffic>,
-    change: &Change,
+    to: &Change,
 ) -> Result<(), StoreError> {
-    if before == change.after.as_ref() {
+    if before == to.after.as_ref() {
         return Ok(());
     }
     let (function, alias) = (name.as_str(), alias.as_str());
-    match &change.after {
+    match &to.after {
         Some(traffic) => {
-            let watch = change.watch.as_ref().map(json).transpose()?;
+            let watch = to.watch.as_ref().map(json).transpose()?;
             transaction.execute(
                 "insert or replace into aliases values (?1, ?2, ?3, ?4, ?5)",
-                params![function, alias, json(traffic)?, watch, change.unix_ms],
+                params![function, alias, json(traffic)?, watch, to.unix_ms],
             )?;
         }
         None => {
@@ -136,10 +136,10 @@ pub(crate) fn change(
         params![
             function,
             alias,
-            change.unix_ms,
+            to.unix_ms,
             before.map(json).transpose()?,
-            change.after.as_ref().map(json).transpose()?,
-            change.why
+            to.after.as_ref().map(json).transpose()?,
+            to.why
         ],
     )?;
     transaction.execute(

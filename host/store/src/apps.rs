@@ -3,7 +3,12 @@
 use gust_core::{AliasName, AppName, AppSpec, FunctionName};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use crate::{Store, StoreError, publish, rows::{json, parsed}};
+use crate::{
+    Store, StoreError,
+    change::change,
+    publish,
+    rows::{json, parsed},
+};
 
 /// What an app has besides its document, each with a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,19 +88,17 @@ impl Store {
 
     /// Removes an app that no function is in. Says whether there was one. Durable when it returns.
     pub fn delete_app(&self, name: &AppName) -> Result<bool, StoreError> {
-        let mut database = self.database();
-        let transaction = database.transaction()?;
         let homes = "select 1 from functions f where f.home = ?1
             and exists (select 1 from versions v where v.name = f.name)
             union select 1 from bindings where app = ?1 limit 1";
-        if transaction.query_row(homes, [name.as_str()], |_| Ok(())).optional()?.is_some() {
-            return Err(StoreError::AppNotEmpty);
-        }
-        transaction.execute("delete from settings where app = ?1", [name.as_str()])?;
-        transaction.execute("delete from usage where app = ?1", [name.as_str()])?;
-        let removed = transaction.execute("delete from apps where name = ?1", [name.as_str()])?;
-        transaction.commit()?;
-        Ok(removed > 0)
+        change(&mut self.database(), |transaction| {
+            if transaction.query_row(homes, [name.as_str()], |_| Ok(())).optional()?.is_some() {
+                return Err(StoreError::AppNotEmpty);
+            }
+            transaction.execute("delete from settings where app = ?1", [name.as_str()])?;
+            transaction.execute("delete from usage where app = ?1", [name.as_str()])?;
+            Ok(transaction.execute("delete from apps where name = ?1", [name.as_str()])? > 0)
+        })
     }
 
     /// Sets a value of an app's, or removes it. Says whether anything was changed. Durable when it returns.
@@ -143,33 +146,32 @@ impl Store {
 
     /// Notes what the guests of apps ran on a day so far. Earlier days are forgotten.
     pub fn note_cpu_us(&self, day: u64, apps: &[(AppName, u64)]) -> Result<(), StoreError> {
-        let mut database = self.database();
-        let transaction = database.transaction()?;
-        for (app, cpu_us) in apps {
-            transaction
-                .execute("insert or replace into usage values (?1, ?2, ?3)", params![app.as_str(), day, cpu_us])?;
-        }
-        transaction.execute("delete from usage where day < ?1", [day])?;
-        Ok(transaction.commit()?)
+        change(&mut self.database(), |transaction| {
+            for (app, cpu_us) in apps {
+                transaction
+                    .execute("insert or replace into usage values (?1, ?2, ?3)", params![app.as_str(), day, cpu_us])?;
+            }
+            transaction.execute("delete from usage where day < ?1", [day])?;
+            Ok(())
+        })
     }
 
     fn change_app(
         &self,
         name: &AppName,
         if_revision: Option<u64>,
-        change: impl FnOnce(&Transaction<'_>) -> Result<bool, StoreError>,
+        make: impl FnOnce(&Transaction<'_>) -> Result<bool, StoreError>,
     ) -> Result<bool, StoreError> {
-        let mut database = self.database();
-        let transaction = database.transaction()?;
-        if let Some(wanted) = if_revision
-            && app(&transaction, name)?.map_or(0, |app| app.revision) != wanted
-        {
-            return Err(StoreError::Changed);
-        }
-        let changed = change(&transaction)?;
-        transaction.execute("update apps set revision = revision + 1 where name = ?1", [name.as_str()])?;
-        transaction.commit()?;
-        Ok(changed)
+        change(&mut self.database(), |transaction| {
+            if let Some(wanted) = if_revision
+                && app(transaction, name)?.map_or(0, |app| app.revision) != wanted
+            {
+                return Err(StoreError::Changed);
+            }
+            let changed = make(transaction)?;
+            transaction.execute("update apps set revision = revision + 1 where name = ?1", [name.as_str()])?;
+            Ok(changed)
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Store, StoreError,
+    change::change,
     rows::{from_json, parsed},
 };
 
@@ -114,18 +115,16 @@ impl Store {
 
     /// Removes a function, all its versions and aliases. Says whether there was one. Durable when it returns.
     pub fn delete(&self, name: &FunctionName) -> Result<bool, StoreError> {
-        {
-            let mut database = self.database();
-            let transaction = database.transaction()?;
+        let versions = change(&mut self.database(), |transaction| {
             let versions = transaction.execute("delete from versions where name = ?1", [name.as_str()])?;
             for table in ["aliases", "alias_changes", "bindings"] {
                 transaction.execute(&format!("delete from {table} where function = ?1"), [name.as_str()])?;
             }
             transaction.execute("update functions set generation = generation + 1 where name = ?1", [name.as_str()])?;
-            transaction.commit()?;
-            if versions == 0 {
-                return Ok(false);
-            }
+            Ok::<_, StoreError>(versions)
+        })?;
+        if versions == 0 {
+            return Ok(false);
         }
         // It is deleted already, whatever becomes of its files; the next start tries again.
         let _ = self.remove_unreferenced();

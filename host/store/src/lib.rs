@@ -13,6 +13,7 @@
 
 mod aliases;
 mod apps;
+mod change;
 mod components;
 mod error;
 mod functions;

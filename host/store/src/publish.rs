@@ -4,8 +4,9 @@ use gust_core::{AliasName, AppName, Conditions, FunctionName, Manifest, Traffic,
 use rusqlite::{Transaction, params};
 
 use crate::{
-    Durable, Store, StoreError, StoredVersion,
+    Durable, Staged, Store, StoreError, StoredVersion,
     aliases::{self, Change},
+    change::change,
     functions::{self, Watch},
     rows::json,
 };
@@ -43,8 +44,8 @@ pub struct Published {
 }
 
 impl Store {
-    /// Makes a version of an upload and has aliases point to it. Durable when it returns. `may_be` is asked, before
-    /// anything is changed, about the state to be.
+    /// Makes a version of an upload and has aliases point to it. Durable when it returns; where it fails nothing is left
+    /// behind. `may_be` is asked, before anything is changed, about the state to be.
     pub fn publish<E: From<StoreError>>(
         &self,
         name: &FunctionName,
@@ -54,31 +55,46 @@ impl Store {
         may_be: impl FnOnce(&functions::StoredFunction) -> Result<(), E>,
     ) -> Result<Published, E> {
         // One change at a time, so that no component is removed between being kept and being referred to.
-        let mut database = self.database();
-        let transaction = database.transaction().map_err(StoreError::from)?;
-        aliases::must_have_generation(&transaction, name, release.if_generation)?;
-        let newest = newest(&transaction, name)?;
-        let same = newest.filter(|newest| newest.digest == staged.digest && newest.manifest.as_ref() == Ok(manifest));
-        let is_new = same.is_none();
-        let version = match same {
-            Some(version) => version,
-            None => insert(&transaction, name, &staged, manifest, release)?,
+        let published = change(&mut self.database(), |transaction| {
+            let (published, removed) = make(transaction, name, &staged, manifest, release)?;
+            must_fit(transaction, release)?;
+            may_be(&functions::function(transaction, name)?.ok_or(StoreError::Vanished)?)?;
+            // Written even where it is there: the file may be damaged or gone, and this one is whole.
+            self.keep(staged)?;
+            Ok::<_, E>((published, removed))
+        });
+        let (published, leaves_files) = match published {
+            Ok((published, removed)) => (Ok(published), removed > 0),
+            // The component may be at its place already.
+            Err(error) => (Err(error), true),
         };
-        point_to(&transaction, name, version.version, release)?;
-        let removed = prune(&transaction, name, release.versions_kept)?;
-        let state = functions::function(&transaction, name)?.ok_or(StoreError::Vanished)?;
-        must_fit(&transaction, release)?;
-        may_be(&state)?;
-        // Written even where it is there: the file may be damaged or gone, and this one is whole.
-        self.keep(staged)?;
-        transaction.commit().map_err(StoreError::from)?;
-        drop(database);
-        if removed > 0 {
-            // They are no versions any more, whatever becomes of their files; the next start tries again.
+        if leaves_files {
+            // They are no versions, whatever becomes of their files; the next start tries again.
             let _ = self.remove_unreferenced();
         }
-        Ok(Published { version, is_new })
+        published
     }
+}
+
+/// Makes the version and has aliases point to it. Says how many old versions went for it.
+fn make(
+    transaction: &Transaction<'_>,
+    name: &FunctionName,
+    staged: &Staged,
+    manifest: &Manifest,
+    release: &Release,
+) -> Result<(Published, usize), StoreError> {
+    aliases::must_have_generation(transaction, name, release.if_generation)?;
+    let newest = newest(transaction, name)?;
+    let same = newest.filter(|newest| newest.digest == staged.digest && newest.manifest.as_ref() == Ok(manifest));
+    let is_new = same.is_none();
+    let version = match same {
+        Some(version) => version,
+        None => insert(transaction, name, staged, manifest, release)?,
+    };
+    point_to(transaction, name, version.version, release)?;
+    let removed = prune(transaction, name, release.versions_kept)?;
+    Ok((Published { version, is_new }, removed))
 }
 
 fn newest(transaction: &Transaction<'_>, name: &FunctionName) -> Result<Option<StoredVersion>, StoreError> {
@@ -91,7 +107,7 @@ fn newest(transaction: &Transaction<'_>, name: &FunctionName) -> Result<Option<S
 fn insert(
     transaction: &Transaction<'_>,
     name: &FunctionName,
-    staged: &crate::Staged,
+    staged: &Staged,
     manifest: &Manifest,
     release: &Release,
 ) -> Result<StoredVersion, StoreError> {
@@ -158,7 +174,7 @@ fn point_to(
         });
         let why = format!("deployed version {version}");
         let change = Change { after: Some(traffic), watch, why, unix_ms: release.unix_ms };
-        aliases::change(transaction, name, &alias, before.as_ref(), &change)?;
+        aliases::point(transaction, name, &alias, before.as_ref(), &change)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use gust_core::TokenName;
 use rusqlite::params;
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, change::change};
 
 impl Store {
     /// All tokens' documents, by name.
@@ -17,11 +17,12 @@ impl Store {
     /// Adds one. Says whether its name was free. Durable when it returns.
     pub fn add_token(&self, name: &TokenName, document: &str) -> Result<bool, StoreError> {
         let text = "insert or ignore into tokens values (?1, ?2)";
-        Ok(self.database().execute(text, params![name.as_str(), document])? > 0)
+        change(&mut self.database(), |transaction| Ok(transaction.execute(text, params![name.as_str(), document])? > 0))
     }
 
     /// Removes one. Says whether there was one. Durable when it returns.
     pub fn delete_token(&self, name: &TokenName) -> Result<bool, StoreError> {
-        Ok(self.database().execute("delete from tokens where name = ?1", [name.as_str()])? > 0)
+        let text = "delete from tokens where name = ?1";
+        change(&mut self.database(), |transaction| Ok(transaction.execute(text, [name.as_str()])? > 0))
     }
 }

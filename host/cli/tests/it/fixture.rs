@@ -25,7 +25,28 @@ const INSTANCES_MAX: u32 = 64;
 
 /// The command under test.
 pub fn gust() -> Command {
-    let mut gust = Command::new(env!("CARGO_BIN_EXE_gust"));
+    gust_by(env!("CARGO_BIN_EXE_gust"))
+}
+
+/// The command, where it sees mounts of its own, made by `mounts`: a script of the shell that knows a directory as `$dir`.
+/// None where that is not allowed here.
+pub fn gust_behind(mounts: &str, dir: &Path) -> Option<Command> {
+    let shell = |script: &str| {
+        let mut command = gust_by("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]).env("dir", dir);
+        command
+    };
+    let tried = shell(mounts).stderr(Stdio::null()).status();
+    tried.is_ok_and(|status| status.success()).then(|| {
+        let mut command = shell(&format!("{mounts} && exec \"$@\""));
+        command.arg(gust().get_program());
+        command
+    })
+}
+
+/// A program that shall run it, with the environment that it is to have.
+fn gust_by(program: &str) -> Command {
+    let mut gust = Command::new(program);
     for variable in ["GUST_LISTEN", "GUST_ADMIN", "GUST_DATA_DIR", "GUST_TOKEN", "GUST_CONFIG", "GUST_LOG"]
         .iter()
         .chain(&["GUST_CA", "GUST_CERT", "GUST_KEY"])
@@ -127,7 +148,22 @@ impl Host {
 
     /// One in this directory.
     pub fn start_in(dir: &Path, variables: &[(&str, &str)]) -> Self {
-        let mut command = gust();
+        Self::start_by(gust(), dir, variables, |_| dir.to_owned())
+    }
+
+    /// One that sees mounts of its own: see [`gust_behind`].
+    pub fn start_behind(mounts: &str, dir: &Path) -> Option<Self> {
+        // Its mounts are nobody else's, and seen through it alone.
+        let seen = |pid| Path::new(&format!("/proc/{pid}/root")).join(dir.strip_prefix("/").unwrap());
+        Some(Self::start_by(gust_behind(mounts, dir)?, dir, &[], seen))
+    }
+
+    fn start_by(
+        mut command: Command,
+        dir: &Path,
+        variables: &[(&str, &str)],
+        seen: impl FnOnce(u32) -> PathBuf,
+    ) -> Self {
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir"]).arg(dir);
         // A small pool, so that many hosts fit beside each other.
         command.env("GUST_INSTANCES_MAX", INSTANCES_MAX.to_string()).env("XDG_STATE_HOME", dir);
@@ -142,8 +178,9 @@ impl Host {
         }
         let address = |key: &str| serving[key].as_str().unwrap().parse().unwrap();
         let (data, admin) = (address("data"), address("admin"));
+        let dir = seen(child.id());
         let token = std::fs::read_to_string(dir.join("admin.token")).unwrap().trim().to_owned();
-        Self { child, data, admin, token, dir: dir.to_owned(), log: Mutex::new(log), _temporary: None }
+        Self { child, data, admin, token, dir, log: Mutex::new(log), _temporary: None }
     }
 
     /// A call of the data listener.
@@ -201,13 +238,18 @@ impl Host {
     }
 
     /// The next line of the log that is like this.
-    pub fn logged(&self, is_wanted: impl Fn(&Value) -> bool) -> Value {
+    pub fn logged(&self, mut is_wanted: impl FnMut(&Value) -> bool) -> Value {
         loop {
             let line = self.log.lock().unwrap().recv_timeout(PATIENCE).expect("the log has the line");
             if is_wanted(&line) {
                 return line;
             }
         }
+    }
+
+    /// All lines of the log that are still to come, of a host that has ended.
+    pub fn rest_of_log(&self) -> Vec<Value> {
+        self.log.lock().unwrap().iter().collect()
     }
 
     /// A metric's value; of several with these labels, their sum.

@@ -14,6 +14,7 @@ mod deploys;
 mod developer;
 mod documents;
 mod examples;
+mod faults;
 mod fixture;
 mod guests;
 mod http2;

@@ -100,7 +100,6 @@ impl Visit {
         self.place = Some(place);
     }
 
-<<<<<<< HEAD
     /// Keeps the app's place until the end, where it has one.
     pub(super) fn is_of_app(&mut self, place: Option<Place>) {
         self.app_place = place;
@@ -116,14 +115,9 @@ impl Visit {
         self.cookie.take().map(|cookie| *cookie)
     }
 
-    /// Says that the function is at work for it, until the end.
-    pub(super) fn works(&mut self, work: Work) {
-        self.work = Some(work);
-=======
     /// Says that the function is at work for it, until the end, where a connection has to know.
     pub(super) fn works(&mut self, work: Option<Work>) {
         self.work = work;
->>>>>>> engine
     }
 
     /// Says that what is sent already is not the whole answer.

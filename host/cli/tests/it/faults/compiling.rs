@@ -1,0 +1,150 @@
+//! Components that make the compiler run wild: it runs in a process of its own, with limits, and not in numbers.
+
+use std::{
+    fs,
+    io::Write as _,
+    net::TcpStream,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Watch, compilers,
+    components::{answering, doubled, large_function, large_value, many_functions, nested},
+    example, names,
+};
+use crate::fixture::{Host, until};
+
+/// The limits of a compiler in these tests.
+const COMPILE_MS_MAX: u64 = 2500;
+const COMPILE_MIB_MAX: u64 = 3072;
+
+/// A host whose compilers may not take long.
+fn impatient_host() -> Host {
+    let (ms, mib) = (COMPILE_MS_MAX.to_string(), COMPILE_MIB_MAX.to_string());
+    Host::start_with(&[("GUST_COMPILE_MS_MAX", &ms), ("GUST_COMPILE_MEMORY_MIB_MAX", &mib)])
+}
+
+/// Begins an upload, and does not wait for what comes of it.
+fn begin_upload(host: &Host, name: &str, component: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(host.admin).unwrap();
+    let head = format!(
+        "PUT /v1/functions/{name} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
+         content-type: application/wasm\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        host.token,
+        component.len()
+    );
+    stream.write_all(&[head.as_bytes(), component].concat()).unwrap();
+    stream
+}
+
+#[test]
+fn types_that_are_nested_or_doubled_without_end_are_refused() {
+    let host = impatient_host();
+    let watch = Watch::begin(&host);
+    for component in [nested(10_000), nested(101), doubled(64), doubled(21)] {
+        let answer = host.upload("victim", &component);
+        assert_eq!((answer.status, answer.code().as_str()), (422, "component.malformed"), "{answer:?}");
+    }
+    // As deep and as large as may be: that costs little, and it is something else that is refused.
+    let (import, handler) = ("component.unknown_import", "component.no_handler");
+    for (component, code) in [(nested(90), import), (doubled(18), import), (large_value(17), handler)] {
+        let answer = host.upload("victim", &component);
+        assert_eq!((answer.status, answer.code().as_str()), (422, code), "{answer:?}");
+    }
+    watch.check(&[&["component.malformed"; 4][..], &[import, import, handler]].concat());
+}
+
+#[test]
+fn a_compiler_that_takes_too_much_is_killed_and_the_host_goes_on() {
+    let host = impatient_host();
+    let watch = Watch::begin(&host);
+    let too_much = [large_function(7 << 20), many_functions(999_999)];
+    for component in &too_much {
+        let began = Instant::now();
+        let answer = host.upload("victim", component);
+        assert_eq!((answer.status, answer.code().as_str()), (422, "component.compile"), "{answer:?}");
+        let named = ["compile_ms_max", "compile_memory_mib_max"];
+        assert!(named.iter().any(|limit| answer.text().contains(limit)), "{answer:?}");
+        let limit = Duration::from_millis(COMPILE_MS_MAX);
+        assert!(began.elapsed() < 3 * limit, "it took {:?}", began.elapsed());
+    }
+    assert_eq!(names(&host), ["neighbour"]);
+    watch.check(&["component.compile"; 2]);
+}
+
+#[test]
+fn a_compiler_has_limits_of_processor_time_and_memory_and_stands_back() {
+    let host = impatient_host();
+    let watch = Watch::begin(&host);
+    host.until_optimised("neighbour");
+    let uploading = begin_upload(&host, "victim", &large_function(7 << 20));
+    until("it is compiled", || compilers(&host).len() == 1);
+    let pid = compilers(&host).remove(0);
+    let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
+    let limit_of = |limits: &str, what: &str| {
+        let line = limits.lines().find(|line| line.starts_with(what)).unwrap().to_owned();
+        line[what.len()..].split_whitespace().next().unwrap().to_owned()
+    };
+    // It sets them itself, before it reads a byte of the component.
+    until("it has limited itself", || limit_of(&read("limits"), "Max address space") != "unlimited");
+    until("it stands back", || read("stat").rsplit(") ").next().unwrap().split(' ').nth(16) == Some("10"));
+    let limits = read("limits");
+    assert_eq!(limit_of(&limits, "Max address space"), (COMPILE_MIB_MAX << 20).to_string());
+    assert_eq!(limit_of(&limits, "Max cpu time"), (COMPILE_MS_MAX / 1000 + 1).to_string());
+    assert_eq!(limit_of(&limits, "Max core file size"), "0");
+    assert_eq!(fs::read(format!("/proc/{pid}/environ")).unwrap(), b"", "it knows nothing that it need not know");
+    until("it is killed", || compilers(&host).is_empty());
+    drop(uploading);
+    watch.check(&["component.compile"]);
+}
+
+#[test]
+fn no_more_compilers_work_than_there_are_cores_and_no_more_uploads_wait_than_may() {
+    /// Components that may wait or be compiled, as `docs/reliability.md` says.
+    const QUEUE: usize = 256;
+    const REFUSED: usize = 20;
+    let host = Host::start_with(&[("GUST_COMPILE_MS_MAX", "5000")]);
+    // Each of these uploads has a thread for a moment, whose memory the allocator keeps for those to come.
+    let watch = Watch { growth_mib_max: 256, ..Watch::begin(&host) };
+    host.until_optimised("neighbour");
+    let cores = thread::available_parallelism().unwrap().get();
+    let slow = |n| begin_upload(&host, &format!("slow{n}"), &large_function((6 << 20) + 5 * n));
+    let _slow: Vec<_> = (0..cores).map(slow).collect();
+    until("all cores compile", || compilers(&host).len() == cores);
+    let quick = |n: usize| begin_upload(&host, &format!("f{n}"), &answering(&n.to_string()));
+    let quick: Vec<_> = (0..QUEUE - cores + REFUSED).map(quick).collect();
+    for _ in 0..REFUSED {
+        host.logged(|line| line["code"] == "host.busy");
+        assert_eq!(compilers(&host).len(), cores, "the others wait");
+    }
+    // Those that wait get their turn when the compilers are killed.
+    until("some are deployed", || names(&host).len() > 10);
+    drop(quick);
+    until("all have had their turn", || names(&host).len() == QUEUE - cores + 1);
+    for name in names(&host).iter().filter(|name| *name != "neighbour") {
+        assert_eq!(host.api("DELETE", &format!("/v1/functions/{name}"), "", b"").status, 204);
+    }
+    watch.check(&vec!["component.compile"; cores]);
+}
+
+#[test]
+fn a_compiler_that_is_killed_is_no_fault_of_the_component() {
+    let host = Host::start();
+    let watch = Watch::begin(&host);
+    host.until_optimised("neighbour");
+    let answer = thread::scope(|scope| {
+        let uploading = scope.spawn(|| host.upload("image", &example("image")));
+        until("it is compiled", || compilers(&host).len() == 1);
+        for pid in compilers(&host) {
+            assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+        }
+        uploading.join().unwrap()
+    });
+    assert_eq!((answer.status, answer.code().as_str()), (503, "host.busy"), "{answer:?}");
+    assert!(answer.text().contains("the compiler was killed"), "{answer:?}");
+    watch.check(&["host.busy"]);
+    host.deploy("image");
+    assert_eq!(host.info("image")["version"], 1);
+}

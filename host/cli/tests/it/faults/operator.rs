@@ -1,0 +1,184 @@
+//! What careless operators do, and how a host ends.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use super::Watch;
+use crate::{
+    fixture::{Host, PATIENCE, gust, until},
+    operator::{said, serve},
+};
+
+#[test]
+fn a_mistake_in_the_configuration_is_named_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, data) = (dir.path().join("gust-host.toml"), dir.path().join("data"));
+    for (text, expected) in [
+        ("listen = \"127.0.0.1:0\"\nlisten_to = 3\n", "line 2, column 1: unknown field `listen_to`"),
+        ("queue_ms = 1\n\nidle_ms = 0\n", "line 3, column 1: idle_ms is 0"),
+        ("\"instances_max\" = 0", "line 1, column 1: instances_max is 0"),
+        ("# none\nupload_mib_max = 0", "line 2, column 1: upload_mib_max is 0"),
+        ("queue_ms = -1", "line 1, column 12: "),
+        ("queue_ms = \"soon\"", "line 1, column 12: "),
+        ("queue_ms = 1\nqueue_ms = 2", "line 2, column 1: duplicate key"),
+        ("[limits]\nwall_ms = 5", "line 1, column 2: unknown field `limits`"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let output = serve(&data, &["--config", file.to_str().unwrap()], &[]);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        let said = said(&output);
+        assert!(said.contains(expected) && said.contains(file.to_str().unwrap()), "{expected}: {said}");
+        assert!(!data.exists(), "a start that failed left something behind");
+    }
+}
+
+#[test]
+fn a_host_that_cannot_start_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, data) = (dir.path().join("file"), dir.path().join("data"));
+    fs::write(&file, "x").unwrap();
+    for (output, expected) in [
+        (serve(&file.join("below"), &[], &[]), "file/below cannot be used"),
+        (serve(&data, &[], &[("GUST_QUEUE_MS", "soon")]), "GUST_QUEUE_MS: \"soon\""),
+        (serve(&data, &[], &[("GUST_INSTANCES_MAX", "0")]), "instances_max is 0"),
+        (serve(&data, &[], &[("GUST_WORKER_THREADS", "100000")]), "at most 1024"),
+        (serve(&data, &[], &[("GUST_REWIND", "maybe")]), "it is on, off or checked"),
+        (serve(&data, &[], &[("GUST_LOG", "nonsense=[[")]), "GUST_LOG"),
+        (serve(&data, &["--config", "/no/such/file"], &[]), "/no/such/file"),
+    ] {
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains(expected), "{expected}: {}", said(&output));
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (listen, admin, flag) in [(&*address, "127.0.0.1:0", "listen"), ("127.0.0.1:0", &*address, "admin")] {
+        let mut command = gust();
+        command.args(["serve", "--listen", listen, "--admin", admin, "--data-dir"]).arg(&data);
+        let output = command.env("XDG_STATE_HOME", dir.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains(&format!("cannot listen on {address} (--{flag})")), "{}", said(&output));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "a start that failed left something behind");
+    }
+}
+
+#[test]
+fn a_second_host_on_the_same_data_is_refused() {
+    let host = Host::start();
+    let watch = Watch::begin(&host);
+    let second = serve(&host.dir, &[], &[]);
+    assert_eq!(second.status.code(), Some(2));
+    assert!(said(&second).contains("another gust host is using"), "{}", said(&second));
+    watch.check(&[]);
+}
+
+#[test]
+fn a_token_that_others_can_read_is_refused() {
+    let mut host = Host::start();
+    let token = host.dir.join("admin.token");
+    assert_eq!(fs::metadata(&token).unwrap().permissions().mode() & 0o777, 0o600);
+    host.child.kill().unwrap();
+    host.child.wait().unwrap();
+    for mode in [0o644, 0o640, 0o604, 0o660] {
+        fs::set_permissions(&token, fs::Permissions::from_mode(mode)).unwrap();
+        let again = serve(&host.dir, &[], &[]);
+        assert_eq!(again.status.code(), Some(2));
+        assert!(said(&again).contains(&format!("chmod 600 {}", token.display())), "{}", said(&again));
+        assert!(!said(&again).contains(&host.token), "{}", said(&again));
+    }
+}
+
+#[test]
+fn sigterm_lets_requests_finish() {
+    let mut host = Host::start();
+    host.deploy_as("hostile", "hostile", "");
+    let mut stream = TcpStream::connect(host.data).unwrap();
+    stream.write_all(b"GET /hostile/sleep?n=1500 HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    until("the request runs", || host.metric("gust_instances_free", &[]) == 63.0);
+    assert_eq!(host.api("GET", "/readyz", "", b"").status, 200);
+    host.signal("-TERM");
+    until("it says that it drains", || host.api("GET", "/readyz", "", b"").status == 503);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
+    assert!(host.child.wait().unwrap().success());
+    let line = host.logged(|line| line["target"] == "gust::request");
+    assert_eq!(line["status"], 200, "its receipt is written");
+}
+
+/// What a client on one connection saw, that asked again and again until the host closed it.
+#[derive(Debug, Default)]
+struct Client {
+    answered: usize,
+    /// What came of a request that was not answered whole.
+    broken: Option<String>,
+}
+
+impl Client {
+    fn run(host: &Host, asked: &AtomicUsize) -> Self {
+        let (mut client, mut stream) = (Self::default(), TcpStream::connect(host.data).unwrap());
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        loop {
+            let sent = stream.write_all(b"GET /hostile/sleep?n=30 HTTP/1.1\r\nhost: x\r\n\r\n");
+            asked.fetch_add(1, Ordering::Relaxed);
+            let (mut answer, mut buffer) = (String::new(), [0; 4096]);
+            while sent.is_ok() && !answer.ends_with("\r\n\r\ndone") {
+                match stream.read(&mut buffer) {
+                    Ok(read) if read > 0 => answer.push_str(std::str::from_utf8(&buffer[..read]).unwrap()),
+                    _ => break,
+                }
+            }
+            if !answer.starts_with("HTTP/1.1 200 ") || !answer.ends_with("\r\n\r\ndone") {
+                // The host had closed before the request came: then it has seen nothing of it, and it may be sent elsewhere.
+                client.broken = Some(answer).filter(|answer| !answer.is_empty());
+                return client;
+            }
+            client.answered += 1;
+        }
+    }
+}
+
+#[test]
+fn sigterm_under_load_fails_no_request_that_was_taken() {
+    const CLIENTS: usize = 24;
+    let mut host = Host::start();
+    host.deploy_as("hostile", "hostile", "");
+    let (before, asked) = (host.get("/hostile/state").status, AtomicUsize::new(0));
+    assert_eq!(before, 200);
+    let clients: Vec<Client> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| Client::run(&host, &asked))).collect();
+        until("they are at it", || asked.load(Ordering::Relaxed) > 10 * CLIENTS);
+        host.signal("-TERM");
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    assert!(host.child.wait().unwrap().success());
+    assert!(clients.iter().all(|client| client.broken.is_none()), "{clients:?}");
+    let lines = host.rest_of_log();
+    let taken: Vec<_> = lines.iter().filter(|line| line["target"] == "gust::request").collect();
+    assert!(taken.iter().all(|line| line["status"] == 200), "{taken:?}");
+    let answered: usize = clients.iter().map(|client| client.answered).sum();
+    assert_eq!(taken.len(), answered + 1, "each request that was taken was answered");
+    assert!(lines.iter().any(|line| line["message"] == "drained"), "{lines:?}");
+}
+
+#[test]
+fn what_does_not_finish_in_time_is_broken_off() {
+    let mut host = Host::start_with(&[("GUST_DRAIN_MS", "200")]);
+    host.deploy_as("hostile", "hostile", "");
+    let mut stream = TcpStream::connect(host.data).unwrap();
+    stream.write_all(b"GET /hostile/sleep?n=60000 HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    until("the request runs", || host.metric("gust_instances_free", &[]) == 63.0);
+    host.signal("-TERM");
+    assert!(host.child.wait().unwrap().success());
+}
