@@ -8,6 +8,7 @@ use gust_store::{SettingKind, StoreError, StoredApp, StoredSetting};
 
 use crate::{
     app::App,
+    assembly::Ready,
     binding::Binding,
     catalog::{Bound, Entry, Functions},
     changes::Changes,
@@ -122,7 +123,7 @@ impl Changes {
         let stored = blocking(move || store.function(&name)).await??;
         let gone = || crate::changes::no_function(&before.function);
         let stored = stored.ok_or_else(gone)?;
-        Ok(self.assembler.binding(app, &stored, &before.alias, Some(before), &[]))
+        Ok(self.assembler.binding(app, &stored, &before.alias, Some(before), Ready::default()))
     }
 
     /// An app out of what is stored of it. What it has used of its quotas goes on to count.

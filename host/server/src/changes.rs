@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    assembly::{self, Assembler},
+    assembly::{self, Assembler, Ready},
     binding::{Binding, Choice},
     catalog::{Catalog, Snapshot},
     deploy::Prepared,
@@ -205,7 +205,8 @@ impl Changes {
         prepared: Option<(Prepared, u64)>,
     ) -> Result<(), Problem> {
         let stored = self.stored(name).await?;
-        let bindings = self.assembled(&stored, ready);
+        let log = prepared.as_ref().map(|(prepared, _)| prepared.log());
+        let bindings = self.assembled(&stored, Ready { deployments: ready, log });
         if let Some((prepared, version)) = prepared {
             prepared.settle(self, version, bindings.iter().flat_map(|binding| binding.deployments()));
         }
@@ -218,7 +219,7 @@ impl Changes {
         Ok(())
     }
 
-    fn assembled(&self, stored: &StoredFunction, ready: &[Arc<Deployment>]) -> Vec<Arc<Binding>> {
+    fn assembled(&self, stored: &StoredFunction, ready: Ready<'_>) -> Vec<Arc<Binding>> {
         let snapshot = self.catalog.load();
         let in_app = |(app, alias): &(AppName, AliasName)| {
             let entry = snapshot.app(app.as_str())?;

@@ -47,10 +47,16 @@ pub(crate) struct Prepared {
     loaded: Arc<Loaded>,
     terms: Terms,
     app: AppName,
+    log: Arc<FunctionLog>,
     version: Arc<OnceLock<u64>>,
 }
 
 impl Prepared {
+    /// The function's log in the app that it is deployed to.
+    pub(crate) fn log(&self) -> (&AppName, &Arc<FunctionLog>) {
+        (&self.app, &self.log)
+    }
+
     /// Puts what is loaded where requests of its version find it, if that is among these and on the same terms.
     pub(crate) fn settle<'a>(self, changes: &Changes, version: u64, among: impl Iterator<Item = &'a Arc<Deployment>>) {
         // Set once: what was loaded for this version serves no other.
@@ -163,7 +169,7 @@ impl Changes {
             limits: terms.limits.clone(),
             env: terms.env.clone(),
             config: terms.env.clone(),
-            sink: Arc::new(GuestOutput { log, version: version.clone() }),
+            sink: Arc::new(GuestOutput { log: log.clone(), version: version.clone() }),
             outbound: self.loader.exchange.of(&app, name, &terms.allow),
             instance: terms.instance,
         };
@@ -172,7 +178,7 @@ impl Changes {
         Ok(async move {
             let function = loader.function(Source { key, component, config }).await?;
             loader.probe(&function, wall_ms).await?;
-            Ok(Prepared { loaded: loader.counted(function), terms, app, version })
+            Ok(Prepared { loaded: loader.counted(function), terms, app, log, version })
         })
     }
 

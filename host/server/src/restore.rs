@@ -12,6 +12,7 @@ use gust_store::StoreError;
 
 use crate::{
     app::App,
+    assembly::Ready,
     binding::Binding,
     catalog::{Bound, Entry, Functions, Snapshot},
     changes::Changes,
@@ -29,7 +30,7 @@ impl Changes {
             self.watches.set(&stored, &[]);
             for (app, alias) in &stored.apps {
                 if let Some((app, bindings)) = apps.get_mut(app) {
-                    bindings.push(self.assembler.binding(app, &stored, alias, None, &[]));
+                    bindings.push(self.assembler.binding(app, &stored, alias, None, Ready::default()));
                 }
             }
         })?;
