@@ -19,8 +19,8 @@ use super::{
     visit::Visit,
 };
 use crate::{
-    calls::Call, catalog::Catalog, coalescing, deployment::Deployment, ledger::Ledger, loader::Loader,
-    patience::Activity, pinned::Pinned, residence::InUse,
+    binding::Binding, calls::Call, catalog::Catalog, coalescing, deployment::Deployment, ledger::Ledger,
+    loader::Loader, patience::Activity, pinned::Pinned, residence::InUse,
 };
 
 /// What every request of the data listener needs.
@@ -82,38 +82,75 @@ enum Served {
     Route(Response<Bytes>),
 }
 
+/// A request that was found its way.
+enum Begun {
+    /// It is its function's.
+    Entered(Box<Request<Limited>>, Arc<Deployment>),
+    /// It is for a version that is not at hand.
+    Kept(Box<Kept>),
+    /// It is answered already.
+    Answered(Response<Bytes>),
+}
+
+/// A request for a version that is kept, but that no alias points to.
+struct Kept {
+    head: Parts,
+    body: Source,
+    found: Found,
+    binding: Arc<Binding>,
+    version: u64,
+}
+
 async fn serve(
     data: &Data,
     caller: &Caller<'_>,
     request: Request<Source>,
     visit: &mut Visit,
 ) -> Result<Served, Problem> {
+    match begin(data, caller, request, visit)? {
+        Begun::Entered(request, deployment) => run(data, caller, request, deployment, visit).await.map(Served::Guest),
+        // Seldom, so not part of every request's future.
+        Begun::Kept(kept) => Box::pin(serve_kept(data, caller, kept, visit)).await.map(Served::Guest),
+        Begun::Answered(response) => Ok(Served::Route(response)),
+    }
+}
+
+/// Finds the request's way. Not part of `serve`, whose future would hold on to all that is looked at here.
+fn begin(data: &Data, caller: &Caller<'_>, request: Request<Source>, visit: &mut Visit) -> Result<Begun, Problem> {
     admit::method(request.method())?;
     let (head, body) = request.into_parts();
     let mut found = caller.find(&data.catalog.load(), &head).map_err(|refused| visit.is_refused(refused))?;
-    let deployment = match found.serving {
-        Serving::Deployment(ref deployment) => deployment.clone(),
-        Serving::Route(ref deployment, ref mut response) => {
+    match &mut found.serving {
+        Serving::Deployment(deployment) => {
+            let deployment = deployment.clone();
+            let request = enter((head, body), found, &deployment, visit)?;
+            Ok(Begun::Entered(request, deployment))
+        }
+        Serving::Kept(binding, version) => {
+            let (binding, version) = (binding.clone(), *version);
+            Ok(Begun::Kept(Box::new(Kept { head, body, found, binding, version })))
+        }
+        Serving::Route(deployment, response) => {
             visit.goes_to(deployment.clone());
             visit.gives(found.cookie);
-            return Ok(Served::Route(mem::take(response)));
+            Ok(Begun::Answered(mem::take(response)))
         }
-        // Seldom, so not part of every request's future.
-        Serving::Kept(ref binding, version) => {
-            let binding = binding.clone();
-            return Box::pin(async move {
-                let deployment = data.pinned.get(&binding, version).await?;
-                // Only now it is known who may call it.
-                let tokens = data.catalog.load().tokens.clone();
-                access::check(&binding, deployment.terms.access, true, &head.headers, &tokens)?;
-                let request = enter((head, body), found, &deployment, visit)?;
-                run(data, caller, request, deployment, visit).await.map(Served::Guest)
-            })
-            .await;
-        }
-    };
+    }
+}
+
+async fn serve_kept(
+    data: &Data,
+    caller: &Caller<'_>,
+    kept: Box<Kept>,
+    visit: &mut Visit,
+) -> Result<Response<GuestBody>, Problem> {
+    let Kept { head, body, found, binding, version } = *kept;
+    let deployment = data.pinned.get(&binding, version).await?;
+    // Only now it is known who may call it.
+    let tokens = data.catalog.load().tokens.clone();
+    access::check(&binding, deployment.terms.access, true, &head.headers, &tokens)?;
     let request = enter((head, body), found, &deployment, visit)?;
-    run(data, caller, request, deployment, visit).await.map(Served::Guest)
+    run(data, caller, request, deployment, visit).await
 }
 
 /// From the request as its function shall see it to the head of the answer.
