@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Access, AliasName, AppName, AppSpec, Conditions, Digest, FunctionName, InstanceState, Limits, Tier, TokenName, Traffic,
+    Access, AliasName, AppName, AppSpec, Conditions, Digest, FunctionName, InstanceState, Limits, Tier, TokenName,
+    Traffic,
 };
 
 /// A function as it is deployed now. Answer of `PUT` and `GET /v1/functions/{name}`, item of `GET /v1/functions`.

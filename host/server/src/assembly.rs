@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gust_core::{AliasName, Code, Problem};
+use gust_core::{AliasName, AppName, Code, Problem};
 use gust_engine::Places;
 use gust_store::{StoredAlias, StoredFunction, StoredVersion};
 use http::HeaderValue;
@@ -23,6 +23,15 @@ pub(crate) struct Assembler {
     pub(crate) logbook: Logbook,
 }
 
+/// What is there already of a function that is changed.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Ready<'a> {
+    /// Deployments of it.
+    pub(crate) deployments: &'a [Arc<Deployment>],
+    /// Its log in an app.
+    pub(crate) log: Option<(&'a AppName, &'a Arc<FunctionLog>)>,
+}
+
 /// What a function's versions have in common in one app.
 struct Common<'a> {
     app: &'a Arc<App>,
@@ -40,10 +49,16 @@ impl Assembler {
         stored: &StoredFunction,
         alias: &AliasName,
         before: Option<&Arc<Binding>>,
-        ready: &[Arc<Deployment>],
+        Ready { deployments, log }: Ready<'_>,
     ) -> Arc<Binding> {
         let mut common = self.common(app, stored, before);
-        common.present.extend(ready.iter().filter(|ready| ready.app == app.name && ready.name == stored.name).cloned());
+        // A function that was not there before has a log since its upload was tried.
+        if let Some((_, log)) = log.filter(|(of, _)| before.is_none() && **of == app.name) {
+            common.log = log.clone();
+        }
+        common
+            .present
+            .extend(deployments.iter().filter(|ready| ready.app == app.name && ready.name == stored.name).cloned());
         let aliases = stored.aliases.iter().filter_map(|alias| self.aliased(&mut common, stored, alias)).collect();
         Arc::new(Binding {
             app: app.clone(),

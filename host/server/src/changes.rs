@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    assembly::{self, Assembler},
+    assembly::{self, Assembler, Ready},
     binding::{Binding, Choice},
     catalog::{Catalog, Snapshot},
     deploy::Prepared,
@@ -94,12 +94,7 @@ impl Changes {
     }
 
     /// Forgets on what conditions an alias stays where it is: they held.
-    pub(crate) async fn end_watch(
-        &self,
-        name: &FunctionName,
-        alias: &AliasName,
-        watch: &Watch,
-    ) -> Result<(), Problem> {
+    pub(crate) async fn end_watch(&self, name: &FunctionName, alias: &AliasName, watch: &Watch) -> Result<(), Problem> {
         let _turn = self.changing.lock().await;
         if self.is_watched(name, alias, watch).await? {
             let (store, owned) = (self.store.clone(), (name.clone(), alias.clone()));
@@ -187,6 +182,7 @@ impl Changes {
         let (store, owned) = (self.store.clone(), (app.clone(), name.clone()));
         let changed = blocking(move || store.bind(&owned.0, &owned.1, alias.as_ref())).await??;
         self.refresh(name, &[], None).await?;
+        self.refresh_app(app).await?;
         drop(turn);
         Ok(changed)
     }
@@ -209,7 +205,8 @@ impl Changes {
         prepared: Option<(Prepared, u64)>,
     ) -> Result<(), Problem> {
         let stored = self.stored(name).await?;
-        let bindings = self.assembled(&stored, ready);
+        let log = prepared.as_ref().map(|(prepared, _)| prepared.log());
+        let bindings = self.assembled(&stored, Ready { deployments: ready, log });
         if let Some((prepared, version)) = prepared {
             prepared.settle(self, version, bindings.iter().flat_map(|binding| binding.deployments()));
         }
@@ -222,7 +219,7 @@ impl Changes {
         Ok(())
     }
 
-    fn assembled(&self, stored: &StoredFunction, ready: &[Arc<Deployment>]) -> Vec<Arc<Binding>> {
+    fn assembled(&self, stored: &StoredFunction, ready: Ready<'_>) -> Vec<Arc<Binding>> {
         let snapshot = self.catalog.load();
         let in_app = |(app, alias): &(AppName, AliasName)| {
             let entry = snapshot.app(app.as_str())?;
@@ -302,4 +299,3 @@ fn told(traffic: &Traffic) -> String {
     let target = |target: &gust_core::traffic::Target| format!("{} ({} %)", target.version, target.weight);
     traffic.targets.iter().map(target).collect::<Vec<_>>().join(", ")
 }
-

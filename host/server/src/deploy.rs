@@ -47,16 +47,21 @@ pub(crate) struct Prepared {
     loaded: Arc<Loaded>,
     terms: Terms,
     app: AppName,
+    log: Arc<FunctionLog>,
     version: Arc<OnceLock<u64>>,
 }
 
 impl Prepared {
+    /// The function's log in the app that it is deployed to.
+    pub(crate) fn log(&self) -> (&AppName, &Arc<FunctionLog>) {
+        (&self.app, &self.log)
+    }
+
     /// Puts what is loaded where requests of its version find it, if that is among these and on the same terms.
     pub(crate) fn settle<'a>(self, changes: &Changes, version: u64, among: impl Iterator<Item = &'a Arc<Deployment>>) {
         // Set once: what was loaded for this version serves no other.
         let _ = self.version.set(version);
-        let is_meant =
-            |to: &&Arc<Deployment>| to.version == version && to.app == self.app && to.terms == self.terms;
+        let is_meant = |to: &&Arc<Deployment>| to.version == version && to.app == self.app && to.terms == self.terms;
         let mut among = among;
         if let Some(deployment) = among.find(is_meant).filter(|deployment| deployment.residence.look().is_none()) {
             changes.loader.residents.settle(deployment, self.loaded.clone());
@@ -110,13 +115,16 @@ impl Changes {
             return Err(Problem::new(Code::ManifestInvalid, detail));
         }
         if wishes.weight.is_some_and(|weight| !(1..=99).contains(&weight)) {
-            return Err(Problem::new(Code::AliasInvalid, "weight is from 1 to 99 percent; leave it out for all requests"));
+            return Err(Problem::new(
+                Code::AliasInvalid,
+                "weight is from 1 to 99 percent; leave it out for all requests",
+            ));
         }
         wishes.conditions.as_ref().map_or(Ok(()), Conditions::check)
     }
 
     /// The app that a function is deployed to.
-    fn app_for(&self, name: &FunctionName, wanted: Option<&AppName>) -> Result<Arc<App>, Problem> {
+    pub(crate) fn app_for(&self, name: &FunctionName, wanted: Option<&AppName>) -> Result<Arc<App>, Problem> {
         let snapshot = self.catalog.load();
         let home = snapshot.function(name.as_str()).map(|binding| binding.app.clone());
         let app = match (home, wanted) {
@@ -161,7 +169,7 @@ impl Changes {
             limits: terms.limits.clone(),
             env: terms.env.clone(),
             config: terms.env.clone(),
-            sink: Arc::new(GuestOutput { log, version: version.clone() }),
+            sink: Arc::new(GuestOutput { log: log.clone(), version: version.clone() }),
             outbound: self.loader.exchange.of(&app, name, &terms.allow),
             instance: terms.instance,
         };
@@ -170,7 +178,7 @@ impl Changes {
         Ok(async move {
             let function = loader.function(Source { key, component, config }).await?;
             loader.probe(&function, wall_ms).await?;
-            Ok(Prepared { loaded: loader.counted(function), terms, app, version })
+            Ok(Prepared { loaded: loader.counted(function), terms, app, log, version })
         })
     }
 

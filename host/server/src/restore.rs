@@ -13,6 +13,7 @@ use gust_store::StoreError;
 
 use crate::{
     app::App,
+    assembly::Ready,
     binding::Binding,
     catalog::{Bound, Entry, Functions, Snapshot},
     changes::Changes,
@@ -66,7 +67,7 @@ impl Changes {
             for (app, alias) in &stored.apps {
                 let present = before.app(app.as_str()).and_then(|entry| entry.get(stored.name.as_str()));
                 if let Some((app, bindings)) = apps.get_mut(app) {
-                    bindings.push(self.assembler.binding(app, &stored, alias, present, &[]));
+                    bindings.push(self.assembler.binding(app, &stored, alias, present, Ready::default()));
                 }
             }
         })?;

@@ -24,7 +24,12 @@ fn a_deploy_says_what_it_made() {
     let bytes = fs::read(component("hello")).unwrap();
     let made = host.upload("hello", &bytes);
     assert_eq!(made.status, 201);
-    let info = made.json();
+    let mut info = made.json();
+    assert_eq!(info["deployed"], 1);
+    assert_eq!(info["deployed_url"], format!("http://{}/hello@1", host.data));
+    for of_the_deploy in ["deployed", "deployed_url"] {
+        info.as_object_mut().unwrap().remove(of_the_deploy);
+    }
     assert_eq!((info["name"].as_str(), info["version"].as_u64()), (Some("hello"), Some(1)));
     assert_eq!(info["world"], "gust:function/handler");
     assert_eq!(info["urls"][0], format!("http://{}/hello", host.data));

@@ -111,7 +111,7 @@ fn a_new_project_is_built_deployed_and_called() {
     assert_eq!(deployed["name"], "greet");
     assert!(
         out(&run(&["deploy"], &project)).contains("version 1 ")
-            && out(&run(&["deploy"], &project)).contains("nothing was changed")
+            && out(&run(&["deploy"], &project)).contains("was there already")
     );
     assert_eq!(host.get("/greet?name=Ada").text(), "Welcome, Ada!");
     let natively = Command::new("cargo").args(["check", "--offline"]).current_dir(&project).output().unwrap();

@@ -48,10 +48,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/v1/functions/{name}", put(upload::put).get(functions::get).delete(functions::delete))
         .route("/v1/functions/{name}/versions", get(functions::versions))
         .route("/v1/functions/{name}/logs", get(logs::logs))
-        .route(
-            "/v1/functions/{name}/aliases/{alias}",
-            get(aliases::get).put(aliases::put).delete(aliases::delete),
-        )
+        .route("/v1/functions/{name}/aliases/{alias}", get(aliases::get).put(aliases::put).delete(aliases::delete))
         .route("/v1/functions/{name}/rollback", post(aliases::rollback))
         .route("/v1/apps", get(apps::list))
         .route("/v1/apps/{app}", get(apps::get).put(apps::put).delete(apps::delete))

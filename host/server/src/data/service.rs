@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use tokio::time;
 
 use super::{
-    admit,
+    access, admit,
     caller::Caller,
     incoming::{Limited, Source},
     outgoing::{self, Outgoing},
@@ -19,15 +19,8 @@ use super::{
     visit::Visit,
 };
 use crate::{
-    calls::Call,
-    catalog::Catalog,
-    coalescing,
-    deployment::Deployment,
-    ledger::Ledger,
-    loader::Loader,
-    patience::Activity,
-    pinned::Pinned,
-    residence::InUse,
+    calls::Call, catalog::Catalog, coalescing, deployment::Deployment, ledger::Ledger, loader::Loader,
+    patience::Activity, pinned::Pinned, residence::InUse,
 };
 
 /// What every request of the data listener needs.
@@ -110,6 +103,9 @@ async fn serve(
             let binding = binding.clone();
             return Box::pin(async move {
                 let deployment = data.pinned.get(&binding, version).await?;
+                // Only now it is known who may call it.
+                let tokens = data.catalog.load().tokens.clone();
+                access::check(&binding, deployment.terms.access, true, &head.headers, &tokens)?;
                 let request = enter((head, body), found, &deployment, visit)?;
                 run(data, caller, request, deployment, visit).await.map(Served::Guest)
             })

@@ -30,7 +30,7 @@ fn impatient_host() -> Host {
 fn begin_upload(host: &Host, name: &str, component: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(host.admin).unwrap();
     let head = format!(
-        "PUT /v1/functions/{name} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
+        "PUT /v1/functions/{name} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\
          content-type: application/wasm\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
         host.token,
         component.len()

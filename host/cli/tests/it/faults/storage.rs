@@ -171,7 +171,7 @@ fn what_the_disk_did_not_take_is_not_acknowledged() {
 fn compiled_code_that_is_not_what_this_host_made_is_compiled_anew() {
     let dir = tempfile::tempdir().unwrap();
     let mut host = Host::start_in(dir.path(), &[]);
-    drop(Watch::begin(&host));
+    let _ = Watch::begin(&host);
     settled(&host, "f", &answering("right"));
     settled(&host, "other", &answering("wrong"));
     let artifact = artifact_of(&host, &digest_of(&host, "f"));

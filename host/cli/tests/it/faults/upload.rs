@@ -24,7 +24,7 @@ const CUTS: usize = 24;
 fn begin_upload(host: &Host, length: usize, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(host.admin).unwrap();
     let head = format!(
-        "PUT /v1/functions/victim HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
+        "PUT /v1/functions/victim HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\
          content-type: application/wasm\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n",
         host.token
     );
@@ -203,7 +203,7 @@ fn a_length_that_is_not_the_bodys_is_found_out() {
     for length in ["5\r\ncontent-length: 6", "+5", "5, 6", "18446744073709551616"] {
         let mut stream = TcpStream::connect(host.admin).unwrap();
         let head = format!(
-            "PUT /v1/functions/victim HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
+            "PUT /v1/functions/victim HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\
              content-type: application/wasm\r\ncontent-length: {length}\r\n\r\nwhole",
             host.token
         );
