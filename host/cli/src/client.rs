@@ -98,6 +98,11 @@ impl Client {
         parsed(self.send(request)?)
     }
 
+    /// Where the host is.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The token that it sends.
     pub fn token(&self) -> &str {
         &self.token

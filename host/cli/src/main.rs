@@ -40,6 +40,8 @@ fn main() -> ExitCode {
         Command::Invoke(options) => commands::invoke::run(&args.host, &options),
         Command::Logs(options) => commands::logs::run(&args.host, &options),
         Command::Rm(options) => commands::rm::run(&args.host, &options),
+        Command::Backup(options) => commands::backup::run(&args.host, &options),
+        Command::Restore(options) => commands::restore::run(&args.host, &options),
         Command::CompileWorker { arguments } => return gust_server::compile_worker(&arguments),
     };
     match outcome {

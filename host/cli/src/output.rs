@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
 
@@ -76,12 +76,30 @@ pub fn bytes(count: u64) -> String {
     indicatif::BinaryBytes(count).to_string()
 }
 
-/// A bar for an upload of so many bytes.
-pub fn upload_bar(total_bytes: u64) -> ProgressBar {
+/// So many of something.
+pub fn count(count: u64, of: &str) -> String {
+    format!("{count} {of}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Asks somebody at a terminal. Where there is none nobody agreed, which is wrong usage.
+pub fn confirmed(question: &str, refusal: &str) -> anyhow::Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Err(UsageError(refusal.to_owned()).into());
+    }
+    eprint!("{question} [y/N] ");
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// A bar for so many bytes that come or go.
+pub fn transfer_bar(doing: &'static str, total_bytes: u64) -> ProgressBar {
     let bar = ProgressBar::new(total_bytes);
     // The template is a constant that is right.
-    if let Ok(look) = ProgressStyle::with_template("  uploading {bar:32} {bytes}/{total_bytes} {bytes_per_sec}") {
+    if let Ok(look) = ProgressStyle::with_template("  {msg} {bar:32} {bytes}/{total_bytes} {bytes_per_sec}") {
         bar.set_style(look);
+        bar.set_message(doing);
     }
     bar
 }

@@ -354,6 +354,36 @@ pub struct LogList {
     pub lines: Vec<LogLine>,
 }
 
+/// What a backup says of itself: `backup.json`, the first file in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BackupInfo {
+    /// Which files there are in it, and in which order.
+    pub format: u32,
+    /// The version of gust that made it.
+    pub gust: String,
+    /// When: milliseconds since 1970-01-01T00:00Z.
+    pub unix_ms: u64,
+    /// The version of its database's schema.
+    pub schema: u32,
+    /// The SHA-256 digest of its database, as the components have theirs in their names.
+    pub database: Digest,
+}
+
+/// Answer of `PUT /v1/restore`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RestoreInfo {
+    /// The backup.
+    pub backup: BackupInfo,
+    /// How many functions there are now.
+    pub functions: u64,
+    /// How many versions of them.
+    pub versions: u64,
+    /// How many apps.
+    pub apps: u64,
+    /// How many tokens besides the host's own.
+    pub tokens: u64,
+}
+
 /// An error's body, `application/problem+json` (RFC 9457), on both listeners.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProblemDocument {

@@ -198,6 +198,8 @@ codes! {
     ComponentProbe = "component.probe", Client, "The component could not be instantiated";
     /// The component's init failed or ran over the function's limits.
     ComponentInitFailed = "component.init_failed", Client, "The component's init failed";
+    /// A backup that nothing can be restored from.
+    BackupInvalid = "backup.invalid", Client, "This backup cannot be restored";
 
     // The host.
     /// The data directory's disk is full.

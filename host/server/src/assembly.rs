@@ -126,7 +126,8 @@ impl Assembler {
             }
         };
         let is_alike = |present: &&Arc<Deployment>| {
-            present.version == stored.version && present.terms == terms && residence.failure().is_none()
+            let is_same = present.version == stored.version && present.deployed_unix_ms == stored.deployed_unix_ms;
+            is_same && present.terms == terms && residence.failure().is_none()
         };
         if let Some(present) = common.present.iter().rev().find(is_alike) {
             return present.clone();

@@ -6,7 +6,9 @@
 mod admin;
 mod app;
 mod apps;
+mod archive;
 mod assembly;
+mod backup;
 mod binding;
 mod calls;
 mod catalog;
@@ -32,6 +34,7 @@ mod metrics;
 mod optimiser;
 mod patience;
 mod pinned;
+mod pipe;
 mod pressure;
 mod quota;
 mod request_log;

@@ -1,12 +1,13 @@
-//! What a start finds in the store, made to serve. Nothing is loaded: that is done for a function when it is called.
+//! What a start, or a backup's restoring, finds in the store, made to serve. Nothing is loaded that was not loaded before: that is
+//! done for a function when it is called.
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, PoisonError},
 };
 
 use gust_access::TokenBook;
-use gust_core::{AppName, Digest};
+use gust_core::{AppName, Digest, Problem};
 use gust_engine::ArtifactKey;
 use gust_store::StoreError;
 
@@ -17,24 +18,16 @@ use crate::{
     catalog::{Bound, Entry, Functions, Snapshot},
     changes::Changes,
     deployment::Deployment,
+    work::blocking,
 };
 
+/// Apps and the functions in them, ready to serve.
+type Apps = HashMap<AppName, (Arc<App>, Vec<Arc<Binding>>)>;
+
 impl Changes {
-    /// Begins with what the store holds, or begins anew with it.
+    /// Begins with what the store holds.
     pub(crate) fn restore(&self) -> Result<(), StoreError> {
-        let mut apps = HashMap::new();
-        for stored in self.store.apps()? {
-            apps.insert(stored.name.clone(), (self.opened(stored)?, Vec::new()));
-        }
-        self.store.each_function(|stored| {
-            self.watches.set(&stored, &[]);
-            for (app, alias) in &stored.apps {
-                if let Some((app, bindings)) = apps.get_mut(app) {
-                    bindings.push(self.assembler.binding(app, &stored, alias, None, Ready::default()));
-                }
-            }
-        })?;
-        let tokens = self.catalog.load().tokens.clone();
+        let (tokens, apps) = (self.catalog.load().tokens.clone(), self.apps()?);
         self.catalog.change(|next| *next = snapshot(tokens, apps));
         let kept: HashSet<Digest> = self.store.digests()?.into_iter().collect();
         let quick = self.loader.artifacts().retain(|key| kept.contains(&key.digest)).unwrap_or_else(|error| {
@@ -44,6 +37,55 @@ impl Changes {
         self.optimise(&quick.into_iter().collect());
         self.count_functions();
         Ok(())
+    }
+
+    /// Begins anew with what the store holds now, while requests come. What takes the place of something loaded is loaded
+    /// before, so that none waits for that. Whoever calls it holds `changing`.
+    pub(crate) async fn begin_anew(self: &Arc<Self>, tokens: Arc<TokenBook>) -> Result<(), Problem> {
+        let changes = self.clone();
+        let apps = blocking(move || changes.apps()).await??;
+        let bindings: Vec<_> = apps.values().flat_map(|(_, bindings)| bindings).cloned().collect();
+        self.warm(&bindings).await;
+        let before = self.catalog.load().clone();
+        self.catalog.change(|next| *next = snapshot(tokens, apps));
+        self.forget_those_gone(&before);
+        self.pinned.forget(|_, _| true);
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.count_functions();
+        Ok(())
+    }
+
+    /// What the store holds. What is there and would be made alike goes on serving.
+    fn apps(&self) -> Result<Apps, StoreError> {
+        let before = self.catalog.load().clone();
+        let mut apps = Apps::new();
+        for stored in self.store.apps()? {
+            apps.insert(stored.name.clone(), (self.opened(stored)?, Vec::new()));
+        }
+        self.store.each_function(|stored| {
+            self.watches.set(&stored, &before.bindings(stored.name.as_str()).cloned().collect::<Vec<_>>());
+            for (app, alias) in &stored.apps {
+                let present = before.app(app.as_str()).and_then(|entry| entry.get(stored.name.as_str()));
+                if let Some((app, bindings)) = apps.get_mut(app) {
+                    bindings.push(self.assembler.binding(app, &stored, alias, present, Ready::default()));
+                }
+            }
+        })?;
+        Ok(apps)
+    }
+
+    /// Forgets what was counted and watched of functions that are not there any more.
+    fn forget_those_gone(&self, before: &Snapshot) {
+        let now = self.catalog.load().clone();
+        for binding in before.all() {
+            let (app, function) = (binding.app.name.as_str(), binding.function.as_str());
+            if now.app(app).and_then(|entry| entry.get(function)).is_none() {
+                binding.metrics.forget();
+            }
+            if now.bindings(function).next().is_none() {
+                self.watches.forget(&binding.function);
+            }
+        }
     }
 
     /// Has the functions optimised of which there is only quick code.
@@ -59,7 +101,7 @@ impl Changes {
 }
 
 #[expect(clippy::mutable_key_type, reason = "a binding's function never changes")]
-fn snapshot(tokens: Arc<TokenBook>, apps: HashMap<AppName, (Arc<App>, Vec<Arc<Binding>>)>) -> Snapshot {
+fn snapshot(tokens: Arc<TokenBook>, apps: Apps) -> Snapshot {
     let mut snapshot = Snapshot::empty(tokens);
     for (app, bindings) in apps.into_values() {
         let functions: Functions = bindings.into_iter().map(Bound).collect();

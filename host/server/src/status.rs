@@ -35,7 +35,8 @@ pub(crate) fn of(code: Code) -> StatusCode {
         | ComponentTooLarge
         | ComponentCompile
         | ComponentProbe
-        | ComponentInitFailed => StatusCode::UNPROCESSABLE_ENTITY,
+        | ComponentInitFailed
+        | BackupInvalid => StatusCode::UNPROCESSABLE_ENTITY,
         LimitConcurrency | QuotaRequests | QuotaConcurrency | QuotaCpu | QuotaStoredBytes => {
             StatusCode::TOO_MANY_REQUESTS
         }

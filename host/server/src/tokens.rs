@@ -83,13 +83,17 @@ impl Changes {
 
 /// Tokens whose documents can be read; what cannot be read lets nobody in.
 pub(crate) fn stored(store: &Store) -> Result<Vec<StoredToken>, Problem> {
-    let documents = store.tokens()?;
-    let read = |document: &String| match serde_json::from_str(document) {
+    Ok(read(&store.tokens()?))
+}
+
+/// Tokens out of their documents, those that can be read.
+pub(crate) fn read(documents: &[String]) -> Vec<StoredToken> {
+    let token = |document: &String| match serde_json::from_str(document) {
         Ok(token) => Some(token),
         Err(error) => {
             tracing::error!(%error, "a stored token cannot be read; make it again");
             None
         }
     };
-    Ok(documents.iter().filter_map(read).collect())
+    documents.iter().filter_map(token).collect()
 }

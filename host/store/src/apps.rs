@@ -60,11 +60,7 @@ pub struct StoredApp {
 impl Store {
     /// All apps, by name.
     pub fn apps(&self) -> Result<Vec<StoredApp>, StoreError> {
-        let database = self.database();
-        let mut query = database.prepare("select name from apps order by name")?;
-        let names = query.query_map([], |row| parsed::<AppName>(row, 0))?.collect::<Result<Vec<_>, _>>()?;
-        let apps = names.iter().map(|name| app(&database, name));
-        Ok(apps.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+        apps(&self.database())
     }
 
     /// One app.
@@ -173,6 +169,13 @@ impl Store {
             Ok(changed)
         })
     }
+}
+
+pub(crate) fn apps(database: &Connection) -> Result<Vec<StoredApp>, StoreError> {
+    let mut query = database.prepare("select name from apps order by name")?;
+    let names = query.query_map([], |row| parsed::<AppName>(row, 0))?.collect::<Result<Vec<_>, _>>()?;
+    let apps = names.iter().map(|name| app(database, name));
+    Ok(apps.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
 fn app(database: &Connection, name: &AppName) -> Result<Option<StoredApp>, StoreError> {

@@ -1,8 +1,8 @@
 //! Components: staged while they are uploaded, kept under their digest, checked when they are read.
 
 use std::{
-    fs::{self, File},
-    io::Write as _,
+    fs::File,
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -16,6 +16,9 @@ pub(crate) const DIR: &str = "components";
 
 /// The directory of uploads on their way.
 pub(crate) const TMP_DIR: &str = "tmp";
+
+/// Bytes of a component that are read at once.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// The name of a component's file.
 pub(crate) fn file_name(digest: &Digest) -> String {
@@ -32,7 +35,7 @@ pub struct Staging {
 
 /// A component that has arrived whole. Dropping it leaves nothing.
 pub struct Staged {
-    file: NamedTempFile,
+    pub(crate) file: NamedTempFile,
     /// Its digest.
     pub digest: Digest,
     /// Its size.
@@ -92,15 +95,36 @@ impl Store {
     /// Checks that the component with this digest is what was stored.
     pub fn verify(&self, digest: &Digest) -> Result<(), StoreError> {
         let path = self.component_path(digest);
-        let bytes = fs::read(&path).map_err(StoreError::io(format!("{} cannot be read", path.display())))?;
-        if Digest::of(&bytes) == *digest { Ok(()) } else { Err(StoreError::Corrupt(*digest)) }
+        let found = digest_of(&path).map_err(StoreError::io(format!("{} cannot be read", path.display())))?;
+        if found == *digest { Ok(()) } else { Err(StoreError::Corrupt(*digest)) }
     }
 
     /// Moves an upload to its place. Durable when it returns.
     pub(crate) fn keep(&self, staged: Staged) -> Result<(), StoreError> {
         let path = self.component_path(&staged.digest);
-        let failed = || StoreError::io(format!("keeping {}", path.display()));
-        staged.file.persist(&path).map_err(|error| failed()(error.error))?;
-        File::open(self.dir().join(DIR)).and_then(|dir| dir.sync_all()).map_err(failed())
+        staged.file.persist(&path).map_err(|error| StoreError::io(keeping(&path))(error.error))?;
+        self.sync_components()
+    }
+
+    /// Waits until what was moved to its place is there on the disk.
+    pub(crate) fn sync_components(&self) -> Result<(), StoreError> {
+        let dir = self.dir().join(DIR);
+        File::open(&dir).and_then(|dir| dir.sync_all()).map_err(StoreError::io(keeping(&dir)))
+    }
+}
+
+/// What is done with a component, for an error.
+pub(crate) fn keeping(path: &Path) -> String {
+    format!("keeping {}", path.display())
+}
+
+/// The digest of a file, read piece by piece.
+pub(crate) fn digest_of(path: &Path) -> io::Result<Digest> {
+    let (mut file, mut digester, mut piece) = (File::open(path)?, Digester::default(), vec![0; PIECE_BYTES]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(digester.finish()),
+            read => digester.update(piece.get(..read).unwrap_or_default()),
+        }
     }
 }

@@ -57,6 +57,9 @@ pub enum StoreError {
         /// What they may.
         bytes_max: u64,
     },
+    /// A backup that nothing can be restored from.
+    #[error("{0}")]
+    Backup(String),
     /// The disk is full.
     #[error("no room left while {0}")]
     Full(String),
@@ -105,6 +108,7 @@ impl From<StoreError> for Problem {
             StoreError::Vanished => (Code::FunctionNotFound, error.to_string()),
             StoreError::NothingToSplitWith => (Code::AliasInvalid, error.to_string()),
             StoreError::AppNotEmpty => (Code::AppNotEmpty, error.to_string()),
+            StoreError::Backup(what) => (Code::BackupInvalid, format!("{what}; nothing was changed")),
             StoreError::QuotaStored { .. } => (Code::QuotaStoredBytes, error.to_string()),
             _ => (Code::StoreFailed, "nothing was changed; the host's log has the cause".to_owned()),
         };

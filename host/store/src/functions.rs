@@ -1,5 +1,7 @@
 //! Functions as they are stored: what is kept of each, what its aliases point to, which apps it is in.
 
+use std::collections::BTreeMap;
+
 use gust_core::{AliasName, AppName, Conditions, Digest, FunctionName, Manifest, Traffic};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::{Deserialize, Serialize};
@@ -77,18 +79,8 @@ const VERSION: &str = "v.name, v.version, v.digest, v.size_bytes, v.manifest, v.
 
 impl Store {
     /// Every function that has a version, by name, one after the other: there may be many.
-    pub fn each_function(&self, mut each: impl FnMut(StoredFunction)) -> Result<(), StoreError> {
-        let database = self.database();
-        let mut names = database.prepare(
-            "select name from functions f where exists
-            (select 1 from versions v where v.name = f.name) order by name",
-        )?;
-        for name in names.query_map([], |row| parsed::<FunctionName>(row, 0))? {
-            if let Some(function) = function(&database, &name?)? {
-                each(function);
-            }
-        }
-        Ok(())
+    pub fn each_function(&self, each: impl FnMut(StoredFunction)) -> Result<(), StoreError> {
+        each_function(&self.database(), each)
     }
 
     /// The digests of all versions that are kept.
@@ -132,6 +124,25 @@ impl Store {
         let _ = self.remove_unreferenced();
         Ok(true)
     }
+}
+
+pub(crate) fn each_function(database: &Connection, mut each: impl FnMut(StoredFunction)) -> Result<(), StoreError> {
+    let mut names = database.prepare(
+        "select name from functions f where exists (select 1 from versions v where v.name = f.name) order by name",
+    )?;
+    for name in names.query_map([], |row| parsed::<FunctionName>(row, 0))? {
+        if let Some(function) = function(database, &name?)? {
+            each(function);
+        }
+    }
+    Ok(())
+}
+
+/// The components of all versions, and how large they are.
+pub(crate) fn components(database: &Connection) -> Result<BTreeMap<Digest, u64>, StoreError> {
+    let mut query = database.prepare("select distinct digest, size_bytes from versions")?;
+    let rows = query.query_map([], |row| Ok((parsed(row, 0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The digests of all versions.

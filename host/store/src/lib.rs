@@ -13,12 +13,14 @@
 
 mod aliases;
 mod apps;
+mod backup;
 mod change;
 mod components;
 mod error;
 mod functions;
 mod keys;
 mod publish;
+mod restore;
 mod rows;
 mod schema;
 mod store;
@@ -26,9 +28,11 @@ mod tokens;
 
 pub use aliases::{Change, PastChange};
 pub use apps::{SettingKind, StoredApp, StoredSetting};
+pub use backup::Backup;
 pub use components::{Durable, Staged, Staging};
 pub use error::StoreError;
 pub use functions::{StoredAlias, StoredFunction, StoredVersion, Watch};
 pub use keys::private_file;
 pub use publish::{Published, Release};
+pub use restore::{Contents, Restoring};
 pub use store::Store;

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use crate::StoreError;
 
 /// The schema, one step for each version of it. A step is never changed, only followed by another.
-const MIGRATIONS: &[&str] = &[
+pub(crate) const MIGRATIONS: &[&str] = &[
     "
     -- Kept when a function is deleted, so that its versions go on growing.
     create table functions (
@@ -114,10 +114,15 @@ pub(crate) fn open(path: &Path) -> Result<(Connection, bool), StoreError> {
     Ok((database, found == 0))
 }
 
+/// The version of the schema that this version of gust writes.
+pub(crate) fn newest() -> u32 {
+    MIGRATIONS.len() as u32
+}
+
 /// Brings a database's schema up to date. Gives the version that it had.
 pub(crate) fn migrate(database: &mut Connection) -> Result<u32, StoreError> {
     let found: u32 = database.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let known = MIGRATIONS.len() as u32;
+    let known = newest();
     if found > known {
         return Err(StoreError::NewerSchema { found, known });
     }

@@ -12,7 +12,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use crate::{components, error::StoreError, functions, schema};
+use crate::{backup::DATABASE, components, error::StoreError, functions, schema};
 
 /// The store of one host. One process at a time has it.
 pub struct Store {
@@ -34,7 +34,7 @@ impl Store {
         // Made and removed, so that a read-only directory is told of now and not at the first deploy.
         let probe = tempfile::NamedTempFile::new_in(dir).and_then(|mut file| file.write_all(b"x"));
         probe.map_err(failed(dir))?;
-        let database_path = dir.join("gust.db");
+        let database_path = dir.join(DATABASE);
         let (database, is_new) = schema::open(&database_path)?;
         if is_new && holds_files(&dir.join(components::DIR))? {
             // Not left behind, or the next start would take it for the real one.
@@ -57,7 +57,7 @@ impl Store {
     }
 
     /// Removes component files that no version refers to: of an interrupted publish, or of a deleted function.
-    pub(crate) fn remove_unreferenced(&self) -> Result<(), StoreError> {
+    pub fn remove_unreferenced(&self) -> Result<(), StoreError> {
         let referenced: HashSet<OsString> =
             functions::digests(&self.database())?.iter().map(|digest| components::file_name(digest).into()).collect();
         let dir = self.dir.join(components::DIR);

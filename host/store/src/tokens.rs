@@ -1,17 +1,14 @@
 //! Tokens of the API as they are stored: the document of each, which holds a digest and never the token.
 
 use gust_core::TokenName;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use crate::{Store, StoreError, change::change};
 
 impl Store {
     /// All tokens' documents, by name.
     pub fn tokens(&self) -> Result<Vec<String>, StoreError> {
-        let database = self.database();
-        let mut query = database.prepare("select token from tokens order by name")?;
-        let rows = query.query_map([], |row| row.get(0))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        tokens(&self.database())
     }
 
     /// Adds one. Says whether its name was free. Durable when it returns.
@@ -25,4 +22,10 @@ impl Store {
         let text = "delete from tokens where name = ?1";
         change(&mut self.database(), |transaction| Ok(transaction.execute(text, [name.as_str()])? > 0))
     }
+}
+
+pub(crate) fn tokens(database: &Connection) -> Result<Vec<String>, StoreError> {
+    let mut query = database.prepare("select token from tokens order by name")?;
+    let rows = query.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod apps;
+mod backup;
 mod release;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -11,6 +12,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 pub use self::{
     access::{Issuer, Token},
     apps::{App, Config, Secret},
+    backup::{Backup, Restore},
     release::{Alias, Condition, Promote, Release, Rollback, Sticky, Versions},
 };
 
@@ -112,6 +114,12 @@ pub enum Command {
     /// Remove a function and all its versions
     #[command(after_help = "Example: gust rm hello --yes")]
     Rm(Rm),
+    /// Write all that a host holds into one file
+    #[command(after_help = "Examples: gust backup monday.tar\n          gust backup - | ssh elsewhere 'cat > monday.tar'")]
+    Backup(Backup),
+    /// Replace all that a host holds by a backup
+    #[command(after_help = "Example: gust restore monday.tar")]
+    Restore(Restore),
     /// What the host calls itself with to compile a component.
     #[command(hide = true)]
     CompileWorker {

@@ -90,7 +90,7 @@ fn upload(
     query: &str,
 ) -> Result<(Deployed, bool)> {
     let (form, length) = form(component, manifest.map(|file| file.text.as_str()))?;
-    let bar = output::upload_bar(length);
+    let bar = output::transfer_bar("uploading", length);
     let mut body = bar.wrap_read(form);
     let request = client
         .request("PUT", &format!("/v1/functions/{name}{query}"))

@@ -2,6 +2,7 @@
 
 pub mod alias;
 pub mod app;
+pub mod backup;
 pub mod build;
 pub mod config;
 pub mod deploy;
@@ -12,6 +13,7 @@ pub mod logs;
 pub mod ls;
 pub mod new;
 pub mod promote;
+pub mod restore;
 pub mod rm;
 pub mod rollback;
 pub mod secret;

@@ -321,10 +321,15 @@ impl Host {
     }
 
     /// Ends it at once, and starts another in its directory.
-    pub fn kill_and_restart(mut self) -> Self {
+    pub fn kill_and_restart(self) -> Self {
+        self.kill_and_restart_with(&[])
+    }
+
+    /// The same with environment variables.
+    pub fn kill_and_restart_with(mut self, variables: &[(&str, &str)]) -> Self {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        let mut next = Self::start_in(&self.dir, &[]);
+        let mut next = Self::start_in(&self.dir, variables);
         next._temporary = self._temporary.take();
         next
     }

@@ -10,6 +10,7 @@
 mod access;
 mod access_admin;
 mod apps;
+mod backup;
 mod calls;
 mod configuration;
 mod deploys;

@@ -48,6 +48,8 @@ fn need(method: &Method, path: &str) -> Option<(Action, On)> {
         // Quotas are set by whoever runs the host, not by whom they are for.
         "/v1/apps/{app}" => (Action::Admin, On::Host),
         path if path.starts_with("/v1/apps/{app}/") => (Action::Admin, On::App),
+        // All that there is, of every app.
+        "/v1/backup" | "/v1/restore" => (Action::Admin, On::Host),
         _ => return None,
     })
 }
@@ -220,6 +222,9 @@ mod tests {
         ));
         assert!(matches!(need(&Method::PUT, "/v1/apps/{app}"), Some((Action::Admin, On::Host))));
         assert!(matches!(need(&Method::PUT, "/v1/apps/{app}/secrets/{key}"), Some((Action::Admin, On::App))));
+        for (method, path) in [(Method::GET, "/v1/backup"), (Method::HEAD, "/v1/backup"), (Method::PUT, "/v1/restore")] {
+            assert!(matches!(need(&method, path), Some((Action::Admin, On::Host))), "{path}");
+        }
     }
 
     #[test]

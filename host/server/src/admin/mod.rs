@@ -3,6 +3,7 @@
 mod aliases;
 mod apps;
 mod auth;
+mod backup;
 mod functions;
 mod guard;
 mod health;
@@ -55,6 +56,8 @@ pub(crate) fn router(admin: Admin) -> Router {
         .route("/v1/apps/{app}/config/{key}", put(apps::set_config).delete(apps::unset_config))
         .route("/v1/apps/{app}/secrets/{key}", put(apps::set_secret).delete(apps::unset_secret))
         .route("/v1/apps/{app}/issuers/{name}", put(apps::set_issuer).delete(apps::unset_issuer))
+        .route("/v1/backup", get(backup::get))
+        .route("/v1/restore", put(backup::restore))
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{name}", delete(tokens::delete))
         .fallback(async || reply::Refusal(Problem::new(Code::ApiNotFound, "no such path; see docs/api.md")))

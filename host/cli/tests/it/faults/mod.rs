@@ -4,7 +4,7 @@
 //! besides is the same for all of them: [`Watch`].
 
 mod compiling;
-mod components;
+pub mod components;
 mod crash;
 mod operator;
 mod storage;

@@ -1,0 +1,57 @@
+//! Backups as archives: all that a host holds in one answer, and put in its place from one body.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use gust_core::{Code, Problem, api::RestoreInfo};
+use http::{HeaderMap, header};
+
+use super::{Admin, reply::Refusal};
+use crate::{archive, pipe, work::to_its_end};
+
+/// A tar archive.
+const ARCHIVE: &str = "application/x-tar";
+
+/// `GET /v1/backup`
+pub(super) async fn get(State(admin): State<Arc<Admin>>) -> Result<Response, Refusal> {
+    let outgoing = admin.changes.back_up().await?;
+    let length = outgoing.length_bytes().to_string();
+    let body = pipe::written(move |out| {
+        outgoing.write(out).inspect_err(|error| tracing::warn!(%error, "a backup was broken off"))
+    });
+    let headers = [(header::CONTENT_TYPE, ARCHIVE.to_owned()), (header::CONTENT_LENGTH, length)];
+    Ok((headers, body).into_response())
+}
+
+/// `PUT /v1/restore`
+pub(super) async fn restore(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<RestoreInfo>, Refusal> {
+    must_be_archive(&headers)?;
+    let store = admin.changes.store.clone();
+    let (backup, restoring) = pipe::read(body, move |body| archive::read(&store, body)).await??;
+    let changes = admin.changes.clone();
+    let restored = to_its_end(async move { changes.restore_from(restoring).await }).await?;
+    Ok(Json(RestoreInfo {
+        backup,
+        functions: restored.functions,
+        versions: restored.versions,
+        apps: restored.apps,
+        tokens: restored.tokens,
+    }))
+}
+
+fn must_be_archive(headers: &HeaderMap) -> Result<(), Problem> {
+    let stated = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if stated == ARCHIVE && !headers.contains_key(header::CONTENT_ENCODING) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::ApiContentType, format!("send the backup as it is, with Content-Type: {ARCHIVE}")))
+}

@@ -1,0 +1,194 @@
+//! Restoring: what a backup holds takes the place of all that is stored, or nothing of it does.
+//!
+//! A backup comes from elsewhere, so it is checked whole before anything is changed. Its database is opened apart from the
+//! store's, brought up to date, and copied row by row into an empty one of this version's making: whatever that refuses is no
+//! backup, and nothing else of the file gets any further. What it says of components is what may come of them.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use gust_core::Digest;
+use rusqlite::{Connection, ErrorCode, Transaction, params_from_iter, types::Value};
+use tempfile::TempDir;
+
+use crate::{
+    Durable, Staged, Store, StoreError, apps, backup::DATABASE, change::change, components, functions, schema, tokens,
+};
+
+/// A backup that is arriving. Dropping it leaves nothing.
+pub struct Restoring {
+    /// Holds the components that are here.
+    dir: TempDir,
+    database: Connection,
+    here: Vec<Digest>,
+    /// The components that are still to come, and how large they are.
+    awaited: BTreeMap<Digest, u64>,
+}
+
+/// How much a backup holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contents {
+    /// Functions.
+    pub functions: u64,
+    /// Their versions.
+    pub versions: u64,
+    /// Apps.
+    pub apps: u64,
+    /// Tokens of the API.
+    pub tokens: u64,
+}
+
+impl Store {
+    /// Begins with a backup's database.
+    pub fn begin_restore(&self, database: Staged) -> Result<Restoring, StoreError> {
+        let dir = TempDir::new_in(self.tmp_dir()).map_err(StoreError::io("beginning to restore"))?;
+        let path = dir.path().join("foreign.db");
+        database.file.persist(&path).map_err(|error| StoreError::io("beginning to restore")(error.error))?;
+        let database = copied(&path, &dir.path().join(DATABASE))?;
+        let awaited = read_through(&database).map_err(unreadable)?;
+        Ok(Restoring { dir, database, here: Vec::new(), awaited })
+    }
+
+    /// Puts a backup in the place of all that is stored. Durable when it returns; where it fails nothing is changed. Components
+    /// that no version has any more stay until [`Store::remove_unreferenced`] is called.
+    pub fn restore(&self, backup: &Restoring) -> Result<(), StoreError> {
+        if let Some((digest, _)) = backup.awaited.first_key_value() {
+            return Err(StoreError::Backup(format!("the component {digest} is not in it")));
+        }
+        let restored = change(&mut self.database(), |transaction| {
+            copy_rows(&backup.database, transaction)?;
+            self.take_over(backup)
+        });
+        if restored.is_err() {
+            // They belong to no version, whatever becomes of their files; the next start tries again.
+            let _ = self.remove_unreferenced();
+        }
+        restored
+    }
+
+    /// Moves a backup's components to their places. Durable when it returns.
+    fn take_over(&self, backup: &Restoring) -> Result<(), StoreError> {
+        for digest in &backup.here {
+            let (from, to) = (backup.dir.path().join(components::file_name(digest)), self.component_path(digest));
+            fs::rename(from, &to).map_err(StoreError::io(components::keeping(&to)))?;
+        }
+        self.sync_components()
+    }
+}
+
+impl Restoring {
+    /// How large a component is that is still to come; none where no version has it, or it is here already.
+    pub fn awaited_bytes(&self, digest: &Digest) -> Option<u64> {
+        self.awaited.get(digest).copied()
+    }
+
+    /// Takes in a component.
+    pub fn add(&mut self, Durable(component): Durable) -> Result<(), StoreError> {
+        let digest = component.digest;
+        if self.awaited.remove(&digest).is_none() {
+            return Err(StoreError::Backup(format!("no version has the component {digest}, or it is in it twice")));
+        }
+        let path = self.dir.path().join(components::file_name(&digest));
+        component.file.persist(&path).map_err(|error| StoreError::io(components::keeping(&path))(error.error))?;
+        self.here.push(digest);
+        Ok(())
+    }
+
+    /// How much it holds.
+    pub fn contents(&self) -> Result<Contents, StoreError> {
+        let count = |what: &str| self.database.query_row(&format!("select count({what}"), [], |row| row.get(0));
+        Ok(Contents {
+            functions: count("distinct name) from versions")?,
+            versions: count("*) from versions")?,
+            apps: count("*) from apps")?,
+            tokens: count("*) from tokens")?,
+        })
+    }
+
+    /// The documents of its tokens.
+    pub fn tokens(&self) -> Result<Vec<String>, StoreError> {
+        tokens::tokens(&self.database)
+    }
+}
+
+/// A database of this version's making with all that is in the one from elsewhere.
+fn copied(from: &Path, to: &Path) -> Result<Connection, StoreError> {
+    let foreign = foreign(from).map_err(unreadable)?;
+    let (mut database, _) = schema::open(to)?;
+    // The constraints are this version's too.
+    change(&mut database, |transaction| copy_rows(&foreign, transaction)).map_err(unreadable)?;
+    Ok(database)
+}
+
+/// Opens a database from elsewhere with care (<https://sqlite.org/security.html>), and brings its schema up to date.
+fn foreign(path: &Path) -> Result<Connection, StoreError> {
+    let mut database = Connection::open(path)?;
+    database.pragma_update(None, "trusted_schema", false)?;
+    database.pragma_update(None, "cell_size_check", true)?;
+    // It is read once and thrown away.
+    database.pragma_update(None, "journal_mode", "memory")?;
+    database.pragma_update(None, "synchronous", "off")?;
+    let found: String = database.query_row("pragma integrity_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        return Err(StoreError::Backup(format!("{DATABASE} is damaged: {found}")));
+    }
+    if schema::migrate(&mut database)? == 0 {
+        return Err(StoreError::Backup(format!("{DATABASE} is not a database of gust")));
+    }
+    Ok(database)
+}
+
+/// Puts the rows of every table in the place of those that are there.
+fn copy_rows(from: &Connection, to: &Transaction<'_>) -> Result<(), StoreError> {
+    // Tables refer to each other: whether that holds shows when all are there.
+    to.pragma_update(None, "defer_foreign_keys", true)?;
+    let mut tables = to.prepare("select name from sqlite_schema where type = 'table' and name not like 'sqlite%'")?;
+    let tables: Vec<String> = tables.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    tables.iter().try_for_each(|table| copy_table(from, to, table))
+}
+
+fn copy_table(from: &Connection, to: &Transaction<'_>, table: &str) -> Result<(), StoreError> {
+    let mut columns = to.prepare("select '[' || name || ']' from pragma_table_info(?1)")?;
+    let columns: Vec<String> = columns.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let (named, places) = (columns.join(", "), vec!["?"; columns.len()].join(", "));
+    to.execute(&format!("delete from [{table}]"), [])?;
+    let mut insert = to.prepare(&format!("insert into [{table}] ({named}) values ({places})"))?;
+    let mut select = from.prepare(&format!("select {named} from [{table}]"))?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let values: Vec<Value> = (0..columns.len()).map(|at| row.get(at)).collect::<Result<_, _>>()?;
+        insert.execute(params_from_iter(values))?;
+    }
+    Ok(())
+}
+
+/// Reads all that a start reads, so that what is restored can be served. Gives the components that there have to be.
+fn read_through(database: &Connection) -> Result<BTreeMap<Digest, u64>, StoreError> {
+    if !apps::apps(database)?.iter().any(|app| app.name.is_default()) {
+        return Err(StoreError::Backup("the default app is not in it".to_owned()));
+    }
+    let mut lost = None;
+    functions::each_function(database, |function| {
+        let mut pointed_to = function.aliases.iter().flat_map(|alias| alias.traffic.versions());
+        if !pointed_to.all(|version| function.kept.contains(&version)) {
+            lost = Some(function.name);
+        }
+    })?;
+    match lost {
+        Some(name) => Err(StoreError::Backup(format!("an alias of {name} points to a version that is not in it"))),
+        None => functions::components(database),
+    }
+}
+
+/// Whose fault it is that a database from elsewhere cannot be read: its own, unless the disk fails.
+fn unreadable(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Database(error) if error.sqlite_error_code() != Some(ErrorCode::SystemIoFailure) => {
+            StoreError::Backup(format!("{DATABASE} cannot be read: {error}"))
+        }
+        StoreError::NewerSchema { .. } => StoreError::Backup(error.to_string()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;
