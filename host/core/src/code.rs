@@ -5,9 +5,10 @@
 //! meaning.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Whose doing a failure was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// Whoever sent the request can mend it.
