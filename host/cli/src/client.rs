@@ -98,6 +98,11 @@ impl Client {
         parsed(self.send(request)?)
     }
 
+    /// The token that it sends.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Sends a document, and reads the answer's.
     pub fn put<T: DeserializeOwned>(&self, path: &str, document: &impl Serialize) -> Result<T> {
         parsed(self.send_document("PUT", path, document)?)

@@ -33,6 +33,8 @@ fn main() -> ExitCode {
         Command::App(action) => commands::app::run(&args.host, &action),
         Command::Config(action) => commands::config::run(&args.host, &action),
         Command::Secret(action) => commands::secret::run(&args.host, &action),
+        Command::Token(action) => commands::token::run(&args.host, &action),
+        Command::Issuer(action) => commands::issuer::run(&args.host, &action),
         Command::Ls(options) => commands::ls::run(&args.host, options),
         Command::Inspect(options) => commands::inspect::run(&args.host, &options),
         Command::Invoke(options) => commands::invoke::run(&args.host, &options),

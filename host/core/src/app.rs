@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Code, Limits, Problem, limits::LimitCaps};
+use crate::{Code, Limits, Problem, limits::LimitCaps, routing::HostPattern};
 
 /// All names and values of an app's configuration together, in bytes; the same for its secrets.
 pub const CONFIG_BYTES_MAX: usize = 64 << 10;
@@ -91,6 +91,9 @@ impl AppSpec {
     pub fn check(&self) -> Result<(), Problem> {
         if self.hosts.len() > HOSTS_MAX {
             return Err(invalid(format!("an app has at most {HOSTS_MAX} hosts")));
+        }
+        for host in &self.hosts {
+            HostPattern::parse(Some(host)).map_err(|why| invalid(format!("hosts: {why}")))?;
         }
         if let Some((key, _)) = self.limits.by_key().into_iter().find(|(_, cap)| *cap == Some(0)) {
             return Err(invalid(format!("limits.{key} is 0; it is at least 1, or left out")));

@@ -157,6 +157,8 @@ codes! {
     AppNotEmpty = "app.not_empty", Client, "The app still has functions";
     /// Routes of which neither is more specific.
     RouteConflict = "route.conflict", Client, "Two routes are for the same requests";
+    /// A route for a host that the function's app may not have.
+    RouteHost = "route.host", Client, "This host is not the app's";
     /// A name or value of the configuration that cannot be.
     KeyInvalid = "config.invalid", Client, "This is no name or value of the configuration";
     /// No such name in the configuration.

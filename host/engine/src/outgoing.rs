@@ -124,9 +124,19 @@ impl Body for SentBody {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        future::{pending, ready},
+        sync::Mutex,
+    };
+
     use http_body_util::Full;
+    use wasmtime_wasi_http::WasiHttpView as _;
 
     use super::*;
+    use crate::{
+        host::{Host, Terms},
+        places::Places,
+    };
 
     #[test]
     fn functions_are_named_by_authorities() {
@@ -144,15 +154,32 @@ mod tests {
         }
     }
 
+    /// Keeps the bodies that it is sent.
+    #[derive(Default)]
+    struct Keeps(Mutex<Vec<SentBody>>);
+
+    impl Outbound for Keeps {
+        fn send(&self, _: &str, request: http::Request<SentBody>, _: Invocation) -> Option<Answering> {
+            self.0.lock().unwrap().push(request.into_body());
+            Some(Box::pin(pending()))
+        }
+    }
+
     #[tokio::test]
     async fn a_body_whose_sender_is_gone_does_not_look_whole() {
-        let gone = Arc::new(AtomicBool::new(false));
-        let sent = || SentBody {
-            body: Full::new(Bytes::from_static(b"half")).map_err(|never| match never {}).boxed_unsync(),
-            sender_is_gone: gone.clone(),
+        let keeps = Arc::new(Keeps::default());
+        let terms = Terms { outbound: Some(keeps.clone()), ..Terms::of_test() };
+        let slot = Places::new(1).try_take().unwrap();
+        let mut host = Host::new(&Arc::new(terms), Invocation::of_test(1), slot);
+        let mut send = || {
+            let body = Full::new(Bytes::from_static(b"half")).map_err(|never| match never {}).boxed_unsync();
+            let request = http::Request::post("http://resize.gust.internal/").body(body).unwrap();
+            drop(host.http().hooks.send_request(request, None, Box::new(ready(Ok(())))));
+            keeps.0.lock().unwrap().pop().unwrap()
         };
-        assert_eq!(sent().collect().await.unwrap().to_bytes(), "half");
-        gone.store(true, Release);
-        assert_eq!(sent().collect().await.unwrap_err().code, Code::RequestBodyIncomplete);
+        assert_eq!(send().collect().await.unwrap().to_bytes(), "half");
+        let sent = send();
+        drop(host);
+        assert_eq!(sent.collect().await.unwrap_err().code, Code::RequestBodyIncomplete);
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     deploy::no_app,
     logbook::unix_ms,
     quota::{self, CpuAccount, Quota},
+    routes,
     work::blocking,
 };
 
@@ -28,6 +29,7 @@ impl Changes {
     ) -> Result<bool, Problem> {
         spec.check()?;
         let turn = self.changing.lock().await;
+        routes::check_hosts(&self.catalog.load(), name, &spec.hosts)?;
         let (store, owned) = (self.store.clone(), name.clone());
         let is_new = blocking(move || store.set_app(&owned, &spec, if_revision)).await??;
         self.refresh_app(name).await?;

@@ -13,7 +13,12 @@ use gust_access::TokenBook;
 use gust_core::{AppName, FunctionName};
 use tokio::sync::Notify;
 
-use crate::{app::App, binding::Binding, deployment::Deployment};
+use crate::{
+    app::App,
+    binding::Binding,
+    deployment::Deployment,
+    routes::{self, Routes},
+};
 
 /// A binding that is found by its function's name.
 #[derive(Clone)]
@@ -65,6 +70,8 @@ pub(crate) struct Snapshot {
     default: Entry,
     /// Every other app.
     others: BTreeMap<AppName, Entry>,
+    /// The routes of all functions, and the hosts of all apps.
+    pub(crate) routes: Arc<Routes>,
     /// Tokens of the API, which are keys too.
     pub(crate) tokens: Arc<TokenBook>,
 }
@@ -72,7 +79,8 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Of nothing, for whoever has one of these tokens.
     pub(crate) fn empty(tokens: Arc<TokenBook>) -> Self {
-        Self { default: Entry::of(App::empty(AppName::default_app())), others: BTreeMap::new(), tokens }
+        let default = Entry::of(App::empty(AppName::default_app()));
+        Self { default, others: BTreeMap::new(), routes: Arc::default(), tokens }
     }
 }
 
@@ -131,6 +139,12 @@ impl Snapshot {
     pub(crate) fn holds(&self, deployment: &Arc<Deployment>) -> bool {
         let binding = self.app(deployment.app.as_str()).and_then(|entry| entry.get(deployment.name.as_str()));
         binding.is_some_and(|binding| binding.deployments().any(|present| Arc::ptr_eq(present, deployment)))
+    }
+
+    /// Whether any function has a route, or any app a host.
+    fn has_routes(&self) -> bool {
+        let routed = |binding: &Arc<Binding>| binding.main().is_some_and(|main| !main.first.terms.routes.is_empty());
+        self.apps().any(|entry| !entry.app.spec.hosts.is_empty()) || self.all().any(routed)
     }
 
     fn entry_mut(&mut self, name: &AppName) -> Option<&mut Entry> {
@@ -194,6 +208,9 @@ impl Catalog {
     pub(crate) fn change(&self, change: impl FnOnce(&mut Snapshot)) {
         let mut next = Snapshot::clone(&self.load());
         change(&mut next);
+        if next.has_routes() || !next.routes.routes().is_empty() {
+            next.routes = Arc::new(routes::of(&next));
+        }
         self.current.store(Arc::new(next));
         self.changed.notify_waiters();
     }

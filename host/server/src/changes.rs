@@ -23,6 +23,7 @@ use crate::{
     loader::Loader,
     logbook::unix_ms,
     pinned::{self, Pinned},
+    routes,
     vault::Vault,
     watch::Watches,
     work::blocking,
@@ -282,6 +283,7 @@ fn servable(snapshot: &Arc<Snapshot>, state: &StoredFunction) -> Result<(), Prob
             return Err(pinned::not_found(&state.name, &missing.to_string()));
         }
     }
+    routes::check_function(snapshot, state)?;
     if state.aliases.is_empty() {
         let detail = "it is the function's last alias; remove the function instead";
         return Err(Problem::new(Code::AliasInvalid, detail));

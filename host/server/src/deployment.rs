@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use gust_core::{Access, AppName, Digest, FunctionName, InstanceMode, Limits, Tier, manifest::Allow};
+use gust_core::{Access, AppName, Digest, FunctionName, InstanceMode, Limits, Tier, manifest::Allow, routing::Route};
 use gust_engine::Places;
 use http::HeaderValue;
 
@@ -58,6 +58,8 @@ pub(crate) struct Terms {
     pub(crate) access: Access,
     /// What it may reach.
     pub(crate) allow: Allow,
+    /// Where it is called beside its own address.
+    pub(crate) routes: Box<[Arc<Route>]>,
     /// Names of the secrets that it sees.
     pub(crate) secrets: Box<[String]>,
     /// The environment that the guest sees, secrets among it.
@@ -69,7 +71,8 @@ impl Terms {
     pub(crate) fn nothing(digest: Digest) -> Self {
         let (limits, instance, access) = (Limits::default(), InstanceMode::default(), Access::default());
         let allow = Allow::default();
-        Self { digest, limits, instance, access, allow, secrets: Box::default(), env: Vec::new() }
+        let (routes, secrets) = Default::default();
+        Self { digest, limits, instance, access, allow, routes, secrets, env: Vec::new() }
     }
 }
 

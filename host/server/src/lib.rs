@@ -38,6 +38,7 @@ mod request_log;
 mod residence;
 mod residents;
 mod restore;
+mod routes;
 mod serve;
 mod status;
 mod tls;

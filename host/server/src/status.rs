@@ -20,7 +20,7 @@ pub(crate) fn of(code: Code) -> StatusCode {
         FunctionNotFound | ApiNotFound | VersionNotFound | AliasNotFound | AppNotFound | KeyNotFound
         | TokenNotFound => StatusCode::NOT_FOUND,
         RouteMethod => StatusCode::METHOD_NOT_ALLOWED,
-        FunctionElsewhere | AppNotEmpty | RouteConflict | SecretMissing | SecretInUse | TokenExists
+        FunctionElsewhere | AppNotEmpty | RouteConflict | RouteHost | SecretMissing | SecretInUse | TokenExists
         | RollbackNothing => StatusCode::CONFLICT,
         ApiChanged => StatusCode::PRECONDITION_FAILED,
         ApiPreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
@@ -62,6 +62,24 @@ pub(crate) const DONE: StatusCode = StatusCode::NO_CONTENT;
 /// The status of what was put: it is new, or was there already.
 pub(crate) fn deployed(is_new: bool) -> StatusCode {
     if is_new { StatusCode::CREATED } else { StatusCode::OK }
+}
+
+/// What a route answers that leads elsewhere.
+pub(crate) fn redirect(status: u16, location: &str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::PERMANENT_REDIRECT);
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+/// What a route answers that is always the same.
+pub(crate) fn fixed(status: u16, content_type: &HeaderValue, body: &Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body.clone());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type.clone());
+    response
 }
 
 /// A problem as an answer: its document, and when to try again where that helps.

@@ -1,5 +1,6 @@
 //! What may be typed. Every command's help ends with an example.
 
+mod access;
 mod apps;
 mod release;
 
@@ -8,6 +9,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 pub use self::{
+    access::{Issuer, Token},
     apps::{App, Config, Secret},
     release::{Alias, Condition, Promote, Release, Rollback, Sticky, Versions},
 };
@@ -86,6 +88,15 @@ pub enum Command {
     /// List, set and remove an app's secrets
     #[command(after_help = "Example: gust secret set API_KEY --app shop < key.txt", subcommand)]
     Secret(Secret),
+    /// Make, list and revoke tokens
+    #[command(after_help = "Example: gust token create ci --scope deploy:app/shop --expires 30d", subcommand)]
+    Token(Token),
+    /// Show and change whose JSON Web Tokens an app believes
+    #[command(
+        after_help = "Example: gust issuer set login --issuer https://login.example.com --audience shop --jwks keys.json",
+        subcommand
+    )]
+    Issuer(Issuer),
     /// List the functions of a host
     #[command(after_help = "Example: gust ls --json")]
     Ls(Ls),

@@ -33,6 +33,10 @@ pub fn run(host: &HostArgs, options: &Invoke) -> Result<()> {
         let (name, value) = header.split_once(':').ok_or_else(malformed)?;
         request = request.header(name.trim(), value.trim());
     }
+    if options.name.contains('@') {
+        // A version by its number takes a key.
+        request = request.header("x-gust-key", client.token());
+    }
     let request = request.body(body.unwrap_or_default()).map_err(|error| UsageError(error.to_string()))?;
     let response = client.agent().run(request).map_err(|error| client::unreachable(error, url))?;
     answer(response, options.include)

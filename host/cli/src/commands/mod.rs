@@ -7,6 +7,7 @@ pub mod config;
 pub mod deploy;
 pub mod inspect;
 pub mod invoke;
+pub mod issuer;
 pub mod logs;
 pub mod ls;
 pub mod new;
@@ -15,6 +16,7 @@ pub mod rm;
 pub mod rollback;
 pub mod secret;
 pub mod serve;
+pub mod token;
 pub mod versions;
 
 use std::str::FromStr;

@@ -7,7 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod access;
 mod access_admin;
+mod apps;
 mod calls;
 mod configuration;
 mod deploys;
@@ -23,5 +25,7 @@ mod internal;
 mod loading;
 mod operator;
 mod rewinding;
+mod routes;
 mod tls;
 mod usage;
+mod versions;

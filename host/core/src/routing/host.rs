@@ -28,7 +28,7 @@ pub enum HostPattern {
 
 impl HostPattern {
     /// From a route's `host`.
-    pub(super) fn parse(text: Option<&str>) -> Result<Self, String> {
+    pub(crate) fn parse(text: Option<&str>) -> Result<Self, String> {
         let Some(text) = text else { return Ok(Self::Any) };
         let wrong = |why: &str| Err(format!("the host {} {why}", shown(text)));
         let (name, is_wildcard) = text.strip_prefix("*.").map_or((text, false), |name| (name, true));

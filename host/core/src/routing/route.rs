@@ -49,6 +49,11 @@ impl Route {
         Ok(Self { host, path, methods, action })
     }
 
+    /// The same route for one host, or all below one, written as a route's `host`.
+    pub fn on_host(&self, host: &str) -> Result<Self, String> {
+        Ok(Self { host: HostPattern::parse(Some(host))?, ..self.clone() })
+    }
+
     /// The hosts that it is for.
     pub fn host(&self) -> &HostPattern {
         &self.host

@@ -6,7 +6,7 @@ use gust_core::{Code, Problem};
 use gust_engine::Place;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts, uri::Authority};
 
-use super::access;
+use super::{access, routed::PARAM_PREFIX};
 use crate::{binding::Binding, deployment::Deployment, logbook::unix_ms};
 
 /// Headers that speak of a connection and not of a message (RFC 9110, section 7.6.1).
@@ -72,7 +72,7 @@ pub(super) fn stated_length(headers: &HeaderMap, deployment: &Deployment) -> Res
 }
 
 /// Makes a request's head what the guest shall see: its own path, one authority, no word of the connection.
-pub(super) fn prepare(head: &mut Parts, target: Uri, prefix: HeaderValue) -> Result<(), Problem> {
+pub(super) fn prepare(head: &mut Parts, target: Uri, prefix: Option<HeaderValue>) -> Result<(), Problem> {
     // RFC 9112, section 3.2: two hosts could be two functions' to two readers.
     if head.headers.get_all(header::HOST).iter().nth(1).is_some() {
         return Err(Problem::new(Code::RequestMalformed, "the request has more than one Host header"));
@@ -94,7 +94,10 @@ pub(super) fn prepare(head: &mut Parts, target: Uri, prefix: HeaderValue) -> Res
     head.uri = target;
     strip_hop_by_hop(&mut head.headers);
     access::strip(&mut head.headers);
-    head.headers.insert(FORWARDED_PREFIX, prefix);
+    match prefix {
+        Some(prefix) => head.headers.insert(FORWARDED_PREFIX, prefix),
+        None => head.headers.remove(FORWARDED_PREFIX),
+    };
     Ok(())
 }
 
@@ -126,6 +129,11 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
                 headers.remove(name);
             }
         }
+    }
+    // Only the host says what a route's parameters are.
+    let is_param = |name: &&HeaderName| name.as_str().starts_with(PARAM_PREFIX);
+    while let Some(name) = headers.keys().find(is_param).cloned() {
+        headers.remove(name);
     }
     // Few requests have any, and to look costs less than to remove what is not there.
     if headers.keys().any(|name| HOP_BY_HOP.contains(name)) {

@@ -47,7 +47,8 @@ impl Limited {
     pub(super) async fn gather(mut self, deadline: Instant) -> Result<Self, Problem> {
         let gathered = time::timeout_at(deadline, (&mut self).collect()).await;
         let bytes = gathered.map_err(|_| too_slow())??.to_bytes();
-        Ok(Self { source: Source::Whole(bytes), ..self })
+        // What is read again is counted again.
+        Ok(Self { source: Source::Whole(bytes), read: 0, ..self })
     }
 }
 

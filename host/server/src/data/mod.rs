@@ -9,6 +9,7 @@ mod incoming;
 mod internal;
 mod outgoing;
 mod route;
+mod routed;
 pub(crate) mod service;
 mod split;
 mod visit;

@@ -60,10 +60,26 @@ fn server_timing(timing: Timing) -> Bytes {
 
 /// The host's own answer to a request that went wrong.
 pub(super) fn of_problem(problem: &Problem, mut visit: Box<Visit>) -> Response<Outgoing> {
-    let (mut head, body) = status::answer(problem, Some(&visit.request_id())).into_parts();
+    let mut answer = status::answer(problem, Some(&visit.request_id()));
+    if let Some(allow) = visit.take_allow() {
+        answer.headers_mut().insert(header::ALLOW, allow);
+    }
+    visit.fails(problem);
+    of_host(answer, visit)
+}
+
+/// What a route answers by itself.
+pub(super) fn of_route(mut answer: Response<Bytes>, mut visit: Box<Visit>) -> Response<Outgoing> {
+    if let Some(cookie) = visit.take_cookie() {
+        answer.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    of_host(answer, visit)
+}
+
+fn of_host(answer: Response<Bytes>, mut visit: Box<Visit>) -> Response<Outgoing> {
+    let (mut head, body) = answer.into_parts();
     insert_request_id(&mut head.headers, &visit);
     visit.answered(head.status);
-    visit.fails(problem);
     let has_body = gust_engine::has_body(visit.method(), head.status);
     if !has_body {
         head.headers.insert(header::CONTENT_LENGTH, body.len().into());

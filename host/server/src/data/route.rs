@@ -9,9 +9,9 @@ use std::sync::Arc;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use gust_core::{Access, Code, Problem, name::Reference};
 use gust_engine::Place;
-use http::{HeaderMap, HeaderValue, Uri, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, Uri, request::Parts, uri::PathAndQuery};
 
-use super::{access, admit, split};
+use super::{access, admit, routed, split};
 use crate::{
     calls::Call,
     binding::{Aliased, Binding, Choice},
@@ -28,10 +28,22 @@ pub(super) struct Found {
     pub(super) app_place: Option<Place>,
     /// What of the target the function shall see.
     pub(super) target: Uri,
-    /// Where the function is mounted; none for where it mostly is.
-    pub(super) prefix: Option<HeaderValue>,
+    /// Where the function is mounted.
+    pub(super) mount: Mount,
+    /// What the route's parameters are, as headers for the function.
+    pub(super) params: Vec<(HeaderName, HeaderValue)>,
     /// What keeps the client at the version that it met.
     pub(super) cookie: Option<HeaderValue>,
+}
+
+/// Where a function is mounted.
+pub(super) enum Mount {
+    /// At its name.
+    Name,
+    /// Here.
+    At(HeaderValue),
+    /// Nowhere: a route of its own leads to it, and it sees the whole path.
+    Route,
 }
 
 /// What serves a request.
@@ -40,12 +52,14 @@ pub(super) enum Serving {
     Deployment(Arc<Deployment>),
     /// A version that is kept, but that no alias points to.
     Kept(Arc<Binding>, u64),
+    /// Nothing: its route says what is answered.
+    Route(Arc<Deployment>, Response<Bytes>),
 }
 
 impl Serving {
     fn deployment(&self) -> Option<&Arc<Deployment>> {
         match self {
-            Self::Deployment(deployment) => Some(deployment),
+            Self::Deployment(deployment) | Self::Route(deployment, _) => Some(deployment),
             Self::Kept(..) => None,
         }
     }
@@ -57,17 +71,24 @@ pub(super) struct Refused {
     pub(super) problem: Problem,
     /// What refuses it.
     pub(super) deployment: Option<Arc<Deployment>>,
+    /// The methods that there are, where its own is not among them.
+    pub(super) allow: Option<HeaderValue>,
 }
 
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
-        Self { problem, deployment: None }
+        Self { problem, deployment: None, allow: None }
     }
 }
 
-/// Finds where a request goes.
+/// Finds where a request goes: by a route, by the host of an app, or by the function's name in the path.
 pub(super) fn find(snapshot: &Snapshot, head: &Parts) -> Result<Found, Refused> {
     let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    if !snapshot.routes.routes().is_empty()
+        && let Some(found) = routed::find(snapshot, head, target)
+    {
+        return found;
+    }
     let (first, rest) = segment(target);
     match first.strip_prefix('~') {
         None => mounted(snapshot, snapshot.default_app(), (first, rest, ""), &head.headers),
@@ -86,13 +107,14 @@ pub(super) fn of_function(snapshot: &Snapshot, call: &Call, uri: &Uri) -> Result
     let missing = || pinned::not_found(&binding.function, binding.alias.as_str());
     let deployment = binding.main().ok_or_else(missing)?.choose(|_| split::by_chance()).clone();
     let target = below(uri.path_and_query().map_or("/", PathAndQuery::as_str))?;
-    let refused = |problem| Refused { problem, deployment: Some(deployment.clone()) };
+    let refused = |problem| Refused { problem, deployment: Some(deployment.clone()), allow: None };
     let app_place = admit::quota(binding).map_err(refused)?;
-    Ok(Found { serving: Serving::Deployment(deployment), app_place, target, prefix: None, cookie: None })
+    let (mount, params) = (Mount::Name, Vec::new());
+    Ok(Found { serving: Serving::Deployment(deployment), app_place, target, mount, params, cookie: None })
 }
 
 /// A function of an app, by the segment that names it, what follows that, and what comes before.
-fn mounted(
+pub(super) fn mounted(
     snapshot: &Snapshot,
     entry: &Entry,
     (segment, rest, above): (&str, &str, &str),
@@ -122,14 +144,15 @@ fn mounted(
         }
     };
     let is_usual = reference.is_none() && above.is_empty();
-    let prefix = if is_usual { None } else { HeaderValue::from_str(&format!("{above}/{segment}")).ok() };
+    let at = || HeaderValue::from_str(&format!("{above}/{segment}")).map_or(Mount::Name, Mount::At);
+    let mount = if is_usual { Mount::Name } else { at() };
     let target = below(rest)?;
     // Of a version that is not at hand, what counts is that it takes a key.
     let access = serving.deployment().map_or(Access::Key, |deployment| deployment.terms.access);
-    let refused = |problem| Refused { problem, deployment: serving.deployment().cloned() };
+    let refused = |problem| Refused { problem, deployment: serving.deployment().cloned(), allow: None };
     access::check(binding, access, is_version, headers, &snapshot.tokens).map_err(refused)?;
     let app_place = admit::quota(binding).map_err(refused)?;
-    Ok(Found { serving, app_place, target, prefix, cookie })
+    Ok(Found { serving, app_place, target, mount, params: Vec::new(), cookie })
 }
 
 /// The deployment of that name, and what of `uri` it shall see: all of it.
@@ -139,7 +162,7 @@ pub(super) fn by_name(snapshot: &Snapshot, name: &str, uri: &Uri) -> Result<(Arc
 }
 
 /// The first segment, and what follows it.
-fn segment(target: &str) -> (&str, &str) {
+pub(super) fn segment(target: &str) -> (&str, &str) {
     let path = target.strip_prefix('/').unwrap_or(target);
     path.split_at(path.find(['/', '?']).unwrap_or(path.len()))
 }

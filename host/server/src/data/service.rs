@@ -1,7 +1,8 @@
 //! The way of a request, from its head to the head of its response.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use gust_core::{Code, Problem, RequestId, api::World};
 use gust_engine::{Function, GuestBody, Invocation, Lease, Scheme, SentBody};
 use http::{HeaderMap, Method, Request, Response, header, request::Parts};
@@ -14,7 +15,7 @@ use super::{
     caller::Caller,
     incoming::{Limited, Source},
     outgoing::{self, Outgoing},
-    route::{Found, Serving},
+    route::{Found, Mount, Serving},
     visit::Visit,
 };
 use crate::{
@@ -74,9 +75,18 @@ async fn respond(
     mut visit: Box<Visit>,
 ) -> Response<Outgoing> {
     match serve(data, &caller, request, &mut visit).await {
-        Ok(response) => outgoing::of_guest(response, visit),
+        Ok(Served::Guest(response)) => outgoing::of_guest(response, visit),
+        Ok(Served::Route(response)) => outgoing::of_route(response, visit),
         Err(problem) => outgoing::of_problem(&problem, visit),
     }
+}
+
+/// An answer.
+enum Served {
+    /// Of the function.
+    Guest(Response<GuestBody>),
+    /// Of its route, without it.
+    Route(Response<Bytes>),
 }
 
 async fn serve(
@@ -84,25 +94,30 @@ async fn serve(
     caller: &Caller<'_>,
     request: Request<Source>,
     visit: &mut Visit,
-) -> Result<Response<GuestBody>, Problem> {
+) -> Result<Served, Problem> {
     admit::method(request.method())?;
     let (head, body) = request.into_parts();
-    let found = caller.find(&data.catalog.load(), &head).map_err(|refused| visit.is_refused(refused))?;
+    let mut found = caller.find(&data.catalog.load(), &head).map_err(|refused| visit.is_refused(refused))?;
     let deployment = match found.serving {
         Serving::Deployment(ref deployment) => deployment.clone(),
+        Serving::Route(ref deployment, ref mut response) => {
+            visit.goes_to(deployment.clone());
+            visit.gives(found.cookie);
+            return Ok(Served::Route(mem::take(response)));
+        }
         // Seldom, so not part of every request's future.
         Serving::Kept(ref binding, version) => {
             let binding = binding.clone();
             return Box::pin(async move {
                 let deployment = data.pinned.get(&binding, version).await?;
                 let request = enter((head, body), found, &deployment, visit)?;
-                run(data, caller, request, deployment, visit).await
+                run(data, caller, request, deployment, visit).await.map(Served::Guest)
             })
             .await;
         }
     };
     let request = enter((head, body), found, &deployment, visit)?;
-    run(data, caller, request, deployment, visit).await
+    run(data, caller, request, deployment, visit).await.map(Served::Guest)
 }
 
 /// From the request as its function shall see it to the head of the answer.
@@ -152,7 +167,13 @@ fn enter(
     visit.is_of_app(found.app_place);
     visit.gives(found.cookie);
     admit::stated_length(&head.headers, deployment)?;
-    admit::prepare(&mut head, found.target, found.prefix.unwrap_or_else(|| deployment.prefix.clone()))?;
+    let prefix = match found.mount {
+        Mount::Name => Some(deployment.prefix.clone()),
+        Mount::At(prefix) => Some(prefix),
+        Mount::Route => None,
+    };
+    admit::prepare(&mut head, found.target, prefix)?;
+    head.headers.extend(found.params);
     head.headers.remove(header::EXPECT);
     let counter = (!body.is_end_stream()).then(|| visit.counts_request_bytes());
     let body = Limited::new(body, deployment.limits().request_body_bytes(), counter);

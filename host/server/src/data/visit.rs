@@ -40,6 +40,8 @@ pub(super) struct Visit {
     place: Option<Place>,
     app_place: Option<Place>,
     cookie: Option<Box<HeaderValue>>,
+    /// The methods that there are, where the request's is not among them.
+    allow: Option<Box<HeaderValue>>,
     work: Option<Work>,
 }
 
@@ -57,6 +59,7 @@ impl Visit {
             place: None,
             app_place: None,
             cookie: None,
+            allow: None,
             work: None,
         }
     }
@@ -92,6 +95,7 @@ impl Visit {
         if let Some(deployment) = refused.deployment {
             self.goes_to(deployment);
         }
+        self.allow = refused.allow.map(Box::new);
         refused.problem
     }
 
@@ -108,6 +112,11 @@ impl Visit {
     /// Says which cookie the client is to be given with the answer.
     pub(super) fn gives(&mut self, cookie: Option<HeaderValue>) {
         self.cookie = cookie.map(Box::new);
+    }
+
+    /// The methods that there are, where the request's is not among them.
+    pub(super) fn take_allow(&mut self) -> Option<HeaderValue> {
+        self.allow.take().map(|allow| *allow)
     }
 
     /// The cookie that the client is given.

@@ -9,7 +9,7 @@ use super::{compilers, components::answering, example, files_in, leftovers, name
 use crate::fixture::{Host, agent, until};
 
 /// Points of each change at which the host is killed, where nothing else is said.
-const SAMPLE: usize = 8;
+const SAMPLE: usize = 10;
 
 /// How long each call takes that changes a file, at first.
 const CALL: Duration = Duration::from_millis(10);
@@ -40,8 +40,18 @@ impl Change {
         agent().run(request).ok().map(|answer| answer.status().as_u16())
     }
 
+    /// Waits until what is left to do behind it is done, or the host has gone away.
+    fn wait_for_optimiser(&self, host: &Host) {
+        let request = || {
+            let request = Request::get(format!("http://{}/v1/functions/f", host.admin));
+            request.header("authorization", format!("Bearer {}", host.token)).body(()).unwrap()
+        };
+        let asked = || agent().run(request()).and_then(|answer| answer.into_body().read_to_string());
+        until("it is optimised", || asked().map_or(true, |info| !info.contains(r#""tier":"quick""#)));
+    }
+
     /// Kills a host in `dir` in the middle of it: after so many calls that change files, each of which takes so long, or when
-    /// it is acknowledged. None where that cannot be done here.
+    /// nothing is left to do. None where that cannot be done here.
     fn crash(&self, dir: &Path, calls_max: usize, each: Duration) -> Option<Crash> {
         let mut host = Host::start_in(dir, &[]);
         assert_eq!(answer_of(&host, "f").as_deref(), self.before);
@@ -52,6 +62,7 @@ impl Change {
                 let status = self.ask(&host);
                 assert!(status.is_none_or(|status| [200, 201, 204].contains(&status)), "{status:?}");
                 if status.is_some() {
+                    self.wait_for_optimiser(&host);
                     host.signal("-KILL");
                 }
                 status.is_some()

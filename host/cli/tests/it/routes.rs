@@ -1,0 +1,99 @@
+//! Routes: by host, path and method, redirects, static answers, and whose hosts are whose.
+
+use serde_json::json;
+use ureq::{Agent, http::Request};
+
+use crate::fixture::{Answer, Host, send};
+
+/// A request for a host. Redirects are answers here.
+fn call(host: &Host, method: &str, authority: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let config = Agent::config_builder().http_status_as_error(false).max_redirects(0).allow_non_standard_methods(true);
+    let mut request = Request::builder().method(method).uri(format!("http://{}{path}", host.data)).header("host", authority);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    send(&config.build().new_agent(), request.body(&b""[..]).unwrap())
+}
+
+const ROUTED: &str = r#"
+[[route]]
+path = "/pictures/{id}/headers"
+[[route]]
+host = "shop.example.com"
+path = "/headers"
+methods = ["GET"]
+[[route]]
+path = "/old/{rest...}"
+redirect = { to = "/hostile/{rest...}" }
+[[route]]
+path = "/robots.txt"
+respond = { body = "User-agent: *\nDisallow: /\n" }
+"#;
+
+#[test]
+fn a_function_is_called_by_its_routes() {
+    let host = Host::start();
+    host.deploy_as("hostile", "hostile", "");
+    host.deploy_as("routed", "hostile", ROUTED);
+    let get = |authority: &str, path: &str| call(&host, "GET", authority, path, &[]);
+    assert_eq!(get("x", "/pictures/7/headers").status, 404, "the guest has no such path, and it sees the whole of it");
+    let shop = call(&host, "GET", "shop.example.com:8080", "/headers", &[("x-route-param-id", "forged"), ("x-forwarded-prefix", "/x")]);
+    assert_eq!(shop.status, 200);
+    assert!(!shop.text().contains("forged") && !shop.text().contains("x-forwarded-prefix"), "{}", shop.text());
+    let wrong = call(&host, "POST", "shop.example.com", "/headers", &[]);
+    assert_eq!((wrong.status, wrong.code().as_str(), wrong.header("allow")), (405, "route.method_not_allowed", "GET, HEAD"));
+    assert_eq!(get("shop.example.com", "/hostile/state").status, 404, "that host is the route's alone");
+    let moved = get("x", "/old/state?n=1");
+    assert_eq!((moved.status, moved.header("location")), (308, "/hostile/state?n=1"));
+    let fixed = get("x", "/robots.txt");
+    assert_eq!((fixed.status, fixed.header("content-type")), (200, "text/plain; charset=utf-8"));
+    assert!(fixed.text().starts_with("User-agent"));
+    assert!(call(&host, "HEAD", "x", "/robots.txt", &[]).body.is_empty());
+    assert_eq!(get("x", "/hostile/headers").status, 200, "names go on");
+    let host = host.kill_and_restart();
+    assert_eq!(call(&host, "GET", "x", "/robots.txt", &[]).status, 200);
+}
+
+#[test]
+fn a_conflict_is_refused_and_names_both() {
+    let host = Host::start();
+    let first = "[[route]]\npath = \"/orders/{id}\"";
+    assert_eq!(host.deploy_as("first", "hostile", first).status, 201);
+    let refused = host.deploy_as("second", "hostile", "[[route]]\npath = \"/orders/{number}\"");
+    assert_eq!((refused.status, refused.code().as_str()), (409, "route.conflict"));
+    for named in ["/orders/{id}", "/orders/{number}", "the function first", "the function second"] {
+        assert!(refused.text().contains(named), "{named}: {}", refused.text());
+    }
+    assert_eq!(host.get("/second/state").status, 404, "nothing was deployed");
+    assert_eq!(host.deploy_as("second", "hostile", "[[route]]\npath = \"/orders/new\"").status, 201, "more specific");
+    // What a rollback would bring into conflict is refused too.
+    assert_eq!(host.deploy_as("first", "hostile", "").status, 201);
+    assert_eq!(host.deploy_as("second", "hostile", "[[route]]\npath = \"/orders/{number}\"").status, 201);
+    let back = host.gust(&["rollback", "first"]);
+    assert!(String::from_utf8_lossy(&back.stderr).contains("route.conflict"), "{back:?}");
+}
+
+#[test]
+fn an_apps_hosts_are_its_own() {
+    let host = Host::start();
+    let hosts = |app: &str, hosts: serde_json::Value| {
+        host.api("PUT", &format!("/v1/apps/{app}"), "application/json", json!({"hosts": hosts}).to_string().as_bytes())
+    };
+    assert_eq!(hosts("shop", json!(["shop.example.com", "*.shop.example.com"])).status, 201);
+    assert_eq!(hosts("other", json!(["shop.example.com"])).code(), "route.conflict");
+    assert_eq!(hosts("bad", json!(["*"])).code(), "app.invalid");
+    hosts("other", json!([]));
+    host.deploy_as("hostile?app=shop", "hostile", "");
+    host.deploy_as("hello", "hello", "");
+    let get = |authority: &str, path: &str| call(&host, "GET", authority, path, &[]).status;
+    assert_eq!(get("shop.example.com", "/hostile/headers"), 200);
+    assert_eq!(get("eu.shop.example.com", "/hostile/headers"), 200);
+    assert_eq!(get("shop.example.com", "/hello"), 404, "the default app's function is not there");
+    assert_eq!((get("x", "/hello"), get("x", "/hostile/headers")), (200, 404));
+    let route = |host: &str| format!("[[route]]\nhost = \"{host}\"\npath = \"/x\"");
+    assert_eq!(host.deploy_as("thief", "hello", &route("shop.example.com")).code(), "route.host");
+    assert_eq!(host.deploy_as("thief?app=other", "hello", &route("a.example.com")).code(), "route.host");
+    assert_eq!(host.deploy_as("thief?app=other", "hello", "[[route]]\npath = \"/x\"").code(), "route.host");
+    assert_eq!(host.deploy_as("honest?app=shop", "hello", "[[route]]\npath = \"/greeting\"").status, 201);
+    assert_eq!((get("eu.shop.example.com", "/greeting"), get("x", "/greeting")), (200, 404));
+}

@@ -1,0 +1,167 @@
+//! The routes of all functions and the hosts of all apps, in one router.
+//!
+//! A function's routes are on the hosts of its app. The default app has no hosts of its own: its functions' routes may be for
+//! any host but those that another app has.
+
+use std::sync::Arc;
+
+use gust_core::{
+    AppName, Code, FunctionName, Problem,
+    routing::{HostPattern, Route, RouteSpec, Router},
+};
+use gust_store::StoredFunction;
+
+use crate::catalog::Snapshot;
+
+/// Where a route leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// A function of an app.
+    Function(AppName, FunctionName),
+    /// The functions of an app, by the first segment of the path.
+    App(AppName),
+}
+
+/// All routes.
+pub(crate) type Routes = Router<Destination>;
+
+/// The routes of one function in one app.
+struct Declared<'a> {
+    app: &'a AppName,
+    hosts: &'a [String],
+    function: &'a FunctionName,
+    routes: Vec<Arc<Route>>,
+}
+
+/// The routes of what is deployed. What was let in before is not in conflict.
+pub(crate) fn of(snapshot: &Snapshot) -> Routes {
+    all(snapshot, None, None).unwrap_or_else(|problem| {
+        tracing::error!(%problem, "routes that are stored are in conflict; none is served");
+        Routes::default()
+    })
+}
+
+/// Whether a function could have the routes that it would have.
+pub(crate) fn check_function(snapshot: &Snapshot, state: &StoredFunction) -> Result<(), Problem> {
+    if snapshot.routes.routes().is_empty() && state.targets.iter().all(has_none) {
+        return Ok(());
+    }
+    all(snapshot, Some(state), None).map(drop)
+}
+
+/// Whether an app could have these hosts.
+pub(crate) fn check_hosts(snapshot: &Snapshot, app: &AppName, hosts: &[String]) -> Result<(), Problem> {
+    all(snapshot, None, Some((app, hosts))).map(drop)
+}
+
+fn has_none(version: &gust_store::StoredVersion) -> bool {
+    version.manifest.as_ref().map_or(true, |manifest| manifest.routes.is_empty())
+}
+
+/// All routes, one function being as it would be, or one app having other hosts.
+fn all(
+    snapshot: &Snapshot,
+    state: Option<&StoredFunction>,
+    changed: Option<(&AppName, &[String])>,
+) -> Result<Routes, Problem> {
+    let mut hosts: Vec<(&AppName, &[String])> =
+        snapshot.apps().map(|entry| (&entry.app.name, &*entry.app.spec.hosts)).collect();
+    if let Some((app, changed)) = changed {
+        hosts.retain(|(present, _)| *present != app);
+        hosts.push((app, changed));
+    }
+    let mut declared = Vec::new();
+    for entry in snapshot.apps() {
+        let app = &entry.app.name;
+        let hosts = hosts.iter().find(|(named, _)| *named == app).map_or(&[][..], |(_, hosts)| hosts);
+        let bindings = entry.functions.iter().map(|bound| &bound.0);
+        for binding in bindings.filter(|binding| state.is_none_or(|state| state.name != binding.function)) {
+            let routes = binding.main().map_or(&[][..], |main| &main.first.terms.routes);
+            if !routes.is_empty() {
+                declared.push(Declared { app, hosts, function: &binding.function, routes: routes.to_vec() });
+            }
+        }
+        if let Some(state) = state {
+            declared.push(Declared { app, hosts, function: &state.name, routes: routes_of(state, app)? });
+        }
+    }
+    together(&hosts, &declared)
+}
+
+/// The routes that a function would have in an app.
+fn routes_of(state: &StoredFunction, app: &AppName) -> Result<Vec<Arc<Route>>, Problem> {
+    let alias = state.apps.iter().find(|(bound, _)| bound == app).map(|(_, alias)| alias);
+    let traffic = alias.and_then(|alias| state.aliases.iter().find(|stored| stored.alias == *alias));
+    let version = traffic.and_then(|stored| state.targets.iter().find(|target| target.version == stored.traffic.first()));
+    match version.map(|version| &version.manifest) {
+        Some(Ok(manifest)) => Ok(manifest.routes()?),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn together(hosts: &[(&AppName, &[String])], declared: &[Declared<'_>]) -> Result<Routes, Problem> {
+    let mut routes = Vec::new();
+    for (app, host) in hosts.iter().flat_map(|(app, hosts)| hosts.iter().map(move |host| (*app, host))) {
+        let spec = RouteSpec { host: Some(host.clone()), path: "/{path...}".to_owned(), ..RouteSpec::default() };
+        let route = Route::new(1, &spec).map_err(|error| Problem::new(Code::AppInvalid, format!("hosts: {error}")))?;
+        routes.push((Arc::new(route), Destination::App(app.clone())));
+    }
+    for one in declared {
+        for route in &one.routes {
+            let to = Destination::Function(one.app.clone(), one.function.clone());
+            routes.extend(placed(one, route, hosts)?.into_iter().map(|route| (route, to.clone())));
+        }
+    }
+    let named: Vec<Destination> = routes.iter().map(|(_, to)| to.clone()).collect();
+    Router::new(routes).map_err(|conflict| {
+        let owner = |at: usize| named.get(at).map_or_else(String::new, told);
+        let (first, second) = (owner(conflict.first), owner(conflict.second));
+        Problem::new(Code::RouteConflict, format!("{conflict}: one is of {first}, the other of {second}"))
+    })
+}
+
+fn told(to: &Destination) -> String {
+    match to {
+        Destination::Function(app, function) if app.is_default() => format!("the function {function}"),
+        Destination::Function(app, function) => format!("the function {function} in the app {app}"),
+        Destination::App(app) => format!("the app {app}"),
+    }
+}
+
+/// A route on the hosts where its function may have it.
+fn placed(
+    one: &Declared<'_>,
+    route: &Arc<Route>,
+    hosts: &[(&AppName, &[String])],
+) -> Result<Vec<Arc<Route>>, Problem> {
+    let Declared { app, function, .. } = one;
+    let refused = |detail: String| Err(Problem::new(Code::RouteHost, detail));
+    if app.is_default() {
+        let others = hosts.iter().filter(|(other, _)| other != app);
+        let owner = others.clone().find(|(_, hosts)| covers(hosts, route.host()));
+        return match owner {
+            Some(_) => refused(format!("the route {route} of {function} is for a host of another app")),
+            None => Ok(vec![route.clone()]),
+        };
+    }
+    if *route.host() != HostPattern::Any {
+        return match covers(one.hosts, route.host()) {
+            true => Ok(vec![route.clone()]),
+            false => refused(format!("the route {route} of {function} is for a host that the app {app} does not have")),
+        };
+    }
+    if one.hosts.is_empty() {
+        return refused(format!("the app {app} has no hosts, so {function} can have no routes there: gust app set {app}"));
+    }
+    let on = |host: &String| route.on_host(host).map(Arc::new).map_err(|error| Problem::new(Code::AppInvalid, error));
+    one.hosts.iter().map(on).collect()
+}
+
+/// Whether one of an app's hosts is this one, or a wildcard over it.
+fn covers(hosts: &[String], pattern: &HostPattern) -> bool {
+    let name = pattern.to_string();
+    hosts.iter().any(|host| {
+        let host = host.to_ascii_lowercase();
+        host == name || host.strip_prefix('*').is_some_and(|below| name.ends_with(below))
+    })
+}
