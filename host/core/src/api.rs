@@ -256,6 +256,7 @@ impl Default for BindingSpec {
 /// What `PUT /v1/apps/{app}/config/{key}` and `.../secrets/{key}` take.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Setting)]
 pub struct Value {
     /// The value.
     #[schema(value_type = schema::SettingValue)]

@@ -33,7 +33,7 @@ enum On {
 }
 
 /// What a call needs. One that is not here is nobody's.
-fn need(method: &Method, path: &str) -> Option<(Action, On)> {
+pub(super) fn need(method: &Method, path: &str) -> Option<(Action, On)> {
     let reads = matches!(*method, Method::GET | Method::HEAD);
     Some(match path {
         "/metrics" => (Action::Read, On::Host),
