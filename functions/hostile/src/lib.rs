@@ -11,8 +11,8 @@ use std::{
 };
 
 use gust_sdk::{
-    Bytes, Error, HeaderMap, HeaderName, IntoResponse, Method, PathRest, Query, Response, StatusCode, config,
-    handler, http, send,
+    Bytes, Error, HeaderMap, HeaderName, IntoResponse, Method, PathRest, Query, Response, StatusCode, config, handler,
+    http, send,
 };
 use serde::Deserialize;
 

@@ -16,7 +16,9 @@ pub fn relay(request: &IncomingRequest, out: ResponseOutparam, url: &str) {
     let body = request.consume().unwrap();
     match call(&request.method(), url, |sent| copy(&body, sent)) {
         Ok(response) => respond(out, response.status(), |stream| copy(&response.consume().unwrap(), stream)),
-        Err(error) => respond(out, 200, |stream| drop(stream.blocking_write_and_flush(format!("{error:?}").as_bytes()))),
+        Err(error) => {
+            respond(out, 200, |stream| drop(stream.blocking_write_and_flush(format!("{error:?}").as_bytes())))
+        }
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Grant {
     pub name: TokenName,
     /// What it may do.
     pub scopes: Scopes,
+    /// From when on it is worth nothing.
+    pub expires_unix_ms: Option<u64>,
 }
 
 /// All tokens that are good for something.
@@ -92,7 +94,7 @@ impl TokenBook {
             if !names.insert(name.clone()) {
                 return Err(BookError::Name(name));
             }
-            let grant = Arc::new(Grant { name, scopes });
+            let grant = Arc::new(Grant { name, scopes, expires_unix_ms });
             if by_id.insert(id, Entry { secret_hash, expires_unix_ms, grant }).is_some() {
                 return Err(BookError::Id(id));
             }
@@ -124,7 +126,7 @@ fn root_entry(token: &str) -> Result<Entry, BookError> {
     }
     let name = ROOT_NAME.parse().map_err(|_| BookError::Root)?;
     let everything = Scope { action: Action::Admin, target: Target::Host };
-    let grant = Arc::new(Grant { name, scopes: [everything].into_iter().collect() });
+    let grant = Arc::new(Grant { name, scopes: [everything].into_iter().collect(), expires_unix_ms: None });
     Ok(Entry { secret_hash: Digest::of(token.as_bytes()), expires_unix_ms: None, grant })
 }
 

@@ -119,7 +119,7 @@ settings! {
     /// The file with the key that apps' secrets are sealed with: 32 bytes as hexadecimal digits or base64. Where none is given, one
     /// is made in the data directory.
     secrets_key_file: PathBuf = "";
-    /// Versions of each function that are kept, besides those that aliases point to.
+    /// The newest versions of each function that are kept; older ones only while an alias needs them.
     versions_kept: u32 = "10";
     /// The longest that compiling a component may take, in milliseconds.
     compile_ms_max: u32 = "60000";

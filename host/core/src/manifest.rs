@@ -54,7 +54,7 @@ pub struct Manifest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Allow {
-    /// Functions of the same host that it may call.
+    /// Functions of the same app that it may call.
     pub functions: BTreeSet<FunctionName>,
 }
 

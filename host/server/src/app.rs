@@ -23,6 +23,8 @@ pub(crate) struct App {
     pub(crate) config: Config,
     /// What its functions see which name it; or why it cannot be had.
     pub(crate) secrets: Secrets,
+    /// The names of its secrets, also of those that cannot be had.
+    pub(crate) secret_names: Vec<String>,
     /// Whose JSON Web Tokens are believed; or why nobody's are.
     pub(crate) issuers: Result<Issuers, Problem>,
     /// The issuers as they are told of.
@@ -42,6 +44,7 @@ impl App {
             revision: 0,
             config: Config::new(),
             secrets: Ok(BTreeMap::new()),
+            secret_names: Vec::new(),
             issuers: Err(no_issuer()),
             issuers_told: Vec::new(),
             quota,

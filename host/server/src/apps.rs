@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use gust_access::SecretValue;
+use gust_access::{Scope, SecretValue, Target};
 use gust_core::{AppName, AppSpec, Code, Problem, app::Config};
 use gust_store::{SettingKind, StoreError, StoredApp, StoredSetting};
 
@@ -44,6 +44,13 @@ impl Changes {
             return Err(Problem::new(Code::AppInvalid, "the default app cannot be removed"));
         }
         let turn = self.changing.lock().await;
+        let is_for_it = |scope: &Scope| scope.target == Target::App(name.clone());
+        let tokens = self.tokens().await?;
+        if let Some(token) = tokens.iter().find(|token| token.scopes.iter().any(is_for_it)) {
+            // Whoever makes an app of this name later would find them good.
+            let detail = format!("tokens are for this app; revoke them first: gust token rm {}", token.name);
+            return Err(Problem::new(Code::AppNotEmpty, detail));
+        }
         let (store, owned) = (self.store.clone(), name.clone());
         if !blocking(move || store.delete_app(&owned)).await?? {
             return Err(no_app(name));
@@ -93,7 +100,7 @@ impl Changes {
     }
 
     /// Makes what serves of an app anew from the store. Whoever calls it holds `changing`.
-    async fn refresh_app(&self, name: &AppName) -> Result<(), Problem> {
+    pub(crate) async fn refresh_app(&self, name: &AppName) -> Result<(), Problem> {
         let (store, owned) = (self.store.clone(), name.clone());
         let stored = blocking(move || store.app(&owned)).await??.ok_or_else(|| no_app(name))?;
         let app = self.opened(stored)?;
@@ -137,7 +144,9 @@ impl Changes {
         }
         let (issuers, issuers_told) = issuers::of(&settings);
         let config = config(&settings);
-        Ok(Arc::new(App { name, spec, revision, config, secrets, issuers, issuers_told, quota }))
+        let names = settings.iter().filter(|setting| setting.kind == SettingKind::Secret);
+        let secret_names = names.map(|setting| setting.name.clone()).collect();
+        Ok(Arc::new(App { name, spec, revision, config, secrets, secret_names, issuers, issuers_told, quota }))
     }
 
     /// Writes down what guests ran today, where that is limited, so that a restart does not forget it.

@@ -208,7 +208,7 @@ impl Catalog {
     pub(crate) fn change(&self, change: impl FnOnce(&mut Snapshot)) {
         let mut next = Snapshot::clone(&self.load());
         change(&mut next);
-        if next.has_routes() || !next.routes.routes().is_empty() {
+        if next.has_routes() || !next.routes.are_none() {
             next.routes = Arc::new(routes::of(&next));
         }
         self.current.store(Arc::new(next));

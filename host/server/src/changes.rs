@@ -187,6 +187,7 @@ impl Changes {
         let (store, owned) = (self.store.clone(), (app.clone(), name.clone()));
         let changed = blocking(move || store.bind(&owned.0, &owned.1, alias.as_ref())).await??;
         self.refresh(name, &[], None).await?;
+        self.refresh_app(app).await?;
         drop(turn);
         Ok(changed)
     }

@@ -116,7 +116,7 @@ impl Changes {
     }
 
     /// The app that a function is deployed to.
-    fn app_for(&self, name: &FunctionName, wanted: Option<&AppName>) -> Result<Arc<App>, Problem> {
+    pub(crate) fn app_for(&self, name: &FunctionName, wanted: Option<&AppName>) -> Result<Arc<App>, Problem> {
         let snapshot = self.catalog.load();
         let home = snapshot.function(name.as_str()).map(|binding| binding.app.clone());
         let app = match (home, wanted) {

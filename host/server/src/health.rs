@@ -36,10 +36,9 @@ impl Default for Counted {
 }
 
 impl Health {
-    /// Counts a request that is over. One that its client gave up says nothing of the function, nor does one that the client
-    /// got wrong, but they took their time.
+    /// Counts a request that is over. One that its client gave up, or that was refused, says nothing of the function.
     pub(crate) fn note(&self, receipt: &Receipt) {
-        if receipt.ending == Ending::Cancelled {
+        if receipt.ending.code().is_some_and(|code| code.source() == Source::Client) {
             return;
         }
         let mut counted = self.lock();
@@ -159,10 +158,10 @@ mod tests {
         health.note(&receipt(503, Ending::Complete, 1_000));
         health.note(&receipt(200, Ending::Failed(Code::Trap), 90_000));
         let seen = health.now().since(&earlier);
-        assert_eq!((seen.requests, seen.failed), (4, 2));
+        assert_eq!((seen.requests, seen.failed), (3, 2));
         assert!((90_000..113_000).contains(&seen.p99_us), "{seen:?}");
         let all = health.now().all();
-        assert_eq!(all.requests, 102);
+        assert_eq!(all.requests, 101);
         assert!((1_000..1_250).contains(&all.p99_us), "{all:?}");
     }
 }

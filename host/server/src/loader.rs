@@ -24,6 +24,7 @@ use tokio::{
 use crate::{
     calls::Exchange,
     compiler::Compiler,
+    deployment::Deployment,
     flights::Flights,
     logbook::GuestOutput,
     metrics::Metrics,

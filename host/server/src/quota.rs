@@ -19,7 +19,7 @@ const DAY_MS: u64 = 86_400_000;
 
 /// The quotas of an app, and what of them is used.
 pub(crate) struct Quota {
-    rate: Option<Rate>,
+    rate: Option<Arc<Rate>>,
     places: Option<(Arc<Places>, u32)>,
     cpu_us_per_day: Option<u64>,
     /// What guests ran today.
@@ -71,8 +71,12 @@ impl Quota {
                 None => (Places::new(concurrency as usize), concurrency),
             }
         });
+        let rate = quotas.requests_per_s.map(|per_s| {
+            let before = before.and_then(|before| before.rate.as_ref());
+            before.filter(|rate| rate.per_s == per_s).cloned().unwrap_or_else(|| Arc::new(Rate::new(per_s)))
+        });
         let cpu_us_per_day = quotas.cpu_ms_per_day.map(|ms| ms.saturating_mul(1000));
-        Self { rate: quotas.requests_per_s.map(Rate::new), places, cpu_us_per_day, cpu }
+        Self { rate, places, cpu_us_per_day, cpu }
     }
 
     /// Lets a request begin, or says which quota it is over. What it gives is held until the request is over.

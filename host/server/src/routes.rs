@@ -7,23 +7,48 @@ use std::sync::Arc;
 
 use gust_core::{
     AppName, Code, FunctionName, Problem,
-    routing::{HostPattern, Route, RouteSpec, Router},
+    routing::{Conflict, HostPattern, Lookup, Route, RouteSpec, Router},
 };
 use gust_store::StoredFunction;
+use http::Method;
 
 use crate::catalog::Snapshot;
 
-/// Where a route leads.
+/// The function that a route leads to, and the app in which.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Destination {
-    /// A function of an app.
-    Function(AppName, FunctionName),
-    /// The functions of an app, by the first segment of the path.
-    App(AppName),
+pub(crate) struct Destination {
+    pub(crate) app: AppName,
+    pub(crate) function: FunctionName,
 }
 
-/// All routes.
-pub(crate) type Routes = Router<Destination>;
+/// All routes and hosts.
+#[derive(Default)]
+pub(crate) struct Routes {
+    /// What functions declare.
+    pub(crate) declared: Router<Destination>,
+    /// What apps have.
+    hosts: Router<AppName>,
+}
+
+impl Routes {
+    /// Whether there are none.
+    pub(crate) fn are_none(&self) -> bool {
+        self.declared.routes().is_empty() && self.hosts.routes().is_empty()
+    }
+
+    /// The app that has a host.
+    pub(crate) fn app_of(&self, host: &str) -> Option<&AppName> {
+        match self.hosts.find(host, "/", &Method::GET) {
+            Lookup::Found(found) => Some(found.value),
+            _ => None,
+        }
+    }
+
+    /// Whether a host is an app's, or some route's alone.
+    pub(crate) fn claim(&self, host: &str) -> bool {
+        self.declared.claims_host(host) || self.hosts.claims_host(host)
+    }
+}
 
 /// The routes of one function in one app.
 struct Declared<'a> {
@@ -43,7 +68,7 @@ pub(crate) fn of(snapshot: &Snapshot) -> Routes {
 
 /// Whether a function could have the routes that it would have.
 pub(crate) fn check_function(snapshot: &Snapshot, state: &StoredFunction) -> Result<(), Problem> {
-    if snapshot.routes.routes().is_empty() && state.targets.iter().all(has_none) {
+    if snapshot.routes.are_none() && state.targets.iter().all(has_none) {
         return Ok(());
     }
     all(snapshot, Some(state), None).map(drop)
@@ -101,31 +126,39 @@ fn routes_of(state: &StoredFunction, app: &AppName) -> Result<Vec<Arc<Route>>, P
 
 fn together(hosts: &[(&AppName, &[String])], declared: &[Declared<'_>]) -> Result<Routes, Problem> {
     let mut routes = Vec::new();
-    for (app, host) in hosts.iter().flat_map(|(app, hosts)| hosts.iter().map(move |host| (*app, host))) {
-        let spec = RouteSpec { host: Some(host.clone()), path: "/{path...}".to_owned(), ..RouteSpec::default() };
-        let route = Route::new(1, &spec).map_err(|error| Problem::new(Code::AppInvalid, format!("hosts: {error}")))?;
-        routes.push((Arc::new(route), Destination::App(app.clone())));
-    }
     for one in declared {
         for route in &one.routes {
-            let to = Destination::Function(one.app.clone(), one.function.clone());
+            let to = Destination { app: one.app.clone(), function: one.function.clone() };
             routes.extend(placed(one, route, hosts)?.into_iter().map(|route| (route, to.clone())));
         }
     }
     let named: Vec<Destination> = routes.iter().map(|(_, to)| to.clone()).collect();
-    Router::new(routes).map_err(|conflict| {
-        let owner = |at: usize| named.get(at).map_or_else(String::new, told);
-        let (first, second) = (owner(conflict.first), owner(conflict.second));
-        Problem::new(Code::RouteConflict, format!("{conflict}: one is of {first}, the other of {second}"))
-    })
+    let told = |at: usize| named.get(at).map_or_else(String::new, told);
+    let declared = Router::new(routes).map_err(|conflict| in_conflict(&conflict, told))?;
+    Ok(Routes { declared, hosts: all_hosts(hosts)? })
+}
+
+/// The hosts of all apps.
+fn all_hosts(hosts: &[(&AppName, &[String])]) -> Result<Router<AppName>, Problem> {
+    let mut routes = Vec::new();
+    for (app, host) in hosts.iter().flat_map(|(app, hosts)| hosts.iter().map(move |host| (*app, host))) {
+        let spec = RouteSpec { host: Some(host.clone()), path: "/".to_owned(), ..RouteSpec::default() };
+        let route = Route::new(1, &spec).map_err(|error| Problem::new(Code::AppInvalid, format!("hosts: {error}")))?;
+        routes.push((Arc::new(route), app.clone()));
+    }
+    let named: Vec<AppName> = routes.iter().map(|(_, app)| app.clone()).collect();
+    let told = |at: usize| named.get(at).map_or_else(String::new, |app| format!("the app {app}"));
+    Router::new(routes).map_err(|conflict| in_conflict(&conflict, told))
+}
+
+fn in_conflict(conflict: &Conflict, told: impl Fn(usize) -> String) -> Problem {
+    let (first, second) = (told(conflict.first), told(conflict.second));
+    Problem::new(Code::RouteConflict, format!("{conflict}: one is of {first}, the other of {second}"))
 }
 
 fn told(to: &Destination) -> String {
-    match to {
-        Destination::Function(app, function) if app.is_default() => format!("the function {function}"),
-        Destination::Function(app, function) => format!("the function {function} in the app {app}"),
-        Destination::App(app) => format!("the app {app}"),
-    }
+    let Destination { app, function } = to;
+    if app.is_default() { format!("the function {function}") } else { format!("the function {function} in the app {app}") }
 }
 
 /// A route on the hosts where its function may have it.

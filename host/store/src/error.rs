@@ -37,6 +37,9 @@ pub enum StoreError {
     /// A function or app is not as whoever changes it has seen it.
     #[error("it was changed meanwhile; look at it again")]
     Changed,
+    /// A function that belongs to another app.
+    #[error("the function belongs to another app")]
+    Elsewhere,
     /// A function was removed while it was changed.
     #[error("the function was removed meanwhile")]
     Vanished,
@@ -98,6 +101,7 @@ impl From<StoreError> for Problem {
             StoreError::Corrupt(_) => (Code::StoreCorrupt, error.to_string()),
             StoreError::TooLarge(_) => (Code::UploadTooLarge, error.to_string()),
             StoreError::Changed => (Code::ApiChanged, error.to_string()),
+            StoreError::Elsewhere => (Code::FunctionElsewhere, error.to_string()),
             StoreError::Vanished => (Code::FunctionNotFound, error.to_string()),
             StoreError::NothingToSplitWith => (Code::AliasInvalid, error.to_string()),
             StoreError::AppNotEmpty => (Code::AppNotEmpty, error.to_string()),

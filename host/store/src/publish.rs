@@ -85,6 +85,9 @@ fn make(
     release: &Release,
 ) -> Result<(Published, usize), StoreError> {
     aliases::must_have_generation(transaction, name, release.if_generation)?;
+    if functions::function(transaction, name)?.is_some_and(|function| function.home != release.app) {
+        return Err(StoreError::Elsewhere);
+    }
     let newest = newest(transaction, name)?;
     let same = newest.filter(|newest| newest.digest == staged.digest && newest.manifest.as_ref() == Ok(manifest));
     let is_new = same.is_none();

@@ -66,6 +66,7 @@ pub enum Config {
     /// Set a value
     Set {
         /// Its name
+        #[arg(id = "setting", value_name = "NAME")]
         key: String,
         /// The value
         value: String,
@@ -76,6 +77,7 @@ pub enum Config {
     /// Remove a value
     Rm {
         /// Its name
+        #[arg(id = "setting", value_name = "NAME")]
         key: String,
         /// The app
         #[arg(long, default_value = "default")]
@@ -97,6 +99,7 @@ pub enum Secret {
     /// Set a secret to what is typed or piped
     Set {
         /// Its name
+        #[arg(id = "setting", value_name = "NAME")]
         key: String,
         /// Take the value from a file
         #[arg(long, value_name = "FILE")]
@@ -108,6 +111,7 @@ pub enum Secret {
     /// Remove a secret that no function names
     Rm {
         /// Its name
+        #[arg(id = "setting", value_name = "NAME")]
         key: String,
         /// The app
         #[arg(long, default_value = "default")]

@@ -28,7 +28,15 @@ pub fn run(host: &HostArgs, action: &args::App) -> Result<()> {
                     let wrong = |problem: Problem| UsageError(format!("{}: {}", path.display(), problem.detail));
                     AppSpec::parse(&text).map_err(wrong)?
                 }
-                None => AppSpec::default(),
+                None => {
+                    let app: AppName = name(app)?;
+                    let list: AppList = client.get("/v1/apps")?;
+                    if list.apps.iter().any(|present| present.name == app) {
+                        let how = "say what it is to be with --file FILE; `gust app show` shows what it is";
+                        return Err(UsageError(format!("the app {app} is there already: {how}")).into());
+                    }
+                    AppSpec::default()
+                }
             };
             let info: AppInfo = client.put(&path(&name(app)?), &spec)?;
             output::print(&format!("the app {} is at revision {}\n", info.name, info.revision))

@@ -125,7 +125,7 @@ fn form(component: &Path, manifest: Option<&str>) -> Result<(impl Read + use<>, 
 }
 
 fn told(answer: &Deployed, is_new: bool) -> String {
-    let Deployed { deployed, deployed_url, function } = answer;
+    let Deployed { deployed, function, .. } = answer;
     let of_version = |alias: &&AliasName| function.aliases.get(*alias).is_some_and(|info| info.traffic.first() == *deployed);
     let aliases: Vec<_> = function.aliases.keys().filter(of_version).map(AliasName::as_str).collect();
     let live = function.aliases.get(&AliasName::live());
@@ -142,8 +142,11 @@ fn told(answer: &Deployed, is_new: bool) -> String {
         text = format!("{} version {deployed} ({size}, {digest}) {state}\n\n", function.name);
     }
     let alias = aliases.iter().find_map(|alias| function.aliases.get(*alias));
-    let url = alias.map_or(deployed_url, |alias| &alias.url);
-    text.push_str(&format!("  curl {url}\n"));
+    text.push_str(&match alias {
+        Some(alias) => format!("  curl {}\n", alias.url),
+        // It takes a key, which this sends.
+        None => format!("  gust invoke {}@{deployed}\n", function.name),
+    });
     let watched = function.aliases.iter().filter_map(|(name, alias)| Some((name, alias.watched.as_ref()?)));
     for (alias, watch) in watched.filter(|(_, watch)| watch.version == *deployed) {
         let seconds = watch.conditions.window_s;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use gust_core::{AppName, FunctionName};
+use gust_core::{Access, AppName, FunctionName};
 use ureq::{
     Body,
     http::{Request, Response, header},
@@ -22,7 +22,7 @@ use crate::{
 /// Calls it; the answer's body goes to standard output. A problem is an error.
 pub fn run(host: &HostArgs, options: &Invoke) -> Result<()> {
     let client = Client::new(host)?;
-    let url = &url(&client, options)?;
+    let (url, takes_key) = &url(&client, options)?;
     let body = data(options.data.as_deref())?;
     let method = options.method.clone().unwrap_or_else(|| if body.is_some() { "POST" } else { "GET" }.to_owned());
     let path = options.path.trim_start_matches('/');
@@ -33,8 +33,7 @@ pub fn run(host: &HostArgs, options: &Invoke) -> Result<()> {
         let (name, value) = header.split_once(':').ok_or_else(malformed)?;
         request = request.header(name.trim(), value.trim());
     }
-    if options.name.contains('@') {
-        // A version by its number takes a key.
+    if *takes_key {
         request = request.header("x-gust-key", client.token());
     }
     let request = request.body(body.unwrap_or_default()).map_err(|error| UsageError(error.to_string()))?;
@@ -42,8 +41,8 @@ pub fn run(host: &HostArgs, options: &Invoke) -> Result<()> {
     answer(response, options.include)
 }
 
-/// Where the function, its version or its alias is called.
-fn url(client: &Client, options: &Invoke) -> Result<String> {
+/// Where the function, its version or its alias is called, and whether that takes a key.
+fn url(client: &Client, options: &Invoke) -> Result<(String, bool)> {
     let (text, reference) = match options.name.split_once('@') {
         Some((text, reference)) => (text, Some(reference)),
         None => (&*options.name, None),
@@ -53,7 +52,8 @@ fn url(client: &Client, options: &Invoke) -> Result<String> {
     let app = options.app.as_deref().map(super::name::<AppName>).transpose()?.unwrap_or(info.app);
     let at = info.apps.iter().position(|present| *present == app);
     let url = at.and_then(|at| info.urls.get(at)).with_context(|| format!("{name} is not in the app {app}"))?;
-    Ok(reference.map_or_else(|| url.clone(), |reference| format!("{url}@{reference}")))
+    let takes_key = reference.is_some() || info.access == Access::Key;
+    Ok((reference.map_or_else(|| url.clone(), |reference| format!("{url}@{reference}")), takes_key))
 }
 
 /// Text, a file's bytes, or standard input's.

@@ -188,8 +188,6 @@ fn aliases_that_cannot_be_are_refused() {
     assert_eq!(ask(&host, "hostile"), 1);
 }
 
-/// The bad function of this test answers `/status?n=500` when it is asked for it; the good one before it does the same, so
-/// what is asked of them makes the difference.
 #[test]
 fn a_canary_that_goes_bad_is_taken_back_by_the_host() {
     let host = Host::start();
@@ -226,10 +224,10 @@ fn a_version_that_got_slow_is_taken_back_and_one_that_holds_stays() {
     for _ in 0..25 {
         ask(&host, "hostile");
     }
-    let watched = deploy(&host, 2, "?p99_factor_max=5&requests_min=20&window_s=600");
+    let watched = deploy(&host, 2, "?p99_factor_max=2&requests_min=8&window_s=600");
     assert_eq!(watched.status, 201);
     until("the slow version is taken back", || {
-        host.get("/hostile/sleep?n=100");
+        host.get("/hostile/sleep?n=800");
         host.info("hostile")["version"] == 1
     });
     assert!(alias(&host, "live")["changes"][0]["why"].as_str().unwrap().contains("p99: "));

@@ -242,14 +242,13 @@ impl Admin {
         let app = &entry.app;
         let (store, name) = (self.changes.store.clone(), app.name.clone());
         let stored_bytes = blocking(move || store.stored_bytes(&name)).await??;
-        let secrets = app.secrets.as_ref().map(|secrets| secrets.keys().cloned().collect());
         Ok(AppInfo {
             name: app.name.clone(),
             revision: app.revision,
             spec: app.spec.clone(),
             functions: entry.functions.iter().map(|b| (b.0.function.clone(), b.0.alias.clone())).collect(),
             config: app.config.clone(),
-            secrets: secrets.unwrap_or_default(),
+            secrets: app.secret_names.clone(),
             issuers: app.issuers_told.clone(),
             stored_bytes,
             cpu_ms_today: app.quota.cpu.us(unix_ms()) / 1000,

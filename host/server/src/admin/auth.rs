@@ -4,20 +4,21 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{MatchedPath, RawPathParams, Request, State},
+    extract::{MatchedPath, Query, RawPathParams, Request, State},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use gust_access::{Action, Grant, Resource};
 use gust_core::{AppName, Code, FunctionName, Problem};
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, Method, Uri, header};
+use serde::Deserialize;
 
 use super::{Admin, reply::Refusal};
 use crate::{binding::Binding, catalog::Snapshot, changes::no_function, deploy::no_app, logbook::unix_ms};
 
 /// What a call is about.
 #[derive(Clone, Copy)]
-enum On {
+pub(super) enum On {
     /// The host.
     Host,
     /// The app in the path.
@@ -38,7 +39,7 @@ pub(super) fn need(method: &Method, path: &str) -> Option<(Action, On)> {
     Some(match path {
         "/metrics" => (Action::Read, On::Host),
         "/v1/functions" | "/v1/apps" | "/v1/tokens" if reads => (Action::Read, On::Seen),
-        // Whoever has a token may make lesser ones.
+        // Whoever administers something may make tokens for it.
         "/v1/tokens" | "/v1/tokens/{name}" => (Action::Read, On::Seen),
         "/v1/functions/{name}" if *method == Method::PUT => (Action::Deploy, On::Upload),
         path if path.starts_with("/v1/functions/{name}") && reads => (Action::Read, On::Function),
@@ -72,9 +73,13 @@ pub(super) async fn require_token(
             return Refusal(forbidden(Action::Admin)).into_response();
         };
         let named = (param("name"), param("app"));
-        if let Err(problem) = may(&snapshot, &grant, action, on, named, request.uri().query()) {
+        if let Err(problem) = may(&snapshot, &grant, action, on, named, request.uri()) {
             return Refusal(problem).into_response();
         }
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let (method, path) = (request.method(), request.uri().path().escape_debug());
+        tracing::info!(target: "gust::audit", token = %grant.name, %method, %path, "the admin API was called");
     }
     request.extensions_mut().insert(grant);
     next.run(request).await
@@ -91,7 +96,7 @@ fn may(
     action: Action,
     on: On,
     (function, app): (Option<String>, Option<String>),
-    query: Option<&str>,
+    uri: &Uri,
 ) -> Result<(), Problem> {
     // What is no name is told of as such, by whoever reads it.
     let function = function.and_then(|name| name.parse::<FunctionName>().ok());
@@ -101,7 +106,7 @@ fn may(
         (On::Host, ..) => allowed(grant, action, &Resource::Host, || forbidden(action)),
         (On::App, _, Some(app)) => allowed(grant, action, &Resource::App(&app), || no_app(&app)),
         (On::Upload, Some(name), _) if snapshot.function(name.as_str()).is_none() => {
-            let app = app_in(query);
+            let app = app_in(uri);
             allowed(grant, action, &Resource::App(&app), || no_app(&app))
         }
         (On::Function, Some(name), _) => {
@@ -136,11 +141,21 @@ fn forbidden(action: Action) -> Problem {
     Problem::new(Code::AuthForbidden, format!("it takes a token with the scope {} for this", action.as_str()))
 }
 
-/// The app that a deploy of a new function names.
-fn app_in(query: Option<&str>) -> AppName {
-    let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    let named = pairs.filter(|(key, _)| *key == "app").find_map(|(_, app)| app.parse().ok());
+/// The app that a deploy of a new function names. What cannot be read is told of by whoever reads all of it.
+fn app_in(uri: &Uri) -> AppName {
+    let named = Query::<InApp>::try_from_uri(uri).ok().and_then(|Query(query)| query.app);
     named.unwrap_or_else(AppName::default_app)
+}
+
+#[derive(Deserialize)]
+struct InApp {
+    app: Option<AppName>,
+}
+
+/// Fails where a token may not deploy a function to an app.
+pub(super) fn must_deploy(grant: &Grant, name: &FunctionName, app: &AppName) -> Result<(), Problem> {
+    let is_in = |other: &AppName| other == app;
+    allowed(grant, Action::Deploy, &Resource::Function { name, is_in: &is_in }, || no_app(app))
 }
 
 /// Whether a token may read of a function in an app.
@@ -207,7 +222,9 @@ mod tests {
 
     #[test]
     fn the_app_of_a_deploy_is_in_its_query() {
-        assert_eq!(app_in(Some("alias=x&app=shop")).as_str(), "shop");
-        assert!(app_in(Some("app=")).is_default() && app_in(None).is_default());
+        let app = |uri: &'static str| app_in(&Uri::from_static(uri)).to_string();
+        assert_eq!(app("/x?alias=x&app=shop"), "shop");
+        assert_eq!(app("/x?a%70p=sh%6Fp"), "shop", "as it is read later");
+        assert_eq!((app("/x?app="), app("/x")), ("default".to_owned(), "default".to_owned()));
     }
 }

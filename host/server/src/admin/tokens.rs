@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
-use gust_access::{Scope, Scopes, StoredToken};
+use gust_access::{Action, Grant, Scope, Scopes, StoredToken};
 use gust_core::{
     Code, Problem, TokenName,
     api::{NewToken, TokenInfo, TokenList, TokenSpec},
@@ -41,6 +41,13 @@ pub(super) async fn create(
     Body(spec): Body<TokenSpec>,
 ) -> Result<(StatusCode, Json<NewToken>), Refusal> {
     let scopes = scopes(&spec)?;
+    must_administer(&grant)?;
+    if let Some(end) = grant.expires_unix_ms
+        && spec.expires_unix_ms.is_none_or(|expires| expires > end)
+    {
+        let detail = "a token cannot outlive the one that makes it; say when it expires";
+        return Err(Problem::new(Code::AuthForbidden, detail).into());
+    }
     if !grant.scopes.cover(&scopes) {
         let detail = "a token can be given no scope that goes beyond those of the token that makes it";
         return Err(Problem::new(Code::AuthForbidden, detail).into());
@@ -62,6 +69,7 @@ pub(super) async fn delete(
     Who(grant): Who,
     Named(name): Named<TokenName>,
 ) -> Result<StatusCode, Refusal> {
+    must_administer(&grant)?;
     let tokens = admin.changes.tokens().await?;
     let found = tokens.iter().find(|token| token.name == name && grant.scopes.cover(&token.scopes));
     let missing = || Problem::new(Code::TokenNotFound, format!("there is no token {name}; `gust token ls` lists them"));
@@ -69,6 +77,14 @@ pub(super) async fn delete(
     let changes = admin.changes.clone();
     to_its_end(async move { changes.remove_token(&name).await }).await?;
     Ok(status::DELETED)
+}
+
+/// Fails where a token may only use what there is.
+fn must_administer(grant: &Grant) -> Result<(), Problem> {
+    if grant.scopes.iter().any(|scope| scope.action == Action::Admin) {
+        return Ok(());
+    }
+    Err(Problem::new(Code::AuthForbidden, "it takes a token with the scope admin to make or revoke others"))
 }
 
 fn scopes(spec: &TokenSpec) -> Result<Scopes, Problem> {

@@ -21,12 +21,12 @@ use utoipa::{
 };
 
 use super::{
-    Admin,
+    Admin, auth,
     precondition::{self, ETag, IfMatch},
     release::Options,
-    reply::{Asked, Name, Named, Refusal},
+    reply::{Asked, Name, Named, Refusal, Who},
 };
-use crate::{changes::no_function, status, work::to_its_end};
+use crate::{changes::no_function, deploy::Wishes, status, work::to_its_end};
 
 /// Deploys a component: alone, or with its manifest as a form.
 #[utoipa::path(
@@ -42,6 +42,7 @@ pub(super) async fn put(
     State(admin): State<Arc<Admin>>,
     Named(name): Name,
     Asked(options): Asked<Options>,
+    Who(grant): Who,
     request: Request,
 ) -> Result<Response, Refusal> {
     let wishes = options.wishes(precondition::wanted(request.headers())?)?;
@@ -52,6 +53,10 @@ pub(super) async fn put(
         Kind::Component => (receive(request.into_body(), staging).await?, Manifest::default()),
         Kind::Form => receive_form(bounded(request, admin.changes.config.upload_mib_max), staging).await?,
     };
+    // What was let in before the upload arrived may be another app's by now.
+    let app = admin.changes.app_for(&name, wishes.app.as_ref())?;
+    auth::must_deploy(&grant, &name, &app.name)?;
+    let wishes = Wishes { app: Some(app.name.clone()), ..wishes };
     let (changes, owned) = (admin.changes.clone(), name.clone());
     let deployed = to_its_end(async move { changes.deploy(owned, staging, manifest, wishes).await }).await?;
     let binding = admin.changes.function(&name)?;

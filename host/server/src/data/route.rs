@@ -84,7 +84,7 @@ impl From<Problem> for Refused {
 /// Finds where a request goes: by a route, by the host of an app, or by the function's name in the path.
 pub(super) fn find(snapshot: &Snapshot, head: &Parts) -> Result<Found, Refused> {
     let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    if !snapshot.routes.routes().is_empty()
+    if !snapshot.routes.are_none()
         && let Some(found) = routed::find(snapshot, head, target)
     {
         return found;
@@ -153,12 +153,6 @@ pub(super) fn mounted(
     access::check(binding, access, is_version, headers, &snapshot.tokens).map_err(refused)?;
     let app_place = admit::quota(binding).map_err(refused)?;
     Ok(Found { serving, app_place, target, mount, params: Vec::new(), cookie })
-}
-
-/// The deployment of that name, and what of `uri` it shall see: all of it.
-pub(super) fn by_name(snapshot: &Snapshot, name: &str, uri: &Uri) -> Result<(Arc<Deployment>, Uri), Problem> {
-    let deployment = snapshot.get(name).ok_or_else(|| not_found(name))?;
-    Ok((deployment.clone(), below(uri.path_and_query().map_or("/", PathAndQuery::as_str))?))
 }
 
 /// The first segment, and what follows it.

@@ -2,7 +2,7 @@
 
 use gust_core::{
     Code, Problem,
-    routing::{Action, Lookup, Match},
+    routing::{Action, Lookup, Match, Route},
 };
 use http::{HeaderName, HeaderValue, Uri, header, request::Parts};
 
@@ -20,30 +20,33 @@ pub(super) const PARAM_PREFIX: &str = "x-route-param-";
 pub(super) fn find(snapshot: &Snapshot, head: &Parts, target: &str) -> Option<Result<Found, Refused>> {
     let host = host(head);
     let path = target.split('?').next().unwrap_or_default();
-    match snapshot.routes.find(host, path, &head.method) {
-        Lookup::Found(found) => match found.value {
-            Destination::Function(app, function) => {
-                // A function's own name is more than a parameter that could be any.
-                let is_vague = host_is_any(&found) && found.route.path().as_str().starts_with("/{");
-                let named = route::segment(target).0.split('@').next().unwrap_or_default();
-                if is_vague && snapshot.default_app().get(named).is_some() {
-                    return None;
-                }
-                Some(function_of(snapshot, head, &found, (app.as_str(), function.as_str())))
-            }
-            Destination::App(app) => {
-                let entry = snapshot.app(app.as_str())?;
-                let (first, rest) = route::segment(target);
-                Some(route::mounted(snapshot, entry, (first, rest, ""), &head.headers))
-            }
-        },
+    // Where functions are called by their names on this host; none where it is some route's alone.
+    let (first, rest) = route::segment(target);
+    let entry = match snapshot.routes.app_of(host) {
+        Some(app) => snapshot.app(app.as_str()),
+        None => (!snapshot.routes.claim(host)).then(|| snapshot.default_app()),
+    };
+    let is_named = || entry.is_some_and(|entry| entry.get(first.split('@').next().unwrap_or_default()).is_some());
+    let by_name = || match entry {
+        // Its own mounts are found as if there were no routes.
+        Some(entry) if entry.app.name.is_default() => None,
+        Some(entry) => Some(route::mounted(snapshot, entry, (first, rest, ""), &head.headers)),
+        None => Some(Err(route::not_found(first).into())),
+    };
+    let is_tilde = first.starts_with('~') && entry.is_some_and(|entry| entry.app.name.is_default());
+    match snapshot.routes.declared.find(host, path, &head.method) {
+        // A function's name is more than a parameter that could be any.
+        Lookup::Found(found) if is_vague(found.route) && (is_tilde || is_named()) => by_name(),
+        Lookup::MethodNotAllowed(_) if is_tilde || is_named() => by_name(),
+        Lookup::Found(found) => Some(function_of(snapshot, head, &found)),
         Lookup::MethodNotAllowed(allow) => Some(Err(not_allowed(&allow.to_string()))),
-        // A host that somebody has serves nothing else.
-        Lookup::Ambiguous | Lookup::NotFound if snapshot.routes.claims_host(host) => {
-            Some(Err(route::not_found(route::segment(target).0).into()))
-        }
-        Lookup::Ambiguous | Lookup::NotFound => None,
+        Lookup::Ambiguous | Lookup::NotFound => by_name(),
     }
+}
+
+/// Whether a route takes any first segment.
+fn is_vague(route: &Route) -> bool {
+    route.path().as_str().starts_with("/{")
 }
 
 /// The request's host, as it was sent. The target's wins (RFC 9112, section 3.2.2).
@@ -52,18 +55,14 @@ fn host(head: &Parts) -> &str {
     head.uri.authority().map(http::uri::Authority::as_str).or_else(sent).unwrap_or_default()
 }
 
-fn host_is_any(found: &Match<'_, '_, Destination>) -> bool {
-    *found.route.host() == gust_core::routing::HostPattern::Any
-}
-
 fn function_of(
     snapshot: &Snapshot,
     head: &Parts,
     found: &Match<'_, '_, Destination>,
-    (app, function): (&str, &str),
 ) -> Result<Found, Refused> {
-    let missing = || route::not_found(function);
-    let binding = snapshot.app(app).and_then(|entry| entry.get(function)).ok_or_else(missing)?;
+    let Destination { app, function } = found.value;
+    let missing = || route::not_found(function.as_str());
+    let binding = snapshot.app(app.as_str()).and_then(|entry| entry.get(function.as_str())).ok_or_else(missing)?;
     let mut cookie = None;
     let main = binding.main().ok_or_else(missing)?;
     let deployment = main.choose(|aliased| split::share(aliased, &head.headers, &mut cookie)).clone();

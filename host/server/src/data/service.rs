@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use tokio::time;
 
 use super::{
-    admit,
+    access, admit,
     caller::Caller,
     incoming::{Limited, Source},
     outgoing::{self, Outgoing},
@@ -110,6 +110,9 @@ async fn serve(
             let binding = binding.clone();
             return Box::pin(async move {
                 let deployment = data.pinned.get(&binding, version).await?;
+                // Only now it is known who may call it.
+                let tokens = data.catalog.load().tokens.clone();
+                access::check(&binding, deployment.terms.access, true, &head.headers, &tokens)?;
                 let request = enter((head, body), found, &deployment, visit)?;
                 run(data, caller, request, deployment, visit).await.map(Served::Guest)
             })
