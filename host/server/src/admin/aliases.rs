@@ -29,7 +29,7 @@ use crate::{
 #[utoipa::path(
     get, path = "/v1/functions/{name}/aliases/{alias}", operation_id = "get_alias",
     params(("name" = FunctionName, Path, description = "The function"), ("alias" = AliasName, Path, description = "The alias")),
-    responses((status = 200, description = "The alias", body = AliasInfo, headers(("etag" = String, description = "The state, for If-Match"))))
+    responses((status = 200, description = "The alias", body = AliasInfo, headers(("etag" = inline(ETag)))))
 )]
 pub(super) async fn get(
     State(admin): State<Arc<Admin>>,
@@ -43,7 +43,7 @@ pub(super) async fn get(
     put, path = "/v1/functions/{name}/aliases/{alias}", operation_id = "set_alias",
     params(("name" = FunctionName, Path, description = "The function"), ("alias" = AliasName, Path, description = "The alias"), IfMatch),
     request_body = Traffic,
-    responses((status = 200, description = "The alias", body = AliasInfo, headers(("etag" = String, description = "The state, for If-Match"))))
+    responses((status = 200, description = "The alias", body = AliasInfo, headers(("etag" = inline(ETag)))))
 )]
 pub(super) async fn put(
     State(admin): State<Arc<Admin>>,
@@ -82,7 +82,7 @@ pub(super) async fn delete(
     post, path = "/v1/functions/{name}/rollback", operation_id = "rollback",
     params(("name" = FunctionName, Path, description = "The function"), IfMatch),
     request_body = Rollback,
-    responses((status = 200, description = "The alias", body = AliasInfo, headers(("etag" = String, description = "The state, for If-Match"))))
+    responses((status = 200, description = "The alias", body = AliasInfo, headers(("etag" = inline(ETag)))))
 )]
 pub(super) async fn rollback(
     State(admin): State<Arc<Admin>>,

@@ -51,7 +51,7 @@ pub(super) async fn list(State(admin): State<Arc<Admin>>, Who(grant): Who) -> Re
 #[utoipa::path(
     get, path = "/v1/apps/{app}", operation_id = "get_app",
     params(("app" = AppName, Path, description = "The app")),
-    responses((status = 200, description = "The app", body = AppInfo, headers(("etag" = String, description = "The state, for If-Match"))))
+    responses((status = 200, description = "The app", body = AppInfo, headers(("etag" = inline(ETag)))))
 )]
 pub(super) async fn get(State(admin): State<Arc<Admin>>, Named(app): Named<AppName>) -> Result<Response, Refusal> {
     let entry = admin.app(&app)?;
@@ -65,8 +65,8 @@ pub(super) async fn get(State(admin): State<Arc<Admin>>, Named(app): Named<AppNa
     params(("app" = AppName, Path, description = "The app"), IfMatch),
     request_body = AppSpec,
     responses(
-        (status = 200, description = "The app was there", body = AppInfo, headers(("etag" = String, description = "The state, for If-Match"))),
-        (status = 201, description = "The app is new", body = AppInfo, headers(("etag" = String, description = "The state, for If-Match")))
+        (status = 200, description = "The app was there", body = AppInfo, headers(("etag" = inline(ETag)))),
+        (status = 201, description = "The app is new", body = AppInfo, headers(("etag" = inline(ETag))))
     )
 )]
 pub(super) async fn put(

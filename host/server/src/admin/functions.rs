@@ -47,7 +47,7 @@ pub(super) async fn list(State(admin): State<Arc<Admin>>, Who(grant): Who) -> Js
 #[utoipa::path(
     get, path = "/v1/functions/{name}", operation_id = "get_function",
     params(("name" = FunctionName, Path, description = "The function")),
-    responses((status = 200, description = "The function", body = FunctionInfo, headers(("etag" = String, description = "The state, for If-Match"))))
+    responses((status = 200, description = "The function", body = FunctionInfo, headers(("etag" = inline(ETag)))))
 )]
 pub(super) async fn get(State(admin): State<Arc<Admin>>, Named(name): Name) -> Result<Response, Refusal> {
     let changes = &admin.changes;

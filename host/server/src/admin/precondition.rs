@@ -4,9 +4,9 @@ use axum::response::{IntoResponseParts, ResponseParts};
 use gust_core::{Code, Problem};
 use http::{HeaderMap, HeaderValue, header};
 use utoipa::{
-    IntoParams,
+    IntoParams, PartialSchema, ToSchema,
     openapi::{
-        Required, Type,
+        RefOr, Required, Schema, Type,
         path::{Parameter, ParameterBuilder, ParameterIn},
         schema::ObjectBuilder,
     },
@@ -28,6 +28,15 @@ impl IntoResponseParts for ETag {
         Ok(parts)
     }
 }
+
+impl PartialSchema for ETag {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^\"[0-9]{1,20}\"$"));
+        text.description(Some("The state, for If-Match.")).into()
+    }
+}
+
+impl ToSchema for ETag {}
 
 /// `If-Match`, as it is described.
 pub(super) enum IfMatch {}

@@ -34,8 +34,8 @@ use crate::{changes::no_function, deploy::Wishes, status, work::to_its_end};
     params(("name" = FunctionName, Path, description = "The function"), Options, IfMatch),
     request_body(content((Component = "application/wasm"), (UploadForm = "multipart/form-data"))),
     responses(
-        (status = 200, description = "The newest version is the same component with the same manifest", body = Deployed, headers(("etag" = String, description = "The state, for If-Match"))),
-        (status = 201, description = "The component is a new version", body = Deployed, headers(("etag" = String, description = "The state, for If-Match")))
+        (status = 200, description = "The newest version is the same component with the same manifest", body = Deployed, headers(("etag" = inline(ETag)))),
+        (status = 201, description = "The component is a new version", body = Deployed, headers(("etag" = inline(ETag))))
     )
 )]
 pub(super) async fn put(
@@ -84,6 +84,7 @@ impl PartialSchema for Component {
 impl PartialSchema for UploadForm {
     fn schema() -> RefOr<Schema> {
         let manifest = ObjectBuilder::new().schema_type(Type::String).description(Some("The text of its gust.toml."));
+        let manifest = manifest.format(Some(SchemaFormat::Custom("toml".to_owned())));
         let form = ObjectBuilder::new().schema_type(Type::Object).required("component");
         let form = form.property("component", Component::schema()).property("manifest", manifest);
         form.additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false))).into()
