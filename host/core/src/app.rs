@@ -79,8 +79,7 @@ impl AppSpec {
     /// Reads one from TOML, as `gust app set --file` has it.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let spec: Self = toml::from_str(text).map_err(|error| {
-            let (line, column) =
-                error.span().map_or((1, 1), |span| crate::manifest::line_and_column(text, &span));
+            let (line, column) = error.span().map_or((1, 1), |span| crate::manifest::line_and_column(text, &span));
             invalid(format!("line {line}, column {column}: {}", error.message().trim().replace('\n', ", ")))
         })?;
         spec.check()?;
@@ -120,7 +119,9 @@ pub fn check_key(name: &str) -> Result<(), Problem> {
     let shown: String = name.chars().take(64).collect();
     Err(Problem::new(
         Code::KeyInvalid,
-        format!("{shown:?} is not a name of a setting: letters, digits and _, not beginning with a digit, at most {BYTES_MAX}"),
+        format!(
+            "{shown:?} is not a name of a setting: letters, digits and _, not beginning with a digit, at most {BYTES_MAX}"
+        ),
     ))
 }
 

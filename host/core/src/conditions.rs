@@ -88,14 +88,18 @@ impl Conditions {
         let errors_percent = new.failed as f64 * 100.0 / new.requests as f64;
         if let Some(max) = self.errors_percent_max.filter(|max| errors_percent > *max) {
             let Seen { requests, failed, .. } = new;
-            return Some(format!("errors: {failed} of {requests} requests failed, {errors_percent:.1} % (at most {max} %)"));
+            return Some(format!(
+                "errors: {failed} of {requests} requests failed, {errors_percent:.1} % (at most {max} %)"
+            ));
         }
         let max = self.p99_factor_max.filter(|_| before.requests >= enough && before.p99_us > 0)?;
         let factor = new.p99_us as f64 / before.p99_us as f64;
         (factor > max).then(|| {
             let ms = |us: u64| us as f64 / 1e3;
             let (new_ms, before_ms) = (ms(new.p99_us), ms(before.p99_us));
-            format!("p99: {new_ms:.3} ms, {factor:.2} times the {before_ms:.3} ms of the version before (at most {max})")
+            format!(
+                "p99: {new_ms:.3} ms, {factor:.2} times the {before_ms:.3} ms of the version before (at most {max})"
+            )
         })
     }
 }

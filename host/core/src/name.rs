@@ -3,7 +3,12 @@
 //! A name is part of URLs, of file names and of log lines, so only `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?` is one: what a DNS
 //! label allows (RFC 1123, section 2.1), in lower case. Whoever holds a name need not check it again.
 
-use std::{borrow::Borrow, fmt, str::FromStr, sync::{Arc, LazyLock}};
+use std::{
+    borrow::Borrow,
+    fmt,
+    str::FromStr,
+    sync::{Arc, LazyLock},
+};
 
 use serde::{Deserialize, Serialize};
 

@@ -8,11 +8,11 @@ use gust_store::{SettingKind, StoreError, StoredApp, StoredSetting};
 
 use crate::{
     app::App,
-    issuers,
     binding::Binding,
     catalog::{Bound, Entry, Functions},
     changes::Changes,
     deploy::no_app,
+    issuers,
     logbook::unix_ms,
     quota::{self, CpuAccount, Quota},
     routes,
@@ -188,7 +188,8 @@ fn must_be_unused(entry: &Entry, secret: &str) -> Result<(), Problem> {
         let mut deployments = binding.deployments();
         deployments.any(|deployment| deployment.terms.secrets.iter().any(|name| name == secret))
     };
-    let users: Vec<&str> = entry.functions.iter().map(|bound| &bound.0).filter(names_it).map(|b| b.function.as_str()).collect();
+    let users: Vec<&str> =
+        entry.functions.iter().map(|bound| &bound.0).filter(names_it).map(|b| b.function.as_str()).collect();
     if users.is_empty() {
         return Ok(());
     }

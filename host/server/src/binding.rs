@@ -107,9 +107,7 @@ impl Aliased {
     /// Where it sends requests, as a document.
     pub(crate) fn traffic(&self) -> Traffic {
         match &self.second {
-            Some((second, weight)) => {
-                Traffic::split(self.first.version, second.version, *weight, self.sticky.clone())
-            }
+            Some((second, weight)) => Traffic::split(self.first.version, second.version, *weight, self.sticky.clone()),
             None => Traffic { sticky: self.sticky.clone(), ..Traffic::all_to(self.first.version) },
         }
     }

@@ -94,12 +94,7 @@ impl Changes {
     }
 
     /// Forgets on what conditions an alias stays where it is: they held.
-    pub(crate) async fn end_watch(
-        &self,
-        name: &FunctionName,
-        alias: &AliasName,
-        watch: &Watch,
-    ) -> Result<(), Problem> {
+    pub(crate) async fn end_watch(&self, name: &FunctionName, alias: &AliasName, watch: &Watch) -> Result<(), Problem> {
         let _turn = self.changing.lock().await;
         if self.is_watched(name, alias, watch).await? {
             let (store, owned) = (self.store.clone(), (name.clone(), alias.clone()));
@@ -303,4 +298,3 @@ fn told(traffic: &Traffic) -> String {
     let target = |target: &gust_core::traffic::Target| format!("{} ({} %)", target.version, target.weight);
     traffic.targets.iter().map(target).collect::<Vec<_>>().join(", ")
 }
-

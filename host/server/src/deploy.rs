@@ -55,8 +55,7 @@ impl Prepared {
     pub(crate) fn settle<'a>(self, changes: &Changes, version: u64, among: impl Iterator<Item = &'a Arc<Deployment>>) {
         // Set once: what was loaded for this version serves no other.
         let _ = self.version.set(version);
-        let is_meant =
-            |to: &&Arc<Deployment>| to.version == version && to.app == self.app && to.terms == self.terms;
+        let is_meant = |to: &&Arc<Deployment>| to.version == version && to.app == self.app && to.terms == self.terms;
         let mut among = among;
         if let Some(deployment) = among.find(is_meant).filter(|deployment| deployment.residence.look().is_none()) {
             changes.loader.residents.settle(deployment, self.loaded.clone());
@@ -110,7 +109,10 @@ impl Changes {
             return Err(Problem::new(Code::ManifestInvalid, detail));
         }
         if wishes.weight.is_some_and(|weight| !(1..=99).contains(&weight)) {
-            return Err(Problem::new(Code::AliasInvalid, "weight is from 1 to 99 percent; leave it out for all requests"));
+            return Err(Problem::new(
+                Code::AliasInvalid,
+                "weight is from 1 to 99 percent; leave it out for all requests",
+            ));
         }
         wishes.conditions.as_ref().map_or(Ok(()), Conditions::check)
     }

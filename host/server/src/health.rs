@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use gust_core::{Code, Receipt, Source, conditions::Seen, receipt::Ending};
+use gust_core::{Code, Receipt, Source, conditions::Seen};
 
 /// Buckets for each doubling of the time.
 const PER_OCTAVE: usize = 4;
@@ -122,7 +122,10 @@ fn percentile_99(times: &[u32; BUCKETS]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use gust_core::{RequestId, receipt::Timing};
+    use gust_core::{
+        RequestId,
+        receipt::{Ending, Timing},
+    };
 
     use super::*;
 

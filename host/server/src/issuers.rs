@@ -40,12 +40,8 @@ fn read(spec: IssuerSpec) -> Result<(Issuer, IssuerInfo), Problem> {
     let IssuerSpec { issuer, audiences, jwks } = spec;
     let keys = Jwks::parse(jwks.to_string().as_bytes())
         .map_err(|error| Problem::new(Code::IssuerInvalid, format!("jwks: {error}")))?;
-    let info = IssuerInfo {
-        name: String::new(),
-        issuer: issuer.clone(),
-        audiences: audiences.clone(),
-        keys: keys.count(),
-    };
+    let info =
+        IssuerInfo { name: String::new(), issuer: issuer.clone(), audiences: audiences.clone(), keys: keys.count() };
     Ok((Issuer { issuer, audiences, keys }, info))
 }
 

@@ -155,11 +155,8 @@ mod tests {
 
     #[test]
     fn cpu_time_is_counted_by_the_day() {
-        let quota = Quota::new(
-            &Quotas { cpu_ms_per_day: Some(5), ..Quotas::default() },
-            None,
-            CpuAccount::begin(1, 3_000),
-        );
+        let quota =
+            Quota::new(&Quotas { cpu_ms_per_day: Some(5), ..Quotas::default() }, None, CpuAccount::begin(1, 3_000));
         let at = DAY_MS + 1000;
         assert!(quota.admit(|| at).is_ok());
         quota.cpu.add(at, 2_000);

@@ -117,7 +117,8 @@ fn all(
 fn routes_of(state: &StoredFunction, app: &AppName) -> Result<Vec<Arc<Route>>, Problem> {
     let alias = state.apps.iter().find(|(bound, _)| bound == app).map(|(_, alias)| alias);
     let traffic = alias.and_then(|alias| state.aliases.iter().find(|stored| stored.alias == *alias));
-    let version = traffic.and_then(|stored| state.targets.iter().find(|target| target.version == stored.traffic.first()));
+    let version =
+        traffic.and_then(|stored| state.targets.iter().find(|target| target.version == stored.traffic.first()));
     match version.map(|version| &version.manifest) {
         Some(Ok(manifest)) => Ok(manifest.routes()?),
         _ => Ok(Vec::new()),
@@ -158,15 +159,15 @@ fn in_conflict(conflict: &Conflict, told: impl Fn(usize) -> String) -> Problem {
 
 fn told(to: &Destination) -> String {
     let Destination { app, function } = to;
-    if app.is_default() { format!("the function {function}") } else { format!("the function {function} in the app {app}") }
+    if app.is_default() {
+        format!("the function {function}")
+    } else {
+        format!("the function {function} in the app {app}")
+    }
 }
 
 /// A route on the hosts where its function may have it.
-fn placed(
-    one: &Declared<'_>,
-    route: &Arc<Route>,
-    hosts: &[(&AppName, &[String])],
-) -> Result<Vec<Arc<Route>>, Problem> {
+fn placed(one: &Declared<'_>, route: &Arc<Route>, hosts: &[(&AppName, &[String])]) -> Result<Vec<Arc<Route>>, Problem> {
     let Declared { app, function, .. } = one;
     let refused = |detail: String| Err(Problem::new(Code::RouteHost, detail));
     if app.is_default() {
@@ -184,7 +185,9 @@ fn placed(
         };
     }
     if one.hosts.is_empty() {
-        return refused(format!("the app {app} has no hosts, so {function} can have no routes there: gust app set {app}"));
+        return refused(format!(
+            "the app {app} has no hosts, so {function} can have no routes there: gust app set {app}"
+        ));
     }
     let on = |host: &String| route.on_host(host).map(Arc::new).map_err(|error| Problem::new(Code::AppInvalid, error));
     one.hosts.iter().map(on).collect()

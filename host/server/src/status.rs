@@ -104,9 +104,11 @@ pub(crate) fn answer(problem: &Problem, request_id: Option<&RequestId>) -> Respo
 /// When to try again where the problem does not say: whatever is short of room has some soon.
 pub(crate) fn retry_after_s(code: Code) -> Option<u32> {
     match code {
-        Code::LimitConcurrency | Code::QuotaConcurrency | Code::FunctionLoading | Code::HostBusy | Code::HostDraining => {
-            Some(1)
-        }
+        Code::LimitConcurrency
+        | Code::QuotaConcurrency
+        | Code::FunctionLoading
+        | Code::HostBusy
+        | Code::HostDraining => Some(1),
         // Somebody has to make room first.
         Code::QuotaStoredBytes => Some(60),
         _ => None,

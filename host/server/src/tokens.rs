@@ -22,12 +22,16 @@ impl Changes {
         scopes: Scopes,
         expires_unix_ms: Option<u64>,
     ) -> Result<NewToken, Problem> {
-        let taken = || Problem::new(Code::TokenExists, format!("revoke it first (gust token rm {name}), or choose another name"));
+        let taken = || {
+            Problem::new(Code::TokenExists, format!("revoke it first (gust token rm {name}), or choose another name"))
+        };
         if name.as_str() == ROOT_NAME {
             return Err(taken());
         }
         let mut random = [0; RANDOM_BYTES];
-        let failed = |error: getrandom::Error| Problem::new(Code::Internal, "no token was made").with_internal(error.to_string());
+        let failed = |error: getrandom::Error| {
+            Problem::new(Code::Internal, "no token was made").with_internal(error.to_string())
+        };
         getrandom::fill(&mut random).map_err(failed)?;
         let text = TokenText::from_random(&random);
         let (id, secret_hash) = (text.id(), text.hash());

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use gust_access::{SealedPlace, SealingKey, SecretValue, seal::{KEY_BYTES, NONCE_BYTES}};
+use gust_access::{
+    SealedPlace, SealingKey, SecretValue,
+    seal::{KEY_BYTES, NONCE_BYTES},
+};
 use gust_core::{AppName, Code, Problem};
 use gust_store::{SettingKind, Store, StoreError, StoredSetting};
 

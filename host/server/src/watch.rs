@@ -112,7 +112,9 @@ async fn judge(changes: &Changes, watching: &Watching) {
         take_back(changes, watching, &why).await;
     } else if unix_ms() >= watch.until_unix_ms {
         match changes.end_watch(function, alias, watch).await {
-            Ok(()) => tracing::info!(%function, %alias, version = watch.version, requests = new.requests, "conditions held"),
+            Ok(()) => {
+                tracing::info!(%function, %alias, version = watch.version, requests = new.requests, "conditions held")
+            }
             Err(problem) => tracing::error!(%function, %alias, %problem, "what is watched could not be changed"),
         }
     }

@@ -79,8 +79,10 @@ impl Store {
     /// Every function that has a version, by name, one after the other: there may be many.
     pub fn each_function(&self, mut each: impl FnMut(StoredFunction)) -> Result<(), StoreError> {
         let database = self.database();
-        let mut names = database.prepare("select name from functions f where exists
-            (select 1 from versions v where v.name = f.name) order by name")?;
+        let mut names = database.prepare(
+            "select name from functions f where exists
+            (select 1 from versions v where v.name = f.name) order by name",
+        )?;
         for name in names.query_map([], |row| parsed::<FunctionName>(row, 0))? {
             if let Some(function) = function(&database, &name?)? {
                 each(function);

@@ -28,7 +28,7 @@ pub use aliases::{Change, PastChange};
 pub use apps::{SettingKind, StoredApp, StoredSetting};
 pub use components::{Durable, Staged, Staging};
 pub use error::StoreError;
-pub use keys::private_file;
 pub use functions::{StoredAlias, StoredFunction, StoredVersion, Watch};
+pub use keys::private_file;
 pub use publish::{Published, Release};
 pub use store::Store;

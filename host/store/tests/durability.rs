@@ -115,11 +115,10 @@ fn aliases_point_where_a_release_says() {
     assert_eq!(traffic(&store, "a", "live"), Traffic::all_to(2));
     let live = AliasName::live();
     let past = store.alias_changes(&"a".parse().unwrap(), &live).unwrap();
-    assert_eq!(past.iter().map(|change| change.before.clone()).collect::<Vec<_>>(), [
-        Some(Traffic::split(1, 2, 10, None)),
-        Some(Traffic::all_to(1)),
-        None
-    ]);
+    assert_eq!(
+        past.iter().map(|change| change.before.clone()).collect::<Vec<_>>(),
+        [Some(Traffic::split(1, 2, 10, None)), Some(Traffic::all_to(1)), None]
+    );
 }
 
 #[test]
@@ -134,10 +133,7 @@ fn a_change_that_is_refused_changes_nothing() {
     let refuse = |_: &StoredFunction| Err(StoreError::Vanished);
     assert!(store.change_alias(&name, &live, &change, None, refuse).is_err());
     let stale = Some(before.generation - 1);
-    assert!(matches!(
-        store.change_alias(&name, &live, &change, stale, |_| Ok(())),
-        Err(StoreError::Changed)
-    ));
+    assert!(matches!(store.change_alias(&name, &live, &change, stale, |_| Ok(())), Err(StoreError::Changed)));
     let stale = Release { if_generation: stale, ..release() };
     assert!(matches!(try_publish(&store, "a", b"3", &stale), Err(StoreError::Changed)));
     let full = Release { stored_bytes_max: Some(2), ..release() };

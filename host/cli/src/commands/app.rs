@@ -24,7 +24,8 @@ pub fn run(host: &HostArgs, action: &args::App) -> Result<()> {
         args::App::Set { app, file } => {
             let spec = match file {
                 Some(path) => {
-                    let text = fs::read_to_string(path).with_context(|| format!("the app's document {}", path.display()))?;
+                    let text =
+                        fs::read_to_string(path).with_context(|| format!("the app's document {}", path.display()))?;
                     let wrong = |problem: Problem| UsageError(format!("{}: {}", path.display(), problem.detail));
                     AppSpec::parse(&text).map_err(wrong)?
                 }

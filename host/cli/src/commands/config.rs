@@ -1,7 +1,10 @@
 //! `gust config`: what an app's functions see.
 
 use anyhow::Result;
-use gust_core::{AppName, api::{AppInfo, Value}};
+use gust_core::{
+    AppName,
+    api::{AppInfo, Value},
+};
 
 use super::{app::path, name};
 use crate::{

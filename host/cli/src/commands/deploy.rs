@@ -126,7 +126,8 @@ fn form(component: &Path, manifest: Option<&str>) -> Result<(impl Read + use<>, 
 
 fn told(answer: &Deployed, is_new: bool) -> String {
     let Deployed { deployed, function, .. } = answer;
-    let of_version = |alias: &&AliasName| function.aliases.get(*alias).is_some_and(|info| info.traffic.first() == *deployed);
+    let of_version =
+        |alias: &&AliasName| function.aliases.get(*alias).is_some_and(|info| info.traffic.first() == *deployed);
     let aliases: Vec<_> = function.aliases.keys().filter(of_version).map(AliasName::as_str).collect();
     let live = function.aliases.get(&AliasName::live());
     let share = live.and_then(|live| live.traffic.second()).filter(|second| second.version == *deployed);

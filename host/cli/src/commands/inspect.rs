@@ -19,7 +19,10 @@ pub fn run(host: &HostArgs, options: &Inspect) -> Result<()> {
         return output::print(&format!("{}\n", serde_json::to_string(&info)?));
     }
     let mut pairs = about(&info);
-    pairs.extend(output::listed("aliases", info.aliases.iter().map(|(alias, info)| format!("{alias}: {}", traffic(&info.traffic)))));
+    pairs.extend(output::listed(
+        "aliases",
+        info.aliases.iter().map(|(alias, info)| format!("{alias}: {}", traffic(&info.traffic))),
+    ));
     pairs.extend(output::listed("imports", info.imports.iter().cloned()));
     output::print(&output::pairs(&pairs))
 }

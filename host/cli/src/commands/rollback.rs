@@ -27,5 +27,9 @@ pub fn run(host: &HostArgs, options: &Rollback) -> Result<()> {
     let document = api::Rollback { alias: Some(alias.clone()), to: options.to };
     let request = request.header("content-type", "application/json").body(serde_json::to_vec(&document)?)?;
     let info: AliasInfo = client::parsed(client.send(request)?)?;
-    output::print(&format!("{alias} of {function} is version {} again\n\n  curl {}\n", traffic(&info.traffic), info.url))
+    output::print(&format!(
+        "{alias} of {function} is version {} again\n\n  curl {}\n",
+        traffic(&info.traffic),
+        info.url
+    ))
 }

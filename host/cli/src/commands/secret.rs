@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use console::Term;
-use gust_core::{AppName, api::{AppInfo, Value}};
+use gust_core::{
+    AppName,
+    api::{AppInfo, Value},
+};
 
 use super::{app::path, name};
 use crate::{

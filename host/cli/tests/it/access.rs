@@ -41,7 +41,10 @@ fn a_function_that_takes_a_key_is_called_with_one() {
     host.api("DELETE", "/v1/tokens/caller", "", b"");
     assert_eq!(call(&host, "/hostile/headers", &[("x-gust-key", &key)]).status, 401, "revoked at once");
     // No instance was spent on any of those that were refused.
-    assert_eq!(host.metric("gust_instance_init_seconds_count", &["function=\"hostile\""]), host.metric("gust_requests_total", &["function=\"hostile\""]));
+    assert_eq!(
+        host.metric("gust_instance_init_seconds_count", &["function=\"hostile\""]),
+        host.metric("gust_requests_total", &["function=\"hostile\""])
+    );
 }
 
 #[test]
@@ -50,7 +53,8 @@ fn a_private_function_is_not_there_for_clients() {
     host.deploy_as("hostile", "hostile", "access = \"private\"");
     let (hidden, missing) = (host.get("/hostile/state"), host.get("/nobody/state"));
     assert_eq!(hidden.status, 404);
-    let told = |answer: &Answer| answer.json()["detail"].as_str().unwrap().replace("hostile", "X").replace("nobody", "X");
+    let told =
+        |answer: &Answer| answer.json()["detail"].as_str().unwrap().replace("hostile", "X").replace("nobody", "X");
     assert_eq!(told(&hidden), told(&missing));
     assert_eq!(call(&host, "/hostile/state", &[("x-gust-key", &host.token)]).status, 404);
 }
@@ -94,9 +98,15 @@ mod jwt {
         let set = host.api("PUT", "/v1/apps/default/issuers/login", "application/json", spec.as_bytes());
         assert_eq!(set.status, 204, "{set:?}");
         let answer = ask(&good);
-        assert!(answer.status == 200 && answer.text().contains("authorization"), "it is the function's to read: {answer:?}");
+        assert!(
+            answer.status == 200 && answer.text().contains("authorization"),
+            "it is the function's to read: {answer:?}"
+        );
         let mut tampered = good.clone();
-        tampered.replace_range(good.len() - 20..good.len() - 19, if good.as_bytes()[good.len() - 20] == b'A' { "B" } else { "A" });
+        tampered.replace_range(
+            good.len() - 20..good.len() - 19,
+            if good.as_bytes()[good.len() - 20] == b'A' { "B" } else { "A" },
+        );
         for (bearer, what) in [
             ("", "none"),
             ("Bearer x.y.z", "no token"),

@@ -32,10 +32,16 @@ fn one_function_serves_two_apps_each_with_its_configuration() {
     assert_eq!(put(&host, "/v1/apps/shop", &json!({})).status, 201);
     assert_eq!(put(&host, "/v1/apps/shop/functions/hostile", &json!({})).status, 204);
     let greeting = |mount: &str| host.get(&format!("/{mount}/config/GREETING")).text().to_owned();
-    assert_eq!((greeting("hostile"), greeting("~shop/hostile")), ("Some(\"plain\")".to_owned(), "Some(\"plain\")".to_owned()));
+    assert_eq!(
+        (greeting("hostile"), greeting("~shop/hostile")),
+        ("Some(\"plain\")".to_owned(), "Some(\"plain\")".to_owned())
+    );
     let set = host.gust(&["config", "set", "GREETING", "shop's", "--app", "shop"]);
     assert!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
-    assert_eq!((greeting("hostile"), greeting("~shop/hostile")), ("Some(\"plain\")".to_owned(), "Some(\"shop's\")".to_owned()));
+    assert_eq!(
+        (greeting("hostile"), greeting("~shop/hostile")),
+        ("Some(\"plain\")".to_owned(), "Some(\"shop's\")".to_owned())
+    );
     let info = host.api("GET", "/v1/apps/shop", "", b"").json();
     assert_eq!(info["config"]["GREETING"], "shop's");
     assert!(info["revision"].as_u64().unwrap() >= 3, "{info}");
@@ -81,7 +87,8 @@ fn a_secret_is_seen_by_functions_that_name_it_and_by_nobody_else() {
     for path in ["/v1/apps", "/v1/apps/default", "/v1/functions/hostile", "/v1/functions/hostile/logs", "/metrics"] {
         assert!(!host.api("GET", path, "", b"").text().contains(CANARY), "{path}");
     }
-    let malformed = host.api("PUT", "/v1/apps/default/secrets/API_KEY", "application/json", format!("\"{CANARY}\"").as_bytes());
+    let malformed =
+        host.api("PUT", "/v1/apps/default/secrets/API_KEY", "application/json", format!("\"{CANARY}\"").as_bytes());
     assert!(malformed.status == 400 && !malformed.text().contains(CANARY), "{malformed:?}");
     let nul = json!({"value": format!("{CANARY}\0")}).to_string();
     let nul = host.api("PUT", "/v1/apps/default/secrets/API_KEY", "application/json", nul.as_bytes());
@@ -131,7 +138,8 @@ fn tenants_see_and_change_their_own_and_nothing_else() {
     let admin = token(&host, "a-admin", &["admin:app/a"]);
     let seen = api_as(&host, &a, "GET", "/v1/functions", "").json();
     assert_eq!(seen["functions"].as_array().unwrap().len(), 1);
-    let (hidden, missing) = (api_as(&host, &a, "GET", "/v1/functions/yours", ""), api_as(&host, &a, "GET", "/v1/functions/nobody", ""));
+    let (hidden, missing) =
+        (api_as(&host, &a, "GET", "/v1/functions/yours", ""), api_as(&host, &a, "GET", "/v1/functions/nobody", ""));
     assert_eq!((hidden.status, missing.status), (404, 404));
     assert_eq!(hidden.text().replace("yours", "X"), missing.text().replace("nobody", "X"), "nothing tells them apart");
     for path in ["versions", "logs", "aliases/live"] {
@@ -211,7 +219,9 @@ fn quotas_are_an_apps_and_name_themselves() {
     let refused = call("/state");
     let seconds: u64 = refused.header("retry-after").parse().unwrap();
     assert!(refused.code() == "quota.cpu_ms_per_day" && (1..=86_400).contains(&seconds), "{refused:?}");
-    until("it is written down", || host.api("GET", "/v1/apps/small", "", b"").json()["cpu_ms_today"].as_u64() >= Some(300));
+    until("it is written down", || {
+        host.api("GET", "/v1/apps/small", "", b"").json()["cpu_ms_today"].as_u64() >= Some(300)
+    });
     quotas(json!({"stored_bytes": 1000}));
     let over = host.deploy_as("hello2?app=small", "hello", "");
     assert_eq!((over.status, over.code().as_str()), (429, "quota.stored_bytes"));

@@ -8,7 +8,8 @@ use crate::fixture::{Answer, Host, send};
 /// A request for a host. Redirects are answers here.
 fn call(host: &Host, method: &str, authority: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
     let config = Agent::config_builder().http_status_as_error(false).max_redirects(0).allow_non_standard_methods(true);
-    let mut request = Request::builder().method(method).uri(format!("http://{}{path}", host.data)).header("host", authority);
+    let mut request =
+        Request::builder().method(method).uri(format!("http://{}{path}", host.data)).header("host", authority);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -37,11 +38,20 @@ fn a_function_is_called_by_its_routes() {
     host.deploy_as("routed", "hostile", ROUTED);
     let get = |authority: &str, path: &str| call(&host, "GET", authority, path, &[]);
     assert_eq!(get("x", "/pictures/7/headers").status, 404, "the guest has no such path, and it sees the whole of it");
-    let shop = call(&host, "GET", "shop.example.com:8080", "/headers", &[("x-route-param-id", "forged"), ("x-forwarded-prefix", "/x")]);
+    let shop = call(
+        &host,
+        "GET",
+        "shop.example.com:8080",
+        "/headers",
+        &[("x-route-param-id", "forged"), ("x-forwarded-prefix", "/x")],
+    );
     assert_eq!(shop.status, 200);
     assert!(!shop.text().contains("forged") && !shop.text().contains("x-forwarded-prefix"), "{}", shop.text());
     let wrong = call(&host, "POST", "shop.example.com", "/headers", &[]);
-    assert_eq!((wrong.status, wrong.code().as_str(), wrong.header("allow")), (405, "route.method_not_allowed", "GET, HEAD"));
+    assert_eq!(
+        (wrong.status, wrong.code().as_str(), wrong.header("allow")),
+        (405, "route.method_not_allowed", "GET, HEAD")
+    );
     assert_eq!(get("shop.example.com", "/hostile/state").status, 404, "that host is the route's alone");
     let moved = get("x", "/old/state?n=1");
     assert_eq!((moved.status, moved.header("location")), (308, "/hostile/state?n=1"));

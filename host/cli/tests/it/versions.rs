@@ -55,7 +55,10 @@ fn a_canary_is_tried_promoted_and_rolled_back() {
     let host = Host::start();
     assert_eq!(deploy(&host, 1, "").status, 201);
     let canary = deploy(&host, 2, "?alias=canary");
-    assert_eq!((canary.status, canary.json()["deployed"].as_u64(), canary.json()["version"].as_u64()), (201, Some(2), Some(1)));
+    assert_eq!(
+        (canary.status, canary.json()["deployed"].as_u64(), canary.json()["version"].as_u64()),
+        (201, Some(2), Some(1))
+    );
     assert_eq!((ask(&host, "hostile"), ask(&host, "hostile@canary")), (1, 2));
     assert_eq!(host.gust(&["promote", "hostile"]).status.code(), Some(0));
     assert_eq!(ask(&host, "hostile"), 2);
@@ -209,7 +212,8 @@ fn a_canary_that_goes_bad_is_taken_back_by_the_host() {
     let why = live["changes"][0]["why"].as_str().unwrap();
     assert!(why.starts_with("rolled back from version 2: errors: "), "{why}");
     assert!(live.get("watched").is_none(), "{live}");
-    let rollbacks = || host.metric("gust_alias_rollbacks_total", &["function=\"hello\"", "alias=\"live\"", "condition=\"errors\""]);
+    let rollbacks =
+        || host.metric("gust_alias_rollbacks_total", &["function=\"hello\"", "alias=\"live\"", "condition=\"errors\""]);
     assert_eq!(rollbacks(), 1.0);
     let line = host.logged(|line| line["message"] == "a deploy was rolled back");
     assert!(line["why"].as_str().unwrap().starts_with("errors: "), "{line}");

@@ -126,7 +126,10 @@ fn before(stored: &StoredFunction, alias: &AliasName, past: &[PastChange]) -> Re
     let newest = || stored.kept.iter().copied().rfind(below);
     pointed_to.or_else(newest).ok_or_else(|| {
         let (name, version) = (&stored.name, present.traffic.first());
-        Problem::new(Code::RollbackNothing, format!("{alias} of {name} is at version {version}, the oldest that is kept"))
+        Problem::new(
+            Code::RollbackNothing,
+            format!("{alias} of {name} is at version {version}, the oldest that is kept"),
+        )
     })
 }
 

@@ -277,7 +277,8 @@ impl Admin {
         if bytes <= CONFIG_BYTES_MAX {
             return Ok(());
         }
-        let detail = format!("all names and values together would have {bytes} bytes; they have at most {CONFIG_BYTES_MAX}");
+        let detail =
+            format!("all names and values together would have {bytes} bytes; they have at most {CONFIG_BYTES_MAX}");
         Err(Problem::new(Code::KeyInvalid, detail))
     }
 

@@ -125,7 +125,10 @@ fn unreadable(error: &JsonRejection) -> Problem {
         JsonRejection::JsonDataError(_) | JsonRejection::JsonSyntaxError(_) => {
             Problem::new(Code::ApiMalformed, place_of(&error.body_text()))
         }
-        _ => Problem::new(Code::ApiMalformed, format!("the body could not be read, or has more than {JSON_BYTES_MAX} bytes")),
+        _ => Problem::new(
+            Code::ApiMalformed,
+            format!("the body could not be read, or has more than {JSON_BYTES_MAX} bytes"),
+        ),
     }
 }
 

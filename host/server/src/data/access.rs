@@ -60,7 +60,8 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
 fn jwt(binding: &Binding, headers: &HeaderMap) -> Result<(), Problem> {
     let required = |detail: String| Problem::new(Code::AccessJwtRequired, detail);
     let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    let token = sent.ok_or_else(|| required("send a token of the app's issuer as `Authorization: Bearer <token>`".to_owned()))?;
+    let token =
+        sent.ok_or_else(|| required("send a token of the app's issuer as `Authorization: Bearer <token>`".to_owned()))?;
     let issuers = binding.app.issuers.as_ref().map_err(Clone::clone)?;
     match issuers.verify(token, unix_ms()) {
         Ok(_) => Ok(()),

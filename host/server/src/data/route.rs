@@ -13,8 +13,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, Uri, request::Parts, ur
 
 use super::{access, admit, routed, split};
 use crate::{
-    calls::Call,
     binding::{Aliased, Binding, Choice},
+    calls::Call,
     catalog::{Entry, Snapshot},
     deployment::Deployment,
     pinned,

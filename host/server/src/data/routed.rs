@@ -55,11 +55,7 @@ fn host(head: &Parts) -> &str {
     head.uri.authority().map(http::uri::Authority::as_str).or_else(sent).unwrap_or_default()
 }
 
-fn function_of(
-    snapshot: &Snapshot,
-    head: &Parts,
-    found: &Match<'_, '_, Destination>,
-) -> Result<Found, Refused> {
+fn function_of(snapshot: &Snapshot, head: &Parts, found: &Match<'_, '_, Destination>) -> Result<Found, Refused> {
     let Destination { app, function } = found.value;
     let missing = || route::not_found(function.as_str());
     let binding = snapshot.app(app.as_str()).and_then(|entry| entry.get(function.as_str())).ok_or_else(missing)?;

@@ -19,15 +19,8 @@ use super::{
     visit::Visit,
 };
 use crate::{
-    calls::Call,
-    catalog::Catalog,
-    coalescing,
-    deployment::Deployment,
-    ledger::Ledger,
-    loader::Loader,
-    patience::Activity,
-    pinned::Pinned,
-    residence::InUse,
+    calls::Call, catalog::Catalog, coalescing, deployment::Deployment, ledger::Ledger, loader::Loader,
+    patience::Activity, pinned::Pinned, residence::InUse,
 };
 
 /// What every request of the data listener needs.
