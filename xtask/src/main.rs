@@ -3,6 +3,7 @@
 mod bench;
 mod functions;
 mod project;
+mod schemathesis;
 mod steps;
 mod test;
 mod up;

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
-use crate::{functions, project, steps};
+use crate::{functions, project, schemathesis, steps};
 
 /// Runs all of it; the first failure ends it.
 pub fn run() -> Result<()> {
@@ -22,6 +22,7 @@ pub fn run() -> Result<()> {
         "tests (the first time, building takes about ten minutes)",
         steps::cargo().args(["test", "--workspace"]),
     )?;
+    schemathesis::run()?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     steps::command("lints", steps::cargo().args(clippy))?;
     licenses()

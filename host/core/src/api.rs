@@ -5,14 +5,15 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
-    Access, AliasName, AppName, AppSpec, Conditions, Digest, FunctionName, InstanceState, Limits, Tier, TokenName,
-    Traffic,
+    Access, AliasName, AppName, AppSpec, Conditions, Digest, FunctionName, InstanceState, Limits, Source, Tier,
+    TokenName, Traffic, schema,
 };
 
 /// A function as it is deployed now. Answer of `PUT` and `GET /v1/functions/{name}`, item of `GET /v1/functions`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FunctionInfo {
     /// The function's name.
     pub name: FunctionName,
@@ -59,7 +60,7 @@ pub struct FunctionInfo {
 }
 
 /// Answer of a deploy, `PUT /v1/functions/{name}`: the function, and the version that the upload is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Deployed {
     /// The version of the upload.
     pub deployed: u64,
@@ -71,7 +72,7 @@ pub struct Deployed {
 }
 
 /// Where an alias sends requests. Answer of `GET` and `PUT /v1/functions/{name}/aliases/{alias}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AliasInfo {
     /// Its versions and their shares.
     #[serde(flatten)]
@@ -87,7 +88,7 @@ pub struct AliasInfo {
 }
 
 /// On what conditions an alias stays where it is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WatchInfo {
     /// The conditions.
     pub conditions: Conditions,
@@ -98,7 +99,7 @@ pub struct WatchInfo {
 }
 
 /// A change of an alias.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AliasChange {
     /// When: milliseconds since 1970-01-01T00:00Z.
     pub unix_ms: u64,
@@ -111,7 +112,7 @@ pub struct AliasChange {
 }
 
 /// What `POST /v1/functions/{name}/rollback` takes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rollback {
     /// The alias. Default `live`.
@@ -120,11 +121,12 @@ pub struct Rollback {
     /// The version to go back to. Without it, the one before the present one; then the call needs `If-Match`, for it is
     /// another the second time.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 18446744073709551615u64)]
     pub to: Option<u64>,
 }
 
 /// An app. Answer of `GET` and `PUT /v1/apps/{app}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AppInfo {
     /// Its name.
     pub name: AppName,
@@ -149,7 +151,7 @@ pub struct AppInfo {
 }
 
 /// An issuer of JSON Web Tokens, part of what is told of an app.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IssuerInfo {
     /// What it is called here.
     pub name: String,
@@ -162,7 +164,7 @@ pub struct IssuerInfo {
 }
 
 /// What `PUT /v1/apps/{app}/issuers/{name}` takes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerSpec {
     /// What its tokens have as `iss`, to the letter.
@@ -170,17 +172,19 @@ pub struct IssuerSpec {
     /// For whom a token must be: one of these is in its `aud`.
     pub audiences: Vec<String>,
     /// The JSON Web Key Set that it signs with (RFC 7517): public keys only.
+    #[schema(value_type = Object)]
     pub jwks: serde_json::Value,
 }
 
 /// A token of the API. Item of `GET /v1/tokens`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TokenInfo {
     /// What it is called.
     pub name: TokenName,
     /// What its text begins with, after `gust_`.
     pub id: String,
     /// What it may do, each as `ACTION:TARGET`.
+    #[schema(value_type = Vec<schema::Scope>)]
     pub scopes: Vec<String>,
     /// When it was made: milliseconds since 1970-01-01T00:00Z.
     pub created_unix_ms: u64,
@@ -190,27 +194,29 @@ pub struct TokenInfo {
 }
 
 /// Answer of `GET /v1/tokens`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TokenList {
     /// The tokens, by name: those that the caller could have made.
     pub tokens: Vec<TokenInfo>,
 }
 
 /// What `POST /v1/tokens` takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenSpec {
     /// What it is to be called.
     pub name: TokenName,
     /// What it is to be allowed, each as `ACTION:TARGET`: `deploy:app/shop`, `invoke:function/resize`, `read:*`.
+    #[schema(min_items = 1, max_items = 32, value_type = Vec<schema::Scope>)]
     pub scopes: Vec<String>,
     /// From when on it is worth nothing: milliseconds since 1970-01-01T00:00Z. Default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 18446744073709551615u64)]
     pub expires_unix_ms: Option<u64>,
 }
 
 /// Answer of `POST /v1/tokens`, the only one that ever shows a token.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NewToken {
     /// The token.
     pub token: String,
@@ -227,14 +233,14 @@ impl std::fmt::Debug for NewToken {
 }
 
 /// Answer of `GET /v1/apps`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AppList {
     /// The apps, the default one first, then by name.
     pub apps: Vec<AppInfo>,
 }
 
 /// What `PUT /v1/apps/{app}/functions/{name}` takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BindingSpec {
     /// The alias that the app's requests go through where they name no other. Default `live`.
@@ -248,10 +254,12 @@ impl Default for BindingSpec {
 }
 
 /// What `PUT /v1/apps/{app}/config/{key}` and `.../secrets/{key}` take.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Setting)]
 pub struct Value {
     /// The value.
+    #[schema(value_type = schema::SettingValue)]
     pub value: String,
 }
 
@@ -263,7 +271,7 @@ impl std::fmt::Debug for Value {
 }
 
 /// The export that requests go through, in order of preference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub enum World {
     /// `gust:function/handler`: plain records, the fastest.
     #[serde(rename = "gust:function/handler")]
@@ -284,14 +292,14 @@ impl World {
 }
 
 /// Answer of `GET /v1/functions`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FunctionList {
     /// The functions, by name.
     pub functions: Vec<FunctionInfo>,
 }
 
 /// One version. Item of `GET /v1/functions/{name}/versions`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VersionInfo {
     /// The version.
     pub version: u64,
@@ -312,14 +320,14 @@ pub struct VersionInfo {
 }
 
 /// Answer of `GET /v1/functions/{name}/versions`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VersionList {
     /// The versions, newest first.
     pub versions: Vec<VersionInfo>,
 }
 
 /// What wrote a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogStream {
     /// The guest, on its standard output.
@@ -333,7 +341,7 @@ pub enum LogStream {
 }
 
 /// One log line of a function. Item of `GET /v1/functions/{name}/logs`, data of an event when followed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
     /// When: milliseconds since 1970-01-01T00:00Z.
     pub unix_ms: u64,
@@ -348,14 +356,14 @@ pub struct LogLine {
 }
 
 /// Answer of `GET /v1/functions/{name}/logs`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LogList {
     /// The newest lines, oldest first.
     pub lines: Vec<LogLine>,
 }
 
 /// What a backup says of itself: `backup.json`, the first file in it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BackupInfo {
     /// Which files there are in it, and in which order.
     pub format: u32,
@@ -370,7 +378,7 @@ pub struct BackupInfo {
 }
 
 /// Answer of `PUT /v1/restore`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RestoreInfo {
     /// The backup.
     pub backup: BackupInfo,
@@ -385,7 +393,7 @@ pub struct RestoreInfo {
 }
 
 /// An error's body, `application/problem+json` (RFC 9457), on both listeners.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProblemDocument {
     /// `about:blank`-like URI of the kind of problem: `urn:gust:problem:<code>`.
     #[serde(rename = "type")]
@@ -397,6 +405,7 @@ pub struct ProblemDocument {
     /// The stable code, `component.unknown_import` say.
     pub code: String,
     /// `client`, `guest` or `host`: who can mend it.
+    #[schema(value_type = Source)]
     pub source: String,
     /// This occurrence: what was wrong, where, what to do.
     #[serde(default, skip_serializing_if = "String::is_empty")]

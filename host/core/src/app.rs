@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Code, Limits, Problem, limits::LimitCaps, routing::HostPattern};
 
@@ -16,11 +17,12 @@ pub const CONFIG_BYTES_MAX: usize = 64 << 10;
 const HOSTS_MAX: usize = 32;
 
 /// What an app's owner decides about it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AppSpec {
     /// Hosts whose requests are this app's: `shop.example.com`, or `*.shop.example.com` for all below. On them `/{function}`
     /// is a function of this app. Default: none.
+    #[schema(max_items = 32)]
     pub hosts: Vec<String>,
     /// The most that a function's limits are in this app. Default: what each function's manifest says.
     pub limits: LimitCaps,
@@ -29,20 +31,24 @@ pub struct AppSpec {
 }
 
 /// What the functions of an app may use together. What is not said is not limited.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Quotas {
     /// Requests a second, as many at once as in one second.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 4294967295u32)]
     pub requests_per_s: Option<u32>,
     /// Requests at the same time.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 4294967295u32)]
     pub concurrency: Option<u32>,
     /// Time that guests run, each day (UTC), in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 18446744073709551615u64)]
     pub cpu_ms_per_day: Option<u64>,
     /// Components of all versions that are kept, in bytes, each once.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 18446744073709551615u64)]
     pub stored_bytes: Option<u64>,
 }
 

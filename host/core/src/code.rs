@@ -5,9 +5,10 @@
 //! meaning.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Whose doing a failure was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// Whoever sent the request can mend it.
@@ -124,8 +125,10 @@ codes! {
     ApiChanged = "api.changed", Client, "It was changed meanwhile";
     /// A change that is not the same a second time, without If-Match.
     ApiPreconditionRequired = "api.precondition_required", Client, "This call needs If-Match";
-    /// A path or method that the API does not have.
+    /// A path that the API does not have.
     ApiNotFound = "api.not_found", Client, "The API has nothing here";
+    /// A method that a path of the API does not have.
+    ApiMethod = "api.method_not_allowed", Client, "This path of the API has no such method";
     /// A query or header that cannot be read.
     ApiMalformed = "api.malformed", Client, "The call cannot be understood";
     /// The admin API was called by a name that is not its own.

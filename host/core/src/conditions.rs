@@ -1,6 +1,7 @@
 //! On what conditions a deploy stands: what its requests may not do, or the alias goes back by itself.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Code, Problem};
 
@@ -9,7 +10,7 @@ const WINDOW_S_MAX: u32 = 86_400;
 
 /// What a new version's requests may not do for a while after its deploy. When one of the conditions is broken the alias goes
 /// back to where it pointed before.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Conditions {
     /// The most of its requests that may fail, in percent. A request fails where the function or the host is to blame: its

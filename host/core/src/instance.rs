@@ -3,9 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Where each request's pristine instance comes from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum InstanceMode {
     /// One that served before is put back to exactly the state that instantiation left.
@@ -72,7 +73,7 @@ impl FromStr for RewindPolicy {
 }
 
 /// What a function's requests get, and why not the quicker one. As JSON part of what is told of a function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InstanceState {
     /// What they get.
     pub mode: InstanceMode,

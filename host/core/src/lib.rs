@@ -19,6 +19,7 @@ pub mod name;
 pub mod receipt;
 pub mod request_id;
 pub mod routing;
+pub mod schema;
 pub mod setting_value;
 pub mod thread_number;
 pub mod tier;

@@ -1,12 +1,13 @@
 //! What one invocation may use, with the defaults of a function that states nothing, and what an app caps it at.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Bytes in a mebibyte.
 const MIB: u64 = 1 << 20;
 
 /// The limits of one function, all in force. As JSON they have the manifest's names and units.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// All of an instance's memories and tables together, in MiB. Default 128.
@@ -37,26 +38,32 @@ impl Default for Limits {
 }
 
 /// The most that limits are; what is not said is not capped.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitCaps {
     /// Caps `memory_mib`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 4294967295u32)]
     pub memory_mib: Option<u32>,
     /// Caps `wall_ms`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 4294967295u32)]
     pub wall_ms: Option<u32>,
     /// Caps `concurrency`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 4294967295u32)]
     pub concurrency: Option<u32>,
     /// Caps `request_body_mib`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 4294967295u32)]
     pub request_body_mib: Option<u32>,
     /// Caps `response_body_mib`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 4294967295u32)]
     pub response_body_mib: Option<u32>,
     /// Caps `log_kib`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 4294967295u32)]
     pub log_kib: Option<u32>,
 }
 

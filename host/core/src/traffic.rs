@@ -5,6 +5,7 @@
 //! clients to it and never away from it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Code, Problem};
 
@@ -15,10 +16,11 @@ const WHOLE: u8 = 100;
 const STICKY_NAME_BYTES_MAX: usize = 64;
 
 /// Where an alias sends requests. As JSON `{"targets": [{"version": 7, "weight": 90}, {"version": 8, "weight": 10}]}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Traffic {
     /// One version, or two whose weights are 100 together.
+    #[schema(min_items = 1, max_items = 2)]
     pub targets: Vec<Target>,
     /// What keeps a client at one version of a split; none sends each request by chance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,13 +28,15 @@ pub struct Traffic {
 }
 
 /// A version and its share of an alias's requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// The version.
+    #[schema(minimum = 1, maximum = 18446744073709551615u64)]
     pub version: u64,
     /// Its share in percent. Default 100.
     #[serde(default = "whole")]
+    #[schema(minimum = 1, maximum = 100)]
     pub weight: u8,
 }
 

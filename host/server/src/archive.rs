@@ -146,11 +146,7 @@ fn info<R: Read>(files: &mut Entries<'_, R>) -> Result<BackupInfo, Problem> {
 }
 
 /// The next file, which has to be this one.
-fn expected<'a, R: Read>(
-    files: &mut Entries<'a, R>,
-    wanted: &str,
-    bytes_max: u64,
-) -> Result<Entry<'a, R>, Problem> {
+fn expected<'a, R: Read>(files: &mut Entries<'a, R>, wanted: &str, bytes_max: u64) -> Result<Entry<'a, R>, Problem> {
     let file = next(files)?.ok_or_else(|| invalid(format!("it ends before {wanted}")))?;
     let found = name(&file);
     if found != wanted {
@@ -183,7 +179,11 @@ fn staged<R: Read>(store: &Store, mut file: Entry<'_, R>) -> Result<Staged, Prob
         }
     }
     let staged = staging.finish();
-    if staged.size_bytes == file.size() { Ok(staged) } else { Err(invalid(format!("it ends within {:?}", name(&file)))) }
+    if staged.size_bytes == file.size() {
+        Ok(staged)
+    } else {
+        Err(invalid(format!("it ends within {:?}", name(&file))))
+    }
 }
 
 /// Reads what fills the archive up, and fails where it is more than that.

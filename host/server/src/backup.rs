@@ -19,7 +19,8 @@ impl Changes {
     pub(crate) async fn restore_from(self: &Arc<Self>, restoring: Restoring) -> Result<Contents, Problem> {
         let (contents, documents, restoring) =
             blocking(move || Ok::<_, Problem>((restoring.contents()?, restoring.tokens()?, restoring))).await??;
-        let refused = |problem: Problem| Problem::new(Code::BackupInvalid, format!("{}; nothing was changed", problem.detail));
+        let refused =
+            |problem: Problem| Problem::new(Code::BackupInvalid, format!("{}; nothing was changed", problem.detail));
         let book = self.book(tokens::read(&documents)).map_err(refused)?;
         let turn = self.changing.lock().await;
         let store = self.store.clone();

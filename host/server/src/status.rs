@@ -19,7 +19,7 @@ pub(crate) fn of(code: Code) -> StatusCode {
         ApiWrongHost => StatusCode::MISDIRECTED_REQUEST,
         FunctionNotFound | ApiNotFound | VersionNotFound | AliasNotFound | AppNotFound | KeyNotFound
         | TokenNotFound => StatusCode::NOT_FOUND,
-        RouteMethod => StatusCode::METHOD_NOT_ALLOWED,
+        RouteMethod | ApiMethod => StatusCode::METHOD_NOT_ALLOWED,
         FunctionElsewhere | AppNotEmpty | RouteConflict | RouteHost | SecretMissing | SecretInUse | TokenExists
         | RollbackNothing => StatusCode::CONFLICT,
         ApiChanged => StatusCode::PRECONDITION_FAILED,
@@ -103,7 +103,7 @@ pub(crate) fn answer(problem: &Problem, request_id: Option<&RequestId>) -> Respo
 }
 
 /// When to try again where the problem does not say: whatever is short of room has some soon.
-fn retry_after_s(code: Code) -> Option<u32> {
+pub(crate) fn retry_after_s(code: Code) -> Option<u32> {
     match code {
         Code::LimitConcurrency
         | Code::QuotaConcurrency
@@ -117,7 +117,7 @@ fn retry_after_s(code: Code) -> Option<u32> {
 }
 
 /// How to say who one is (RFC 9110, section 11.6.1).
-fn challenge(code: Code) -> Option<&'static str> {
+pub(crate) fn challenge(code: Code) -> Option<&'static str> {
     match code {
         Code::AuthRequired | Code::AccessJwtRequired => Some("Bearer"),
         Code::AccessKeyRequired => Some("Bearer realm=\"gust key\""),

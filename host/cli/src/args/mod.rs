@@ -115,7 +115,9 @@ pub enum Command {
     #[command(after_help = "Example: gust rm hello --yes")]
     Rm(Rm),
     /// Write all that a host holds into one file
-    #[command(after_help = "Examples: gust backup monday.tar\n          gust backup - | ssh elsewhere 'cat > monday.tar'")]
+    #[command(
+        after_help = "Examples: gust backup monday.tar\n          gust backup - | ssh elsewhere 'cat > monday.tar'"
+    )]
     Backup(Backup),
     /// Replace all that a host holds by a backup
     #[command(after_help = "Example: gust restore monday.tar")]

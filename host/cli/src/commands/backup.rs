@@ -31,7 +31,8 @@ pub fn run(host: &HostArgs, options: &Backup) -> Result<()> {
     let length = response.body().content_length().context("the host does not say how large the backup is")?;
     let bar = output::transfer_bar("backing up", length);
     let mut body = bar.wrap_read(response.body_mut().as_reader());
-    let written = if is_piped { copy(&mut body, &mut io::stdout().lock(), length) } else { keep(&mut body, file, length) };
+    let written =
+        if is_piped { copy(&mut body, &mut io::stdout().lock(), length) } else { keep(&mut body, file, length) };
     bar.finish_and_clear();
     written?;
     if is_piped {
@@ -43,9 +44,8 @@ pub fn run(host: &HostArgs, options: &Backup) -> Result<()> {
 /// Writes a file that is whole or not there: under another name until it is on the disk.
 fn keep(body: &mut impl Read, file: &Path, length: u64) -> Result<()> {
     let part = part(file);
-    let written = write(body, &part, length).and_then(|()| {
-        fs::rename(&part, file).with_context(|| format!("keeping {}", file.display()))
-    });
+    let written = write(body, &part, length)
+        .and_then(|()| fs::rename(&part, file).with_context(|| format!("keeping {}", file.display())));
     if written.is_err() {
         // What went wrong is told already.
         let _ = fs::remove_file(&part);

@@ -108,7 +108,8 @@ fn filled(key: &str) -> (Host, String) {
 /// What a call with a token is answered.
 fn as_token(host: &Host, token: &str, method: &str, path: &str) -> Answer {
     let request = Request::builder().method(method).uri(format!("http://{}{path}", host.admin));
-    let request = request.header("authorization", format!("Bearer {token}")).header("content-type", "application/x-tar");
+    let request =
+        request.header("authorization", format!("Bearer {token}")).header("content-type", "application/x-tar");
     send(&agent(), request.body(()).unwrap())
 }
 
@@ -126,11 +127,10 @@ fn a_backup_serves_on_another_host() {
     let check = |there: &Host| {
         assert_eq!(names(there), ["f", "hello", "secret"]);
         assert_eq!(there.get("/hello?name=Ada").text(), "Hello, Ada!");
-        assert_eq!([who(there, "f"), who(there, "f@canary"), who(there, "~shop/f")], [
-            "Some(\"1\")",
-            "Some(\"2\")",
-            "Some(\"shop\")"
-        ]);
+        assert_eq!(
+            [who(there, "f"), who(there, "f@canary"), who(there, "~shop/f")],
+            ["Some(\"1\")", "Some(\"2\")", "Some(\"shop\")"]
+        );
         assert_eq!(there.get("/~shop/secret/config/KEY").text(), format!("Some(\"{CANARY}\")"));
         assert_eq!(as_token(there, &token, "GET", "/v1/functions").status, 200);
     };

@@ -24,6 +24,7 @@ mod http2;
 mod init;
 mod internal;
 mod loading;
+mod openapi;
 mod operator;
 mod rewinding;
 mod routes;

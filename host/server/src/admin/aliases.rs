@@ -9,14 +9,14 @@ use axum::{
 };
 use gust_core::{
     AliasName, Code, FunctionName, Problem, Traffic,
-    api::{AliasChange, Rollback},
+    api::{AliasChange, AliasInfo, Rollback},
 };
 use gust_store::{PastChange, StoredFunction};
 use http::{HeaderMap, StatusCode};
 
 use super::{
     Admin,
-    precondition::{self, ETag},
+    precondition::{self, ETag, IfMatch},
     reply::{Body, Name, NameAnd, Named, Refusal},
 };
 use crate::{
@@ -25,7 +25,12 @@ use crate::{
     work::{blocking, to_its_end},
 };
 
-/// `GET /v1/functions/{name}/aliases/{alias}`
+/// Shows an alias and its changes.
+#[utoipa::path(
+    get, path = "/v1/functions/{name}/aliases/{alias}", operation_id = "get_alias",
+    params(("name" = FunctionName, Path, description = "The function"), ("alias" = AliasName, Path, description = "The alias")),
+    responses((status = 200, description = "The alias", body = AliasInfo, headers(("etag" = inline(ETag)))))
+)]
 pub(super) async fn get(
     State(admin): State<Arc<Admin>>,
     NameAnd(name, alias): NameAnd<FunctionName, AliasName>,
@@ -33,7 +38,13 @@ pub(super) async fn get(
     admin.alias(&name, &alias).await
 }
 
-/// `PUT /v1/functions/{name}/aliases/{alias}`
+/// Has an alias point elsewhere, or makes it.
+#[utoipa::path(
+    put, path = "/v1/functions/{name}/aliases/{alias}", operation_id = "set_alias",
+    params(("name" = FunctionName, Path, description = "The function"), ("alias" = AliasName, Path, description = "The alias"), IfMatch),
+    request_body = Traffic,
+    responses((status = 200, description = "The alias", body = AliasInfo, headers(("etag" = inline(ETag)))))
+)]
 pub(super) async fn put(
     State(admin): State<Arc<Admin>>,
     NameAnd(name, alias): NameAnd<FunctionName, AliasName>,
@@ -47,7 +58,12 @@ pub(super) async fn put(
     admin.alias(&name, &alias).await
 }
 
-/// `DELETE /v1/functions/{name}/aliases/{alias}`
+/// Removes an alias.
+#[utoipa::path(
+    delete, path = "/v1/functions/{name}/aliases/{alias}", operation_id = "delete_alias",
+    params(("name" = FunctionName, Path, description = "The function"), ("alias" = AliasName, Path, description = "The alias"), IfMatch),
+    responses((status = 204, description = "Removed"))
+)]
 pub(super) async fn delete(
     State(admin): State<Arc<Admin>>,
     NameAnd(name, alias): NameAnd<FunctionName, AliasName>,
@@ -61,7 +77,13 @@ pub(super) async fn delete(
     Ok(status::DELETED)
 }
 
-/// `POST /v1/functions/{name}/rollback`
+/// Has an alias go back to a version, or to the one before.
+#[utoipa::path(
+    post, path = "/v1/functions/{name}/rollback", operation_id = "rollback",
+    params(("name" = FunctionName, Path, description = "The function"), IfMatch),
+    request_body = Rollback,
+    responses((status = 200, description = "The alias", body = AliasInfo, headers(("etag" = inline(ETag)))))
+)]
 pub(super) async fn rollback(
     State(admin): State<Arc<Admin>>,
     Named(name): Name,

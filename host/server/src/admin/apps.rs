@@ -12,13 +12,14 @@ use gust_core::{
     AppName, AppSpec, Code, FunctionName, Problem, TokenName,
     api::{AppInfo, AppList, BindingSpec, IssuerSpec, Value},
     app::{CONFIG_BYTES_MAX, check_key, check_value},
+    schema::SettingName,
 };
 use gust_store::SettingKind;
 use http::{HeaderMap, StatusCode};
 
 use super::{
     Admin, auth,
-    precondition::{self, ETag},
+    precondition::{self, ETag, IfMatch},
     reply::{Body, NameAnd, Named, Refusal, Who},
 };
 use crate::{
@@ -31,7 +32,11 @@ use crate::{
     work::{blocking, to_its_end},
 };
 
-/// `GET /v1/apps`
+/// Lists the apps.
+#[utoipa::path(
+    get, path = "/v1/apps", operation_id = "list_apps",
+    responses((status = 200, description = "The apps that the token may see", body = AppList))
+)]
 pub(super) async fn list(State(admin): State<Arc<Admin>>, Who(grant): Who) -> Result<Json<AppList>, Refusal> {
     let snapshot = admin.changes.catalog.load().clone();
     let mut apps = Vec::new();
@@ -42,14 +47,28 @@ pub(super) async fn list(State(admin): State<Arc<Admin>>, Who(grant): Who) -> Re
     Ok(Json(AppList { apps }))
 }
 
-/// `GET /v1/apps/{app}`
+/// Shows an app.
+#[utoipa::path(
+    get, path = "/v1/apps/{app}", operation_id = "get_app",
+    params(("app" = AppName, Path, description = "The app")),
+    responses((status = 200, description = "The app", body = AppInfo, headers(("etag" = inline(ETag)))))
+)]
 pub(super) async fn get(State(admin): State<Arc<Admin>>, Named(app): Named<AppName>) -> Result<Response, Refusal> {
     let entry = admin.app(&app)?;
     let info = admin.app_info(&entry).await?;
     Ok((ETag(info.revision), Json(info)).into_response())
 }
 
-/// `PUT /v1/apps/{app}`
+/// Makes an app, or changes what its owner decides.
+#[utoipa::path(
+    put, path = "/v1/apps/{app}", operation_id = "set_app",
+    params(("app" = AppName, Path, description = "The app"), IfMatch),
+    request_body = AppSpec,
+    responses(
+        (status = 200, description = "The app was there", body = AppInfo, headers(("etag" = inline(ETag)))),
+        (status = 201, description = "The app is new", body = AppInfo, headers(("etag" = inline(ETag))))
+    )
+)]
 pub(super) async fn put(
     State(admin): State<Arc<Admin>>,
     Named(app): Named<AppName>,
@@ -63,7 +82,12 @@ pub(super) async fn put(
     Ok((status::deployed(is_new), ETag(info.revision), Json(info)).into_response())
 }
 
-/// `DELETE /v1/apps/{app}`
+/// Removes an app that no function is in.
+#[utoipa::path(
+    delete, path = "/v1/apps/{app}", operation_id = "delete_app",
+    params(("app" = AppName, Path, description = "The app"), IfMatch),
+    responses((status = 204, description = "Removed"))
+)]
 pub(super) async fn delete(
     State(admin): State<Arc<Admin>>,
     Named(app): Named<AppName>,
@@ -75,7 +99,13 @@ pub(super) async fn delete(
     Ok(status::DELETED)
 }
 
-/// `PUT /v1/apps/{app}/functions/{name}`
+/// Puts a function into an app, besides the one that it belongs to.
+#[utoipa::path(
+    put, path = "/v1/apps/{app}/functions/{name}", operation_id = "bind_function",
+    params(("app" = AppName, Path, description = "The app"), ("name" = FunctionName, Path, description = "The function")),
+    request_body = BindingSpec,
+    responses((status = 204, description = "Done"))
+)]
 pub(super) async fn bind(
     State(admin): State<Arc<Admin>>,
     NameAnd(app, name): NameAnd<AppName, FunctionName>,
@@ -93,7 +123,12 @@ pub(super) async fn bind(
     Ok(status::DONE)
 }
 
-/// `DELETE /v1/apps/{app}/functions/{name}`
+/// Takes a function out of an app.
+#[utoipa::path(
+    delete, path = "/v1/apps/{app}/functions/{name}", operation_id = "unbind_function",
+    params(("app" = AppName, Path, description = "The app"), ("name" = FunctionName, Path, description = "The function")),
+    responses((status = 204, description = "Removed"))
+)]
 pub(super) async fn unbind(
     State(admin): State<Arc<Admin>>,
     NameAnd(app, name): NameAnd<AppName, FunctionName>,
@@ -107,7 +142,13 @@ pub(super) async fn unbind(
     Err(Problem::new(Code::FunctionNotFound, format!("the function {name} is not in the app {app}")).into())
 }
 
-/// `PUT /v1/apps/{app}/config/{key}`
+/// Sets a value of an app's configuration.
+#[utoipa::path(
+    put, path = "/v1/apps/{app}/config/{key}", operation_id = "set_config",
+    params(("app" = AppName, Path, description = "The app"), ("key" = SettingName, Path, description = "Its name")),
+    request_body = Value,
+    responses((status = 204, description = "Done"))
+)]
 pub(super) async fn set_config(
     State(admin): State<Arc<Admin>>,
     NameAnd(app, key): NameAnd<AppName, String>,
@@ -116,7 +157,13 @@ pub(super) async fn set_config(
     admin.set(app, SettingKind::Config, key, value).await
 }
 
-/// `PUT /v1/apps/{app}/secrets/{key}`
+/// Sets a secret of an app's. It is never shown again.
+#[utoipa::path(
+    put, path = "/v1/apps/{app}/secrets/{key}", operation_id = "set_secret",
+    params(("app" = AppName, Path, description = "The app"), ("key" = SettingName, Path, description = "Its name")),
+    request_body = Value,
+    responses((status = 204, description = "Done"))
+)]
 pub(super) async fn set_secret(
     State(admin): State<Arc<Admin>>,
     NameAnd(app, key): NameAnd<AppName, String>,
@@ -125,7 +172,13 @@ pub(super) async fn set_secret(
     admin.set(app, SettingKind::Secret, key, value).await
 }
 
-/// `PUT /v1/apps/{app}/issuers/{name}`
+/// Has an app's functions believe the JSON Web Tokens of an issuer.
+#[utoipa::path(
+    put, path = "/v1/apps/{app}/issuers/{name}", operation_id = "set_issuer",
+    params(("app" = AppName, Path, description = "The app"), ("name" = TokenName, Path, description = "What the issuer is called here")),
+    request_body = IssuerSpec,
+    responses((status = 204, description = "Done"))
+)]
 pub(super) async fn set_issuer(
     State(admin): State<Arc<Admin>>,
     NameAnd(app, key): NameAnd<AppName, TokenName>,
@@ -140,7 +193,12 @@ pub(super) async fn set_issuer(
     Ok(status::DONE)
 }
 
-/// `DELETE /v1/apps/{app}/issuers/{name}`
+/// Has an app's functions no longer believe an issuer.
+#[utoipa::path(
+    delete, path = "/v1/apps/{app}/issuers/{name}", operation_id = "delete_issuer",
+    params(("app" = AppName, Path, description = "The app"), ("name" = TokenName, Path, description = "What the issuer is called here")),
+    responses((status = 204, description = "Removed"))
+)]
 pub(super) async fn unset_issuer(
     State(admin): State<Arc<Admin>>,
     NameAnd(app, key): NameAnd<AppName, TokenName>,
@@ -148,7 +206,12 @@ pub(super) async fn unset_issuer(
     admin.unset(app, SettingKind::Issuer, key.as_str().to_owned()).await
 }
 
-/// `DELETE /v1/apps/{app}/config/{key}`
+/// Removes a value of an app's configuration.
+#[utoipa::path(
+    delete, path = "/v1/apps/{app}/config/{key}", operation_id = "delete_config",
+    params(("app" = AppName, Path, description = "The app"), ("key" = SettingName, Path, description = "Its name")),
+    responses((status = 204, description = "Removed"))
+)]
 pub(super) async fn unset_config(
     State(admin): State<Arc<Admin>>,
     NameAnd(app, key): NameAnd<AppName, String>,
@@ -156,7 +219,12 @@ pub(super) async fn unset_config(
     admin.unset(app, SettingKind::Config, key).await
 }
 
-/// `DELETE /v1/apps/{app}/secrets/{key}`
+/// Removes a secret that no function uses.
+#[utoipa::path(
+    delete, path = "/v1/apps/{app}/secrets/{key}", operation_id = "delete_secret",
+    params(("app" = AppName, Path, description = "The app"), ("key" = SettingName, Path, description = "Its name")),
+    responses((status = 204, description = "Removed"))
+)]
 pub(super) async fn unset_secret(
     State(admin): State<Arc<Admin>>,
     NameAnd(app, key): NameAnd<AppName, String>,

@@ -18,7 +18,7 @@ use crate::{binding::Binding, catalog::Snapshot, changes::no_function, deploy::n
 
 /// What a call is about.
 #[derive(Clone, Copy)]
-enum On {
+pub(super) enum On {
     /// The host.
     Host,
     /// The app in the path.
@@ -34,7 +34,7 @@ enum On {
 }
 
 /// What a call needs. One that is not here is nobody's.
-fn need(method: &Method, path: &str) -> Option<(Action, On)> {
+pub(super) fn need(method: &Method, path: &str) -> Option<(Action, On)> {
     let reads = matches!(*method, Method::GET | Method::HEAD);
     Some(match path {
         "/metrics" => (Action::Read, On::Host),
@@ -222,7 +222,8 @@ mod tests {
         ));
         assert!(matches!(need(&Method::PUT, "/v1/apps/{app}"), Some((Action::Admin, On::Host))));
         assert!(matches!(need(&Method::PUT, "/v1/apps/{app}/secrets/{key}"), Some((Action::Admin, On::App))));
-        for (method, path) in [(Method::GET, "/v1/backup"), (Method::HEAD, "/v1/backup"), (Method::PUT, "/v1/restore")] {
+        for (method, path) in [(Method::GET, "/v1/backup"), (Method::HEAD, "/v1/backup"), (Method::PUT, "/v1/restore")]
+        {
             assert!(matches!(need(&method, path), Some((Action::Admin, On::Host))), "{path}");
         }
     }

@@ -17,7 +17,11 @@ use crate::{archive, pipe, work::to_its_end};
 /// A tar archive.
 const ARCHIVE: &str = "application/x-tar";
 
-/// `GET /v1/backup`
+/// Backs up all that the host holds.
+#[utoipa::path(
+    get, path = "/v1/backup", operation_id = "back_up",
+    responses((status = 200, description = "A tar archive", body = Object, content_type = "application/x-tar"))
+)]
 pub(super) async fn get(State(admin): State<Arc<Admin>>) -> Result<Response, Refusal> {
     let outgoing = admin.changes.back_up().await?;
     let length = outgoing.length_bytes().to_string();
@@ -28,7 +32,12 @@ pub(super) async fn get(State(admin): State<Arc<Admin>>) -> Result<Response, Ref
     Ok((headers, body).into_response())
 }
 
-/// `PUT /v1/restore`
+/// Puts a backup in the place of all that the host holds.
+#[utoipa::path(
+    put, path = "/v1/restore", operation_id = "restore",
+    request_body(description = "A tar archive that a host gave as its backup", content = Object, content_type = "application/x-tar"),
+    responses((status = 200, description = "What was restored", body = RestoreInfo))
+)]
 pub(super) async fn restore(
     State(admin): State<Arc<Admin>>,
     headers: HeaderMap,

@@ -18,7 +18,7 @@ use tokio::time::{Duration, Instant};
 
 use super::{
     Admin, auth,
-    precondition::{self, ETag},
+    precondition::{self, ETag, IfMatch},
     reply::{Name, Named, Refusal, Who},
 };
 use crate::{
@@ -28,7 +28,11 @@ use crate::{
     work::{blocking, to_its_end},
 };
 
-/// `GET /v1/functions`
+/// Lists the functions.
+#[utoipa::path(
+    get, path = "/v1/functions", operation_id = "list_functions",
+    responses((status = 200, description = "The functions that the token may see", body = FunctionList))
+)]
 pub(super) async fn list(State(admin): State<Arc<Admin>>, Who(grant): Who) -> Json<FunctionList> {
     let snapshot = admin.changes.catalog.load();
     let is_seen = |binding: &&Arc<Binding>| {
@@ -39,7 +43,12 @@ pub(super) async fn list(State(admin): State<Arc<Admin>>, Who(grant): Who) -> Js
     Json(FunctionList { functions })
 }
 
-/// `GET /v1/functions/{name}`: loads it, for only then all of it is known.
+/// Shows a function. It is loaded for that, for only then all of it is known.
+#[utoipa::path(
+    get, path = "/v1/functions/{name}", operation_id = "get_function",
+    params(("name" = FunctionName, Path, description = "The function")),
+    responses((status = 200, description = "The function", body = FunctionInfo, headers(("etag" = inline(ETag)))))
+)]
 pub(super) async fn get(State(admin): State<Arc<Admin>>, Named(name): Name) -> Result<Response, Refusal> {
     let changes = &admin.changes;
     let binding = changes.function(&name)?;
@@ -52,7 +61,12 @@ pub(super) async fn get(State(admin): State<Arc<Admin>>, Named(name): Name) -> R
     Ok((ETag(binding.generation), Json(info)).into_response())
 }
 
-/// `DELETE /v1/functions/{name}`
+/// Removes a function and all its versions. Their numbers are not used again.
+#[utoipa::path(
+    delete, path = "/v1/functions/{name}", operation_id = "delete_function",
+    params(("name" = FunctionName, Path, description = "The function"), IfMatch),
+    responses((status = 204, description = "Removed"))
+)]
 pub(super) async fn delete(
     State(admin): State<Arc<Admin>>,
     Named(name): Name,
@@ -64,7 +78,12 @@ pub(super) async fn delete(
     if existed { Ok(status::DELETED) } else { Err(no_function(&name).into()) }
 }
 
-/// `GET /v1/functions/{name}/versions`
+/// Lists a function's versions, the newest first.
+#[utoipa::path(
+    get, path = "/v1/functions/{name}/versions", operation_id = "list_versions",
+    params(("name" = FunctionName, Path, description = "The function")),
+    responses((status = 200, description = "The versions that are kept", body = VersionList))
+)]
 pub(super) async fn versions(State(admin): State<Arc<Admin>>, Named(name): Name) -> Result<Json<VersionList>, Refusal> {
     let binding = admin.changes.function(&name)?;
     let serving = binding.main().map(|main| main.first.version);

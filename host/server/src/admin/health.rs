@@ -11,12 +11,20 @@ use http::header;
 
 use super::{Admin, reply::Refusal};
 
-/// `GET /healthz`: the process answers.
+/// Whether the process lives.
+#[utoipa::path(
+    get, path = "/healthz", operation_id = "is_live",
+    responses((status = 200, description = "It answers", body = String))
+)]
 pub(super) async fn live() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the process takes requests. It listens only once it knows what is deployed.
+/// Whether the process takes requests. It listens only once it knows what is deployed.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "is_ready",
+    responses((status = 200, description = "It takes requests", body = String))
+)]
 pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Response {
     if admin.draining.load(Ordering::Relaxed) {
         return Refusal(Problem::new(Code::HostDraining, "it takes no new requests")).into_response();
@@ -24,7 +32,11 @@ pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Response {
     "ok\n".into_response()
 }
 
-/// `GET /metrics`: the OpenMetrics text format.
+/// Counters and histograms, in the OpenMetrics text format.
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "get_metrics",
+    responses((status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text"))
+)]
 pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     let metrics = &admin.changes.assembler.metrics;
     metrics.slots_free.set(admin.changes.loader.engine().slots_free() as i64);

@@ -9,11 +9,12 @@ use axum::{
 };
 use futures_util::{StreamExt as _, stream};
 use gust_core::{
-    AppName,
+    AppName, FunctionName,
     api::{LogLine, LogList},
 };
 use serde::Deserialize;
 use tokio_stream::wrappers::BroadcastStream;
+use utoipa::IntoParams;
 
 use super::{
     Admin, auth,
@@ -24,17 +25,27 @@ use crate::changes::no_function;
 /// Lines where a caller does not say how many.
 const TAIL_DEFAULT: usize = 100;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Options {
+    /// Whether to go on as lines come.
     #[serde(default)]
     follow: bool,
+    /// How many lines. Default: 100.
     tail: Option<usize>,
     /// In which app. Default: the one that the function belongs to.
     app: Option<AppName>,
 }
 
-/// Answers with the newest `tail` lines; with `follow=true` goes on as lines come.
+/// The newest lines of a function's log; with `follow`, every line from then on as server-sent events.
+#[utoipa::path(
+    get, path = "/v1/functions/{name}/logs", operation_id = "get_logs",
+    params(("name" = FunctionName, Path, description = "The function"), Options),
+    responses((status = 200, description = "The lines, the oldest first", content(
+            (LogList = "application/json"), (String = "text/event-stream")
+        )))
+)]
 pub(super) async fn logs(
     State(admin): State<Arc<Admin>>,
     Named(name): Name,

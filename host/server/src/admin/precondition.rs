@@ -3,6 +3,17 @@
 use axum::response::{IntoResponseParts, ResponseParts};
 use gust_core::{Code, Problem};
 use http::{HeaderMap, HeaderValue, header};
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Required, Schema, Type,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::ObjectBuilder,
+    },
+};
+
+/// What a change can fail with that may say of which state it is meant.
+pub(super) const PROBLEMS: [Code; 2] = [Code::ApiMalformed, Code::ApiChanged];
 
 /// The tag of a state, by its number.
 pub(super) struct ETag(pub(super) u64);
@@ -15,6 +26,28 @@ impl IntoResponseParts for ETag {
             parts.headers_mut().insert(header::ETAG, value);
         }
         Ok(parts)
+    }
+}
+
+impl PartialSchema for ETag {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^\"[0-9]{1,20}\"$"));
+        text.description(Some("The state, for If-Match.")).into()
+    }
+}
+
+impl ToSchema for ETag {}
+
+/// `If-Match`, as it is described.
+pub(super) enum IfMatch {}
+
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^(\"[0-9]{1,19}\"|\\*)$"));
+        let header =
+            ParameterBuilder::new().name("If-Match").parameter_in(ParameterIn::Header).required(Required::False);
+        let told = "The ETag of the state that the change is meant for; of another one it is refused. `*` and none: any state.";
+        vec![header.description(Some(told)).schema(Some(text)).build()]
     }
 }
 

@@ -2,11 +2,13 @@
 
 use gust_core::{AliasName, AppName, Code, Conditions, Problem, traffic::Sticky};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::deploy::Wishes;
 
 /// The query of a deploy.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Options {
     /// The app that a new function belongs to. Default: `default`.
@@ -14,18 +16,25 @@ pub(super) struct Options {
     /// The alias that is to point to the upload. Default: `live`.
     alias: Option<AliasName>,
     /// Its share of the requests that go through `live`, in percent. Default: all, or none where an alias is named.
+    #[param(minimum = 1, maximum = 99)]
     weight: Option<u8>,
     /// The header that keeps a client at one version.
+    #[param(pattern = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
     sticky_header: Option<String>,
     /// The cookie that does.
+    #[param(pattern = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
     sticky_cookie: Option<String>,
     /// The most of its requests that may fail, in percent, or it is taken back.
+    #[param(minimum = 0, exclusive_maximum = 100)]
     errors_percent_max: Option<f64>,
     /// How many times as long as the version before it may take at the 99th percentile, or it is taken back.
+    #[param(minimum = 1, maximum = 1000)]
     p99_factor_max: Option<f64>,
     /// How long it is watched, in seconds. Default: 60.
+    #[param(minimum = 1, maximum = 86400)]
     window_s: Option<u32>,
     /// The requests that it must have answered before it is judged. Default: 20.
+    #[param(minimum = 1, maximum = 4294967295u32)]
     requests_min: Option<u32>,
 }
 

@@ -18,14 +18,23 @@ use crate::{logbook::unix_ms, status, work::to_its_end};
 /// Scopes of one token.
 const SCOPES_MAX: usize = 32;
 
-/// `GET /v1/tokens`
+/// Lists the tokens that the caller could have made.
+#[utoipa::path(
+    get, path = "/v1/tokens", operation_id = "list_tokens",
+    responses((status = 200, description = "The tokens, without their texts", body = TokenList))
+)]
 pub(super) async fn list(State(admin): State<Arc<Admin>>, Who(grant): Who) -> Result<Json<TokenList>, Refusal> {
     let tokens = admin.changes.tokens().await?;
     let seen = tokens.iter().filter(|token| grant.scopes.cover(&token.scopes));
     Ok(Json(TokenList { tokens: seen.map(info).collect() }))
 }
 
-/// `POST /v1/tokens`
+/// Makes a token. Only this answer shows it.
+#[utoipa::path(
+    post, path = "/v1/tokens", operation_id = "create_token",
+    request_body = TokenSpec,
+    responses((status = 201, description = "The token", body = NewToken))
+)]
 pub(super) async fn create(
     State(admin): State<Arc<Admin>>,
     Who(grant): Who,
@@ -49,7 +58,12 @@ pub(super) async fn create(
     Ok((status::deployed(true), Json(answer)))
 }
 
-/// `DELETE /v1/tokens/{name}`
+/// Revokes a token, at once.
+#[utoipa::path(
+    delete, path = "/v1/tokens/{name}", operation_id = "delete_token",
+    params(("name" = TokenName, Path, description = "The token")),
+    responses((status = 204, description = "Removed"))
+)]
 pub(super) async fn delete(
     State(admin): State<Arc<Admin>>,
     Who(grant): Who,

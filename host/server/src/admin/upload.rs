@@ -9,19 +9,35 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::StreamExt as _;
-use gust_core::{Code, Manifest, Problem, api::Deployed, manifest::MANIFEST_BYTES_MAX};
+use gust_core::{Code, FunctionName, Manifest, Problem, api::Deployed, manifest::MANIFEST_BYTES_MAX};
 use gust_store::Staging;
 use http::{HeaderMap, header};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        KnownFormat, RefOr, Schema, SchemaFormat, Type,
+        schema::{AdditionalProperties, ObjectBuilder},
+    },
+};
 
 use super::{
     Admin, auth,
-    precondition::{self, ETag},
+    precondition::{self, ETag, IfMatch},
     release::Options,
     reply::{Asked, Name, Named, Refusal, Who},
 };
 use crate::{changes::no_function, deploy::Wishes, status, work::to_its_end};
 
-/// Deploys. 201 for a new version, 200 where the newest one is the same component with the same manifest.
+/// Deploys a component: alone, or with its manifest as a form.
+#[utoipa::path(
+    put, path = "/v1/functions/{name}", operation_id = "deploy_function",
+    params(("name" = FunctionName, Path, description = "The function"), Options, IfMatch),
+    request_body(content((Component = "application/wasm"), (UploadForm = "multipart/form-data"))),
+    responses(
+        (status = 200, description = "The newest version is the same component with the same manifest", body = Deployed, headers(("etag" = inline(ETag)))),
+        (status = 201, description = "The component is a new version", body = Deployed, headers(("etag" = inline(ETag))))
+    )
+)]
 pub(super) async fn put(
     State(admin): State<Arc<Admin>>,
     Named(name): Name,
@@ -51,6 +67,34 @@ pub(super) async fn put(
     };
     Ok((status::deployed(deployed.is_new), ETag(binding.generation), Json(answer)).into_response())
 }
+
+/// A component, as it is described.
+pub(super) enum Component {}
+
+/// A form, as it is described.
+pub(super) enum UploadForm {}
+
+impl PartialSchema for Component {
+    fn schema() -> RefOr<Schema> {
+        let bytes =
+            ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
+        bytes.description(Some("A WebAssembly component.")).into()
+    }
+}
+
+impl PartialSchema for UploadForm {
+    fn schema() -> RefOr<Schema> {
+        let manifest = ObjectBuilder::new().schema_type(Type::String).description(Some("The text of its gust.toml."));
+        let manifest = manifest.format(Some(SchemaFormat::Custom("toml".to_owned())));
+        let form = ObjectBuilder::new().schema_type(Type::Object).required("component");
+        let form = form.property("component", Component::schema()).property("manifest", manifest);
+        form.additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false))).into()
+    }
+}
+
+impl ToSchema for Component {}
+
+impl ToSchema for UploadForm {}
 
 enum Kind {
     Component,

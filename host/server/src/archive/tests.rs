@@ -75,7 +75,8 @@ fn an_archive_that_is_cut_is_refused() {
 fn a_byte_that_is_another_is_seen() {
     let (_dir, store, bytes) = archived();
     let files = contents(&bytes);
-    let headers = files.iter().flat_map(|file| [0, 30, 99, 100, 124, 130, 156, 157, 257, 345].map(|at| file.start - 512 + at));
+    let headers =
+        files.iter().flat_map(|file| [0, 30, 99, 100, 124, 130, 156, 157, 257, 345].map(|at| file.start - 512 + at));
     let contents = files.iter().skip(1).flat_map(|file| file.clone().step_by(1500).chain([file.end - 1]));
     for at in headers.chain(contents) {
         let mut damaged = bytes.clone();
@@ -127,7 +128,9 @@ fn what_does_not_belong_into_it_is_refused() {
         ] {
             refused(&store, &with(&bytes, at, name, EntryType::Regular, content), &format!("{name:?} at {at}"));
         }
-        for kind in [EntryType::Symlink, EntryType::Link, EntryType::Directory, EntryType::XHeader, EntryType::GNULongName] {
+        for kind in
+            [EntryType::Symlink, EntryType::Link, EntryType::Directory, EntryType::XHeader, EntryType::GNULongName]
+        {
             refused(&store, &with(&bytes, at, &component, kind, b"/etc/passwd"), &format!("{kind:?} at {at}"));
         }
     }
