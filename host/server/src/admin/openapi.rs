@@ -166,7 +166,8 @@ fn join(components: &mut Components) {
 }
 
 fn joined(all: &AllOf, components: &Components) -> Object {
-    let mut whole = Object { description: all.description.clone(), ..Object::with_type(utoipa::openapi::Type::Object) };
+    let mut whole = Object::with_type(utoipa::openapi::Type::Object);
+    whole.description.clone_from(&all.description);
     for item in &all.items {
         let part = match item {
             RefOr::Ref(reference) => named(&reference.ref_location, components),
