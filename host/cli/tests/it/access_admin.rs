@@ -103,7 +103,7 @@ fn forms_cannot_call_the_admin_api() {
         }
         assert_eq!(post("POST /v1/functions/x", kind, "x: y").0, 401, "the token comes first");
     }
-    assert_eq!(post("POST /v1/functions/x", "application/json", &token(&host)).1, "api.not_found");
+    assert_eq!(post("POST /v1/functions/x", "application/json", &token(&host)).1, "api.method_not_allowed");
     assert_eq!(post("PUT /v1/functions/x", "text/plain", &token(&host)).1, "upload.content_type");
     assert_eq!(host.deploy_as("hello", "hello", "").status, 201, "an upload may be a form");
 }
