@@ -25,6 +25,7 @@ pub mod record;
 pub mod refusals;
 pub mod regression;
 pub mod report;
+pub mod routes;
 pub mod scale;
 pub mod server;
 pub mod statistics;

@@ -10,10 +10,11 @@ use crate::{
 };
 
 /// What is measured, in this order.
-const STAGES: [&str; 8] = ["load", "offered", "instance", "refusals", "access", "figures", "languages", "scale"];
+const STAGES: [&str; 9] =
+    ["load", "offered", "instance", "refusals", "access", "routes", "figures", "languages", "scale"];
 
 /// Those of them that have a shorter run.
-const SHORTENED: [&str; 4] = ["load", "offered", "instance", "scale"];
+const SHORTENED: [&str; 5] = ["load", "offered", "instance", "routes", "scale"];
 
 /// What is done with what was measured.
 const AFTERWARDS: [&str; 2] = ["compare", "publish"];

@@ -20,7 +20,7 @@ cargo xtask <command>
   functions              build every example to target/functions/<name>.wasm
   bench [--quick] [stage...]
                          measures gust beside other servers, writes target/bench/, compares with the committed results;
-                         stages: load, offered, instance, refusals, access, figures, languages, scale;
+                         stages: load, offered, instance, refusals, access, routes, figures, languages, scale;
                          compare; publish (to docs/, benches/results/)
   toolchain [debian]     find, or install, a toolchain for wasm32-wasip2; or install the one of last resort
 

@@ -10,7 +10,7 @@ use gust_benches::{
     counted::Counted,
     figures, generator, instance, languages, load,
     peers::Peers,
-    picture, publish, refusals, regression, scale,
+    picture, publish, refusals, regression, routes, scale,
 };
 
 #[global_allocator]
@@ -33,6 +33,8 @@ enum Command {
     Refusals,
     /// What it takes to know who calls: API tokens and JSON Web Tokens
     Access,
+    /// Finding a request's route among ten thousand
+    Routes(Quick),
     /// What a request costs as functions, connections, bodies, cores and written pages grow
     Scale(scale::Flags),
     /// Compares what was measured with the committed results; fails where gust has become slower
@@ -102,6 +104,7 @@ fn main() -> Result<()> {
         Command::Languages => languages::run(),
         Command::Refusals => refusals::run(),
         Command::Access => access::run(),
+        Command::Routes(Quick { quick }) => routes::run(quick),
         Command::Scale(flags) => scale::run(flags),
         Command::Compare => regression::check(),
         Command::Publish => publish::run(),

@@ -41,11 +41,6 @@ impl End {
         self.naming(method).or_else(head_as_get).or(self.all)
     }
 
-    /// One of the routes: their patterns differ in nothing but their parameters' names.
-    pub(super) fn any(&self) -> Option<Index> {
-        self.all.or(self.named.first().map(|(_, route)| *route))
-    }
-
     fn naming(&self, method: &Method) -> Option<Index> {
         self.named.iter().find(|(named, _)| named == method).map(|(_, route)| *route)
     }

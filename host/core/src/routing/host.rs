@@ -99,9 +99,10 @@ pub(super) fn name_of<'b>(host: &'b str, folded: &'b mut Folded) -> Option<&'b s
     Some(folded)
 }
 
-/// The names that a name is below, the longest first, as far as its labels are not empty.
+/// The names that a name is below, the longest first, as far as its labels are not empty. An address is below none.
 pub(super) fn parents(name: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(parent(name), |name| parent(name))
+    let name = Some(name).filter(|name| !ends_in_number(name));
+    std::iter::successors(name, |name| parent(name)).skip(1)
 }
 
 /// What is left of a name without its first label.
@@ -178,7 +179,7 @@ mod tests {
     fn a_name_is_below_others() {
         let parents = |name| parents(name).collect::<Vec<_>>();
         assert_eq!(parents("a.b.example.com"), ["b.example.com", "example.com", "com"]);
-        for none in ["localhost", "", ".", "[::1]", ".example.com"] {
+        for none in ["localhost", "", ".", "[::1]", ".example.com", "127.0.0.1"] {
             assert!(parents(none).is_empty(), "{none}");
         }
         assert_eq!(parents("a..example.com"), [".example.com"], "an empty label is none");

@@ -80,12 +80,6 @@ impl PathPattern {
     pub(super) fn segments(&self) -> &[Segment] {
         &self.segments
     }
-
-    /// Whether the literals of a path that means this pattern are written as they are here.
-    pub(super) fn is_written_in(&self, path: &str) -> bool {
-        let sent = path.split('/').skip(1);
-        self.segments.iter().zip(sent).all(|(segment, sent)| segment.literal().is_none_or(|text| text == sent))
-    }
 }
 
 impl fmt::Display for PathPattern {

@@ -193,6 +193,7 @@ mod tests {
             ("https:///b", "no proper host"),
             ("https://:80/", "no proper host"),
             ("https://a@b.example/", "no proper host"),
+            ("https://{a}.example/", "write the host out"),
             ("https://b example/", "no proper host"),
             ("/{b}", "the parameter \"{b}\", which"),
             ("/{r}", "the parameter \"{r}\", which"),

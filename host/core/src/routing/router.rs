@@ -7,7 +7,7 @@ use http::Method;
 
 use super::{
     HostPattern, Route,
-    end::{Allow, Index},
+    end::Allow,
     host::{self, Folded},
     sent,
     tree::{Node, Path, Values},
@@ -84,13 +84,12 @@ impl<T> Router<T> {
             return Lookup::Ambiguous;
         }
         let (mut folded, mut taken_apart) = (Folded::new(), Path::new(below, is_plain));
-        let mut roots = self.hosts.roots(host::name_of(host, &mut folded));
-        let Some(end) = roots.find_map(|root| root.find(0, &mut taken_apart)) else { return Lookup::NotFound };
-        let is_written = |(route, _): &(Arc<Route>, T)| route.path().is_written_in(path);
-        if !is_plain && !self.route(end.any()).is_some_and(is_written) {
+        let name = host::name_of(host, &mut folded);
+        let Some(end) = self.hosts.find(name, |root| root.find(0, &mut taken_apart)) else { return Lookup::NotFound };
+        if !taken_apart.is_well_written {
             return Lookup::Ambiguous;
         }
-        match self.route(end.taking(method)) {
+        match end.taking(method).and_then(|index| self.routes.get(index)) {
             Some((route, value)) => Lookup::Found(Match { route, value, values: taken_apart.values }),
             None => Lookup::MethodNotAllowed(Allow(end)),
         }
@@ -98,16 +97,12 @@ impl<T> Router<T> {
 
     /// Whether any route names this host, or a wildcard that it is below.
     pub fn claims_host(&self, host: &str) -> bool {
-        host::name_of(host, &mut Folded::new()).is_some_and(|name| self.hosts.named(name).next().is_some())
+        host::name_of(host, &mut Folded::new()).is_some_and(|name| self.hosts.find_named(name, Some).is_some())
     }
 
     /// Its routes with their values, in the order in which they were given.
     pub fn routes(&self) -> &[(Arc<Route>, T)] {
         &self.routes
-    }
-
-    fn route(&self, index: Option<Index>) -> Option<&(Arc<Route>, T)> {
-        self.routes.get(index?)
     }
 }
 
@@ -127,15 +122,16 @@ impl Hosts {
         }
     }
 
-    /// The trees for a host, that of the most specific pattern first.
-    fn roots<'n>(&'n self, name: Option<&str>) -> impl Iterator<Item = &'n Node> {
-        name.into_iter().flat_map(|name| self.named(name)).chain([&self.any])
+    /// The first that is found in the trees for a host, from the most specific one on.
+    fn find<'n, F>(&'n self, name: Option<&str>, mut find: impl FnMut(&'n Node) -> Option<F>) -> Option<F> {
+        name.and_then(|name| self.find_named(name, &mut find)).or_else(|| find(&self.any))
     }
 
-    /// Those of patterns that are not for every host.
-    fn named<'n>(&'n self, name: &str) -> impl Iterator<Item = &'n Node> {
-        let below = host::parents(name).filter_map(|parent| self.below.get(parent));
-        self.exact.get(name).into_iter().chain(below)
+    /// The same in those of patterns that are not for every host.
+    fn find_named<'n, F>(&'n self, name: &str, mut find: impl FnMut(&'n Node) -> Option<F>) -> Option<F> {
+        let below = |parent| self.below.get(parent);
+        let exact = self.exact.get(name).and_then(&mut find);
+        exact.or_else(|| host::parents(name).filter_map(below).find_map(find))
     }
 }
 

@@ -9,17 +9,16 @@
 //!   parameter.
 
 use arrayvec::ArrayVec;
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode, utf8_percent_encode};
 
 use super::pattern::PATTERN_BYTES_MAX;
 
-/// What may not stand in a segment as it is (RFC 3986, section 3.3).
+/// What may not stand in a path as it is (RFC 3986, section 3.3).
 const ESCAPED: AsciiSet = CONTROLS
     .add(b' ')
     .add(b'"')
     .add(b'#')
     .add(b'%')
-    .add(b'/')
     .add(b'<')
     .add(b'>')
     .add(b'?')
@@ -78,17 +77,21 @@ pub(super) fn is_ambiguous(path: &str) -> bool {
     })
 }
 
-/// What a segment means: its bytes, decoded once. None where they are more than a pattern has.
-pub(super) fn meant(segment: &str) -> Option<ArrayVec<u8, PATTERN_BYTES_MAX>> {
+/// What literals mean: their bytes, decoded once. None where they are more than a pattern has.
+pub(super) fn meant(literals: &str) -> Option<ArrayVec<u8, PATTERN_BYTES_MAX>> {
     let mut bytes = ArrayVec::new();
-    percent_decode_str(segment).try_for_each(|b| bytes.try_push(b)).ok()?;
+    percent_decode_str(literals).try_for_each(|b| bytes.try_push(b)).ok()?;
     Some(bytes)
 }
 
-/// The one way in which a pattern writes a segment: what may stand as it is does, and the rest is escaped in capitals, as
-/// clients send it. None where it means no text.
-pub(super) fn well_written(segment: &str) -> Option<String> {
-    let meant = percent_decode_str(segment).decode_utf8().ok()?;
+/// Whether literals are written as patterns write them: what may stand as it is does, and the rest is escaped in capitals.
+pub(super) fn is_well_written(literals: &str) -> bool {
+    meant(literals).is_some_and(|meant| percent_encode(&meant, &ESCAPED).flat_map(str::bytes).eq(literals.bytes()))
+}
+
+/// How these literals are well written. None where they mean no text.
+pub(super) fn well_written(literals: &str) -> Option<String> {
+    let meant = percent_decode_str(literals).decode_utf8().ok()?;
     Some(utf8_percent_encode(&meant, &ESCAPED).to_string())
 }
 
@@ -143,7 +146,9 @@ mod tests {
         ] {
             assert_eq!(well_written(segment).as_deref(), Some(written));
             assert_eq!(well_written(written).as_deref(), Some(written));
+            assert!(is_well_written(written) && is_well_written(segment) == (segment == written), "{segment}");
         }
         assert_eq!(well_written("%ff"), None);
+        assert!(is_well_written("a/caf%C3%A9") && !is_well_written("a/caf%C3%a9"));
     }
 }

@@ -65,12 +65,14 @@ impl Node {
     fn run<'n>(&'n self, at: usize, path: &mut Path<'_>) -> Option<&'n End> {
         self.run_lengths().find_map(|length| {
             let run = path.run(at, length)?;
-            self.after(run, path.is_plain)?.find(at + length, path)
+            let end = self.after(run, path.is_plain)?.find(at + length, path)?;
+            path.is_well_written &= path.is_plain || sent::is_well_written(run);
+            Some(end)
         })
     }
 
     fn after(&self, run: &str, is_plain: bool) -> Option<&Self> {
-        if is_plain && run.len() <= PATTERN_BYTES_MAX {
+        if run.len() <= PATTERN_BYTES_MAX && (is_plain || !run.contains('%')) {
             return self.runs.get(run.as_bytes());
         }
         self.runs.get(&*sent::meant(run)?)
@@ -112,12 +114,15 @@ pub(super) struct Path<'p> {
     /// Where segments begin, and where one more would: its end, were it followed by a slash.
     begins: ArrayVec<usize, { SEGMENTS_MAX + 2 }>,
     pub(super) values: Values<'p>,
+    /// Whether the literals of the pattern that was found are written in the path as they are there.
+    pub(super) is_well_written: bool,
 }
 
 impl<'p> Path<'p> {
     /// Takes a path apart that stands without its first slash. One that is plain means what it is.
     pub(super) fn new(text: &'p str, is_plain: bool) -> Self {
-        let mut path = Self { text, is_plain, begins: ArrayVec::new(), values: Values::new() };
+        let (begins, values) = (ArrayVec::new(), Values::new());
+        let mut path = Self { text, is_plain, begins, values, is_well_written: true };
         path.begins.push(0);
         let slashes = text.bytes().enumerate().filter(|(_, b)| *b == b'/').map(|(at, _)| at);
         for at in slashes.chain([text.len()]) {

@@ -244,3 +244,16 @@ fn a_functions_routes_are_checked_each_and_together() {
     assert!(matches!(routes[0].action(), Action::Redirect(redirect) if redirect.location(&[], None) == "/b"));
     assert_eq!(routes[1].action(), &Action::Call);
 }
+
+#[test]
+fn the_documents_examples_are_so() {
+    let document = include_str!("../../../../../docs/routes.md");
+    let blocks = |language| {
+        let blocks = document.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+        blocks.filter(move |(of, _)| *of == language).map(|(_, text)| text)
+    };
+    assert_eq!(blocks("toml").map(|manifest| crate::Manifest::parse(manifest).unwrap().routes.len()).sum::<usize>(), 7);
+    let error =
+        crate::Manifest::parse("[[route]]\npath = \"/\"\n[[route]]\npath = \"/old/{page\"").unwrap_err().to_string();
+    assert!(blocks("").any(|block| block.trim_end() == error), "{error}");
+}
