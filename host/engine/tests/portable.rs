@@ -13,6 +13,7 @@ use wasmtime::{
     component::{Component, Linker, ResourceTable},
 };
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
     p2::bindings::{ProxyPre, http::types::Scheme},
@@ -26,6 +27,7 @@ struct State {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: NothingOut,
+    config: WasiConfigVariables,
 }
 
 struct NothingOut;
@@ -76,13 +78,18 @@ impl OtherHost {
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).unwrap();
+        // As `wasmtime serve -S config` does: one of the functions asks for its configuration.
+        wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut State| WasiConfig::new(&state.config)).unwrap();
         let proxy = ProxyPre::new(linker.instantiate_pre(&component).unwrap()).unwrap();
         Self { engine, proxy }
     }
 
     async fn call(&self, request: Request<&'static str>) -> Answer {
         let (table, wasi, http) = (ResourceTable::new(), WasiCtx::builder().build(), WasiHttpCtx::new());
-        let mut store = Store::new(&self.engine, State { table, wasi, http, hooks: NothingOut });
+        let mut store = Store::new(
+            &self.engine,
+            State { table, wasi, http, hooks: NothingOut, config: WasiConfigVariables::default() },
+        );
         let (sender, receiver) = oneshot::channel();
         let body = |text: &'static str| Full::new(Bytes::from(text)).map_err(|never| -> Error { match never {} });
         let request = store.data_mut().http().new_incoming_request(Scheme::Http, request.map(body)).unwrap();

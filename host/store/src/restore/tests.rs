@@ -184,7 +184,7 @@ fn a_database_that_could_not_be_served_is_refused() {
         ("drop table tokens", "tokens"),
         ("alter table aliases drop column watch", "watch"),
         ("delete from functions where name = 'g'", "FOREIGN KEY"),
-        ("update versions set size_bytes = -1", "size_bytes"),
+        ("update versions set size_bytes = -1", "out of range"),
         ("update versions set digest = 'x'", "64 hexadecimal digits"),
         ("update functions set home = 'Not A Name' where name = 'g'", "name"),
         ("update aliases set traffic = 'x' where function = 'g'", "expected value"),
