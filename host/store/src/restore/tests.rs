@@ -189,7 +189,10 @@ fn a_database_that_could_not_be_served_is_refused() {
         ("update functions set home = 'Not A Name' where name = 'g'", "name"),
         ("update aliases set traffic = 'x' where function = 'g'", "expected value"),
         (r#"update aliases set traffic = '{"targets":[{"version":9}]}' where function = 'g'"#, "an alias of g"),
-        ("delete from settings; delete from bindings; delete from apps where name = 'default'", "FOREIGN KEY"),
+        (
+            "delete from settings; delete from bindings; delete from apps where name = 'default'",
+            "the default app is not in it",
+        ),
         (
             "delete from bindings where app = 'default'; delete from apps where name = 'default'",
             "the default app is not in it",
