@@ -22,17 +22,17 @@ pub fn run() -> Result<()> {
         "tests (the first time, building takes about ten minutes)",
         steps::cargo().args(["test", "--workspace"]),
     )?;
-    schemathesis::run()?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     steps::command("lints", steps::cargo().args(clippy))?;
     licenses()
 }
 
-/// What takes long besides: the canary, every point of every fault, and a memory checker over what writes behind wasmtime's
+/// What takes long besides: calls made up from the API's description, the canary, every point of every fault, and a memory checker over what writes behind wasmtime's
 /// back.
 pub fn run_long() -> Result<()> {
     run()?;
-    let faults = ["test", "-p", "gust", "--test", "it", "faults::"];
+    schemathesis::run()?;
+    let faults = ["test", "--workspace", "--test", "it", "faults::"];
     steps::command("faults at every point", steps::cargo().args(faults).env("GUST_FAULT_POINTS", "all"))?;
     let canary = ["test", "-p", "gust-engine", "--lib", "canary", "--", "--nocapture"];
     steps::command(

@@ -51,7 +51,9 @@ fn what_is_not_described_is_not_there() {
 #[test]
 fn schemathesis_finds_nothing() {
     let Some(schemathesis) = env::var_os("GUST_SCHEMATHESIS") else {
-        eprintln!("==> skipped: GUST_SCHEMATHESIS does not name the command; cargo xtask test installs it and does so");
+        eprintln!(
+            "==> skipped: GUST_SCHEMATHESIS does not name the command; cargo xtask test --long installs it and does so"
+        );
         return;
     };
     let host = Host::start();

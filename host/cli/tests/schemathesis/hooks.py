@@ -14,6 +14,7 @@ MANIFESTS = ["", 'access = "key"\n', "[limits]\nmemory_mib = 64\nwall_ms = 1000\
 JWKS = {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}
 
 schemathesis.openapi.media_type("application/wasm", st.just(COMPONENT))
+schemathesis.openapi.media_type("application/x-tar", st.binary(max_size=2048))
 schemathesis.openapi.format("binary", st.just(COMPONENT))
 schemathesis.openapi.format("toml", st.sampled_from(MANIFESTS))
 
