@@ -12,7 +12,7 @@ use std::{
 use super::{
     Watch, compilers,
     components::{doubled, large_function, large_value, many_functions, nested, wasm},
-    example, names,
+    example, names, settle_neighbour,
 };
 use crate::fixture::{Host, until};
 
@@ -59,7 +59,7 @@ fn types_that_are_nested_or_doubled_without_end_are_refused() {
 fn a_compiler_that_takes_too_much_is_killed_and_the_host_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     // The neighbour has all the time that it wants.
-    drop(Watch::begin(&Host::start_in(dir.path(), &[])));
+    settle_neighbour(&Host::start_in(dir.path(), &[]));
     let (ms, mib) = (COMPILE_MS_MAX.to_string(), COMPILE_MIB_MAX.to_string());
     let host = Host::start_in(dir.path(), &[("GUST_COMPILE_MS_MAX", &ms), ("GUST_COMPILE_MEMORY_MIB_MAX", &mib)]);
     let watch = Watch::begin(&host);

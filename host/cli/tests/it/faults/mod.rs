@@ -33,10 +33,7 @@ pub struct Watch<'h> {
 
 impl<'h> Watch<'h> {
     pub fn begin(host: &'h Host) -> Self {
-        if host.get("/neighbour").status == 404 {
-            let deployed = host.upload("neighbour", &components::answering("a good neighbour"));
-            assert_eq!(deployed.status, 201, "{deployed:?}");
-        }
+        settle_neighbour(host);
         let watch = Self { host, rss_mib: host.rss_mib(), growth_mib_max: GROWTH_MIB_MAX };
         watch.lines_until_now();
         watch
@@ -74,6 +71,14 @@ impl<'h> Watch<'h> {
             line["request_id"] == id
         });
         lines
+    }
+}
+
+/// Sees to it that a host has the neighbour.
+fn settle_neighbour(host: &Host) {
+    if host.get("/neighbour").status == 404 {
+        let deployed = host.upload("neighbour", &components::answering("a good neighbour"));
+        assert_eq!(deployed.status, 201, "{deployed:?}");
     }
 }
 
@@ -137,5 +142,5 @@ fn points(count: usize, sample: usize) -> Vec<usize> {
 
 /// Says that something could not be tested here. Written past the test harness, which hides what is printed by tests that pass.
 fn skipped(what: &str, why: &str) {
-    writeln!(io::stderr(), "==> {what}: skipped, for {why}").unwrap();
+    io::stderr().write_all(format!("==> {what}: skipped, for {why}\n").as_bytes()).unwrap();
 }
