@@ -27,6 +27,6 @@ fn forget(database: &Connection) {
     let schema = database.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0));
     let written = schema.and_then(|version| database.pragma_update(None, "user_version", version));
     if let Err(error) = written {
-        tracing::debug!(%error, "a commit that failed was written over, and the disk was not heard of");
+        tracing::debug!(%error, "the disk failed again where a failed commit is written over");
     }
 }

@@ -5,7 +5,12 @@ use std::{fs, path::Path, process::Command, thread, time::Duration};
 use serde_json::Value;
 use ureq::http::Request;
 
-use super::{compilers, components::answering, example, files_in, leftovers, names, points, strace::Strace};
+use super::{
+    compilers,
+    components::{answering, large_function},
+    files_in, leftovers, names, points,
+    strace::Strace,
+};
 use crate::fixture::{Host, agent, until};
 
 /// Points of each change at which the host is killed, where nothing else is said.
@@ -148,7 +153,7 @@ fn kill_at_points_of(change: &Change) {
     };
     let Some(whole) = crash(usize::MAX, CALL) else { return };
     assert!(whole.is_acknowledged && whole.calls.len() > 5, "{:?}", whole.calls);
-    for point in points(whole.calls.len(), SAMPLE) {
+    for point in points(whole.calls.len(), SAMPLE, usize::MAX) {
         let mut each = CALL;
         // On a busy machine it may be too late: then once more, with more time.
         while crash(point + 1, each).is_some_and(|crash| crash.calls.len() > point + 1) {
@@ -210,7 +215,8 @@ fn an_acknowledged_deploy_survives_being_killed() {
 #[test]
 fn a_host_that_is_killed_takes_its_compiler_along() {
     let mut host = Host::start();
-    let change = Change { what: "deploy", method: "PUT", component: example("image"), before: None, after: None };
+    let change =
+        Change { what: "deploy", method: "PUT", component: large_function(7 << 20), before: None, after: None };
     let compiler = thread::scope(|scope| {
         let asked = scope.spawn(|| change.ask(&host));
         let mut found = Vec::new();

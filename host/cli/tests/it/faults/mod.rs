@@ -20,7 +20,7 @@ use crate::fixture::{Host, component, until};
 /// By how much a host's memory may be larger after a fault than before, in MiB.
 const GROWTH_MIB_MAX: u64 = 48;
 
-/// Says with `all` that each of many points is to be tried, and not a sample of them.
+/// Says with `all` that many points are to be tried, and not a sample of them.
 const VARIABLE: &str = "GUST_FAULT_POINTS";
 
 /// What holds whatever goes wrong with one function, seen by its neighbour. Begun before, checked after.
@@ -33,10 +33,7 @@ pub struct Watch<'h> {
 
 impl<'h> Watch<'h> {
     pub fn begin(host: &'h Host) -> Self {
-        if host.get("/neighbour").status == 404 {
-            let deployed = host.upload("neighbour", &components::answering("a good neighbour"));
-            assert_eq!(deployed.status, 201, "{deployed:?}");
-        }
+        settle_neighbour(host);
         let watch = Self { host, rss_mib: host.rss_mib(), growth_mib_max: GROWTH_MIB_MAX };
         watch.lines_until_now();
         watch
@@ -74,6 +71,14 @@ impl<'h> Watch<'h> {
             line["request_id"] == id
         });
         lines
+    }
+}
+
+/// Sees to it that a host has the neighbour.
+fn settle_neighbour(host: &Host) {
+    if host.get("/neighbour").status == 404 {
+        let deployed = host.upload("neighbour", &components::answering("a good neighbour"));
+        assert_eq!(deployed.status, 201, "{deployed:?}");
     }
 }
 
@@ -127,12 +132,14 @@ fn example(name: &str) -> Vec<u8> {
     fs::read(component(name)).unwrap()
 }
 
-/// Of so many points a sample of this size, the first and the last among them; in the long run all.
-fn points(count: usize, sample: usize) -> Vec<usize> {
-    if env::var(VARIABLE).is_ok_and(|value| value == "all") || count <= sample {
+/// Of so many points a sample of this size, the first and the last among them; in the long run of that size.
+fn points(count: usize, sample: usize, long: usize) -> Vec<usize> {
+    let is_long = env::var(VARIABLE).is_ok_and(|value| value == "all");
+    let tried = if is_long { long } else { sample };
+    if count <= tried {
         return (0..count).collect();
     }
-    (0..sample).map(|nth| nth * (count - 1) / (sample - 1)).collect()
+    (0..tried).map(|nth| nth * (count - 1) / (tried - 1)).collect()
 }
 
 /// Says that something could not be tested here. Written past the test harness, which hides what is printed by tests that pass.

@@ -7,7 +7,10 @@ use std::{
     process::Command,
 };
 
-use super::{Watch, artifacts_dir, components::answering, example, files_in, leftovers, skipped, strace::Strace};
+use super::{
+    Watch, artifacts_dir, components::answering, example, files_in, leftovers, settle_neighbour, skipped,
+    strace::Strace,
+};
 use crate::{
     fixture::{Host, gust_behind, until},
     operator::said,
@@ -171,7 +174,7 @@ fn what_the_disk_did_not_take_is_not_acknowledged() {
 fn compiled_code_that_is_not_what_this_host_made_is_compiled_anew() {
     let dir = tempfile::tempdir().unwrap();
     let mut host = Host::start_in(dir.path(), &[]);
-    let _ = Watch::begin(&host);
+    settle_neighbour(&host);
     settled(&host, "f", &answering("right"));
     settled(&host, "other", &answering("wrong"));
     let artifact = artifact_of(&host, &digest_of(&host, "f"));
