@@ -38,7 +38,7 @@ pub fn plan(source: Size, swapped: bool, options: &Options) -> Plan {
         (Some(w), Some(h), Fit::Stretch) => (whole, (limited(w, source.0), limited(h, source.1))),
         (Some(w), Some(h), Fit::Cover) => {
             let target = (limited(w, source.0), limited(h, source.1));
-            (middle(width, height, f64::from(target.0) / f64::from(target.1)), target)
+            (middle(width, height, target), target)
         }
         (w, h, _) => {
             let by = |side: Option<u32>, own: f64| side.map_or(f64::INFINITY, |side| f64::from(side) / own);
@@ -52,9 +52,13 @@ pub fn plan(source: Size, swapped: bool, options: &Options) -> Plan {
     Plan { source, crop, target }
 }
 
-/// The largest part in the middle that has this proportion of width to height.
-fn middle(width: f64, height: f64, proportion: f64) -> [f64; 4] {
-    let (w, h) = if width / height > proportion { (height * proportion, height) } else { (width, width / proportion) };
+/// The largest part in the middle that has the proportions of `target`.
+///
+/// Whole sides are multiplied before anything is divided, which is exact: a part is never a last digit larger than the picture.
+fn middle(width: f64, height: f64, target: Size) -> [f64; 4] {
+    let (wide, high) = (f64::from(target.0), f64::from(target.1));
+    let (w, h) =
+        if width * high > height * wide { (height * wide / high, height) } else { (width, width * high / wide) };
     [(width - w) / 2.0, (height - h) / 2.0, w, h]
 }
 
@@ -89,6 +93,12 @@ mod tests {
     fn a_picture_on_its_side_is_planned_on_its_side() {
         let options = Options { w: Some(100), ..Options::default() };
         assert_eq!(plan((3000, 2000), true, &options).target, (150, 100));
+    }
+
+    #[test]
+    fn a_part_of_the_pictures_own_proportion_is_the_whole_of_it() {
+        let options = Options { w: Some(928), h: Some(1829), fit: Fit::Cover, ..Options::default() };
+        assert_eq!(plan((928, 1829), false, &options).crop, [0.0, 0.0, 928.0, 1829.0]);
     }
 
     proptest! {
