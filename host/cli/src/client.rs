@@ -10,7 +10,7 @@ use gust_core::{
 use serde::{Serialize, de::DeserializeOwned};
 use ureq::{
     Agent, AsSendBody, Body,
-    http::{Request, Response, Uri},
+    http::{HeaderValue, Request, Response, Uri},
 };
 
 use crate::{
@@ -20,6 +20,9 @@ use crate::{
 
 /// The longest answer that is read whole, in bytes.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
+
+/// What is said of an answer that is no such document.
+const OTHER_VERSION: &str = "the host's answer is not of this version of the API";
 
 /// A problem that a host answered with.
 #[derive(Debug)]
@@ -129,6 +132,14 @@ impl Client {
         self.send(self.request("DELETE", path).body(())?).map(|_| ())
     }
 
+    /// What the host knows of a function, and the tag of that state: a change that is sent with it as `If-Match` is refused where
+    /// somebody else was quicker.
+    pub fn tagged_function(&self, name: &FunctionName) -> Result<(FunctionInfo, HeaderValue)> {
+        let answer = self.send(self.request("GET", &format!("/v1/functions/{name}")).body(())?)?;
+        let tag = answer.headers().get("etag").cloned();
+        Ok((parsed(answer)?, tag.context(OTHER_VERSION)?))
+    }
+
     /// What the host knows of a function.
     pub fn function(&self, name: &FunctionName) -> Result<FunctionInfo> {
         self.json(self.request("GET", &format!("/v1/functions/{name}")).body(())?)
@@ -163,7 +174,7 @@ pub fn checked(response: Response<Body>) -> Result<Response<Body>> {
 
 /// A response's JSON.
 pub fn parsed<T: DeserializeOwned>(response: Response<Body>) -> Result<T> {
-    serde_json::from_str(&text(response)?).context("the host's answer is not of this version of the API")
+    serde_json::from_str(&text(response)?).context(OTHER_VERSION)
 }
 
 /// A body as text.

@@ -40,7 +40,7 @@ impl Changes {
     }
 
     /// Removes an app that no function is in.
-    pub(crate) async fn remove_app(&self, name: &AppName) -> Result<(), Problem> {
+    pub(crate) async fn remove_app(&self, name: &AppName, if_revision: Option<u64>) -> Result<(), Problem> {
         if name.is_default() {
             return Err(Problem::new(Code::AppInvalid, "the default app cannot be removed"));
         }
@@ -53,7 +53,7 @@ impl Changes {
             return Err(Problem::new(Code::AppNotEmpty, detail));
         }
         let (store, owned) = (self.store.clone(), name.clone());
-        if !blocking(move || store.delete_app(&owned)).await?? {
+        if !blocking(move || store.delete_app(&owned, if_revision)).await?? {
             return Err(no_app(name));
         }
         self.catalog.change(|next| next.remove_app(name));

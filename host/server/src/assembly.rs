@@ -125,13 +125,15 @@ impl Assembler {
                 (Terms::nothing(stored.digest), Residence::never(problem))
             }
         };
-        let is_alike = |present: &&Arc<Deployment>| {
-            let is_same = present.version == stored.version && present.deployed_unix_ms == stored.deployed_unix_ms;
-            is_same && present.terms == terms && residence.failure().is_none()
+        let is_same = |present: &&Arc<Deployment>| {
+            present.version == stored.version && present.deployed_unix_ms == stored.deployed_unix_ms
         };
-        if let Some(present) = common.present.iter().rev().find(is_alike) {
+        let is_alike = |present: &&Arc<Deployment>| present.terms == terms && residence.failure().is_none();
+        let mut same = common.present.iter().rev().filter(is_same);
+        if let Some(present) = same.clone().find(is_alike) {
             return present.clone();
         }
+        let health = same.next().map_or_else(Arc::default, |present| present.health.clone());
         let prefix = HeaderValue::from_str(&format!("/{}", stored.name));
         let parts = Parts {
             app: common.app.name.clone(),
@@ -145,6 +147,7 @@ impl Assembler {
             log: common.log.clone(),
             metrics: common.metrics.clone(),
             cpu: common.app.quota.cpu.clone(),
+            health,
         };
         Deployment::new(parts, terms, residence)
     }

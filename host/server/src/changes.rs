@@ -137,6 +137,9 @@ impl Changes {
                 Choice::Kept(version) => self.pinned.get(binding, version).await?,
                 Choice::Nothing => return Err(pinned::not_found(name, &version.to_string())),
             };
+            if let Some(problem) = deployment.residence.why_never() {
+                return Err(problem);
+            }
             if deployment.residence.look().is_none() {
                 self.loader.load(&deployment, deadline).await?;
             }
@@ -146,10 +149,10 @@ impl Changes {
     }
 
     /// Removes a function. Says whether there was one.
-    pub(crate) async fn remove(&self, name: &FunctionName) -> Result<bool, Problem> {
+    pub(crate) async fn remove(&self, name: &FunctionName, if_generation: Option<u64>) -> Result<bool, Problem> {
         let (store, owned) = (self.store.clone(), name.clone());
         let turn = self.changing.lock().await;
-        let existed = blocking(move || store.delete(&owned)).await??;
+        let existed = blocking(move || store.delete(&owned, if_generation)).await??;
         for binding in self.catalog.load().bindings(name.as_str()) {
             binding.metrics.forget();
         }
@@ -281,11 +284,24 @@ fn servable(snapshot: &Arc<Snapshot>, state: &StoredFunction) -> Result<(), Prob
         }
     }
     routes::check_function(snapshot, state)?;
+    aliases_are_there(state)?;
     if state.aliases.is_empty() {
         let detail = "it is the function's last alias; remove the function instead";
         return Err(Problem::new(Code::AliasInvalid, detail));
     }
     Ok(())
+}
+
+/// Fails where an app would call a function by an alias that it does not have. The app that it belongs to may: a function whose
+/// first version was deployed to another alias has no `live` yet.
+fn aliases_are_there(state: &StoredFunction) -> Result<(), Problem> {
+    let is_there = |alias: &AliasName| state.aliases.iter().any(|stored| stored.alias == *alias);
+    let absent = state.apps.iter().find(|(app, alias)| *app != state.home && !is_there(alias));
+    let Some((app, alias)) = absent else { return Ok(()) };
+    let name = &state.name;
+    let detail =
+        format!("the app {app} calls {name} by the alias {alias}; `gust alias ls {name}` lists those there are");
+    Err(Problem::new(Code::AliasInvalid, detail))
 }
 
 /// There is no function of that name.

@@ -1,7 +1,7 @@
 //! One version of a function in one app: what a request that was routed needs to know of it.
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -41,8 +41,8 @@ pub(crate) struct Deployment {
     pub(crate) metrics: Arc<FunctionMetrics>,
     /// What the app's guests ran today.
     pub(crate) cpu: Arc<CpuAccount>,
-    /// How its requests went; made for the first.
-    health: OnceLock<Box<Health>>,
+    /// How its requests went.
+    pub(crate) health: Arc<Health>,
 }
 
 /// How a version is served. Two that are alike in this serve alike, so one may go on in the other's place.
@@ -88,13 +88,15 @@ pub(crate) struct Parts {
     pub(crate) log: Arc<FunctionLog>,
     pub(crate) metrics: Arc<FunctionMetrics>,
     pub(crate) cpu: Arc<CpuAccount>,
+    pub(crate) health: Arc<Health>,
 }
 
 impl Deployment {
     /// Puts one together.
     pub(crate) fn new(parts: Parts, terms: Terms, residence: Residence) -> Arc<Self> {
         static SERIAL: AtomicU64 = AtomicU64::new(1);
-        let Parts { app, name, version, size_bytes, deployed_unix_ms, places, prefix, log, metrics, cpu } = parts;
+        let Parts { app, name, version, size_bytes, deployed_unix_ms, places, prefix, log, metrics, cpu, health } =
+            parts;
         Arc::new(Self {
             serial: SERIAL.fetch_add(1, Relaxed),
             app,
@@ -109,7 +111,7 @@ impl Deployment {
             log,
             metrics,
             cpu,
-            health: OnceLock::new(),
+            health,
         })
     }
 
@@ -121,11 +123,6 @@ impl Deployment {
     /// How well the code that serves was compiled; none while it is not loaded.
     pub(crate) fn tier(&self) -> Option<Tier> {
         self.residence.look().as_ref().map(|loaded| loaded.function.tier())
-    }
-
-    /// How its requests went.
-    pub(crate) fn health(&self) -> &Health {
-        self.health.get_or_init(Box::default)
     }
 }
 
@@ -148,6 +145,7 @@ pub(crate) mod testing {
             places: Places::new(1),
             prefix: HeaderValue::from_static("/"),
             cpu: Arc::default(),
+            health: Arc::default(),
         };
         Deployment::new(parts, Terms::nothing(Digest::of(b"")), Residence::default())
     }

@@ -15,10 +15,11 @@ const OCTAVES: usize = 32;
 
 const BUCKETS: usize = PER_OCTAVE * OCTAVES;
 
-/// How the requests of one deployment went.
+/// How the requests of one version in one app went. It goes on where the app's configuration changes.
 #[derive(Default)]
 pub(crate) struct Health {
-    counted: Mutex<Counted>,
+    /// None until there was one: most versions are many that are never called.
+    counted: Mutex<Option<Box<Counted>>>,
 }
 
 /// What was counted up to some moment.
@@ -42,6 +43,7 @@ impl Health {
             return;
         }
         let mut counted = self.lock();
+        let counted = counted.get_or_insert_default();
         counted.requests += 1;
         counted.failed += u64::from(has_failed(receipt));
         if let Some(count) = counted.times.get_mut(bucket(receipt.timing.total_us)) {
@@ -51,10 +53,10 @@ impl Health {
 
     /// What was counted up to now.
     pub(crate) fn now(&self) -> Counted {
-        self.lock().clone()
+        self.lock().as_deref().cloned().unwrap_or_default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Counted> {
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Counted>>> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

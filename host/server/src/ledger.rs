@@ -152,7 +152,8 @@ fn work_off(desk: &Desk, spare: &mut Vec<Entry>, log: &mut Option<RequestLog>) -
         for entry in spare.drain(..) {
             let unix_ms = now.unix_ms(entry.ended);
             if let Some(log) = log {
-                log.push(&entry.receipt, unix_ms);
+                let app = entry.deployment.as_ref().map(|deployment| &deployment.app);
+                log.push(&entry.receipt, app, unix_ms);
             }
             account(entry, unix_ms, &desk.metrics);
         }
@@ -180,7 +181,7 @@ fn account(entry: Entry, unix_ms: u64, metrics: &Metrics) {
     match deployment {
         Some(deployment) => {
             deployment.metrics.count(&receipt);
-            deployment.health().note(&receipt);
+            deployment.health.note(&receipt);
             deployment.cpu.add(unix_ms, receipt.cpu_us);
             deployment.log.push(Record::Request { receipt, unix_ms });
         }

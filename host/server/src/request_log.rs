@@ -5,7 +5,7 @@
 
 use std::{fmt::Write as _, io};
 
-use gust_core::{Receipt, RequestId, Source, Timestamp, receipt::Timing};
+use gust_core::{AppName, Receipt, RequestId, Source, Timestamp, receipt::Timing};
 
 use crate::flat_json::Object;
 
@@ -38,6 +38,7 @@ struct Line<'a> {
     timestamp: &'a str,
     level: &'static str,
     request_id: &'a RequestId,
+    app: Option<&'a AppName>,
     function: &'a str,
     version: u64,
     method: &'a str,
@@ -52,13 +53,14 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn new(receipt: &'a Receipt, timestamp: &'a str, level: &'static str) -> Self {
+    fn new(receipt: &'a Receipt, app: Option<&'a AppName>, timestamp: &'a str, level: &'static str) -> Self {
         let (function, version) =
             receipt.function.as_ref().map_or(("", 0), |(name, version)| (name.as_str(), *version));
         Self {
             timestamp,
             level,
             request_id: &receipt.request_id,
+            app,
             function,
             version,
             method: receipt.method.as_str(),
@@ -78,6 +80,7 @@ impl<'a> Line<'a> {
         object.plain("timestamp", self.timestamp);
         object.plain("level", self.level);
         object.plain("request_id", self.request_id.as_str());
+        object.plain("app", self.app.map_or("", AppName::as_str));
         object.plain("function", self.function);
         object.number("version", self.version);
         object.plain("method", self.method);
@@ -124,10 +127,10 @@ impl RequestLog {
         Self { writer: Box::new(writer), format, batch: Vec::with_capacity(2 * BATCH_BYTES), stamp: Stamp::of(0) }
     }
 
-    /// Adds the line of one request.
-    pub(crate) fn push(&mut self, receipt: &Receipt, unix_ms: u64) {
+    /// Adds the line of one request, which was served in this app, if by any.
+    pub(crate) fn push(&mut self, receipt: &Receipt, app: Option<&AppName>, unix_ms: u64) {
         let Some(level) = level(receipt) else { return };
-        let line = Line::new(receipt, self.stamp.at(unix_ms), level);
+        let line = Line::new(receipt, app, self.stamp.at(unix_ms), level);
         match self.format {
             RequestLogFormat::Json => line.write_json(&mut self.batch),
             RequestLogFormat::Text => self.batch.extend_from_slice(in_words(&line).as_bytes()),
@@ -161,9 +164,11 @@ fn level(receipt: &Receipt) -> Option<&'static str> {
 }
 
 fn in_words(line: &Line<'_>) -> String {
-    let Line { timestamp, level, request_id, function, version, method, status, timing, .. } = line;
+    let Line { timestamp, level, request_id, app, function, version, method, status, timing, .. } = line;
     let total_ms = timing.total_us as f64 / 1e3;
-    let mut text = format!("{timestamp} {level:>5} {method} {function}@{version} {status} in {total_ms:.3} ms");
+    // As in its address.
+    let above = app.filter(|app| !app.is_default()).map_or_else(String::new, |app| format!("~{app}/"));
+    let mut text = format!("{timestamp} {level:>5} {method} {above}{function}@{version} {status} in {total_ms:.3} ms");
     // Writing to a String cannot fail.
     if !line.code.is_empty() {
         let _ = write!(text, " {}", line.code);
@@ -220,17 +225,21 @@ mod tests {
     #[test]
     fn a_line_is_one_line_whatever_a_guest_says() {
         let (receipt, stamp) = (receipt(), Stamp::of(0));
-        let line = Line::new(&receipt, &stamp.text, "WARN");
+        let (default, other) = (AppName::default_app(), "shop".parse().unwrap());
+        let of_app = |app| Line::new(&receipt, Some(app), &stamp.text, "WARN");
+        let line = of_app(&default);
         let words = in_words(&line);
         assert_eq!(
             words,
             "1970-01-01T00:00:00.000Z  WARN GET hello@3 500 in 1.500 ms trap: wasm `unreachable`\\nat 0x1 (id-1)"
         );
+        assert!(in_words(&of_app(&other)).contains(" GET ~shop/hello@3 500 "));
         let mut json = Vec::new();
         line.write_json(&mut json);
         let json = String::from_utf8(json).unwrap();
         assert!(
-            !json.contains('\n') && json.contains(r#""request_id":"id-1","function":"hello","version":3"#),
+            !json.contains('\n')
+                && json.contains(r#""request_id":"id-1","app":"default","function":"hello","version":3"#),
             "{json}"
         );
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -243,7 +252,7 @@ mod tests {
     fn levels_that_are_not_wanted_are_left_out() {
         let kept = Kept::default();
         let mut log = RequestLog::new(kept.clone(), RequestLogFormat::Json);
-        tracing::subscriber::with_default(NoSubscriber::new(), || log.push(&receipt(), 0));
+        tracing::subscriber::with_default(NoSubscriber::new(), || log.push(&receipt(), None, 0));
         log.flush();
         assert!(kept.0.lock().unwrap().is_empty());
     }

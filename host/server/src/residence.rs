@@ -92,6 +92,13 @@ impl Residence {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(failure));
     }
 
+    /// Why it can never be loaded, if it cannot.
+    pub(crate) fn why_never(&self) -> Option<Problem> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_final = |failure: &&Failure| failure.stands_until.is_none();
+        failure.as_deref().filter(is_final).map(|failure| failure.problem.clone())
+    }
+
     /// Why it could not be loaded a moment ago, or never can.
     pub(crate) fn failure(&self) -> Option<Problem> {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,12 +118,13 @@ mod tests {
         let residence = Residence::default();
         assert!(residence.failure().is_none() && residence.take(7).is_none());
         residence.fails(Problem::new(Code::Internal, "x"));
-        assert!(residence.failure().is_some());
+        assert!(residence.failure().is_some() && residence.why_never().is_none());
         let mut failure = residence.failure.lock().unwrap();
         failure.as_mut().unwrap().stands_until = Some(Instant::now());
         drop(failure);
         assert!(residence.failure().is_none(), "it is tried again");
         assert_eq!(residence.used(), 7);
-        assert!(Residence::never(Problem::new(Code::ManifestInvalid, "x")).failure().is_some());
+        let never = Residence::never(Problem::new(Code::ManifestInvalid, "x"));
+        assert!(never.failure().is_some() && never.why_never().is_some());
     }
 }

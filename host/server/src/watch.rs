@@ -88,7 +88,7 @@ fn counted<'a>(bindings: impl Iterator<Item = &'a Arc<Binding>>, version: u64) -
     let mut together = Counted::default();
     for binding in bindings {
         if let Some(deployment) = binding.deployments().find(|deployment| deployment.version == version) {
-            together.add(&deployment.health().now());
+            together.add(&deployment.health.now());
         }
     }
     together

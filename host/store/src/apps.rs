@@ -83,11 +83,11 @@ impl Store {
     }
 
     /// Removes an app that no function is in. Says whether there was one. Durable when it returns.
-    pub fn delete_app(&self, name: &AppName) -> Result<bool, StoreError> {
+    pub fn delete_app(&self, name: &AppName, if_revision: Option<u64>) -> Result<bool, StoreError> {
         let homes = "select 1 from functions f where f.home = ?1
             and exists (select 1 from versions v where v.name = f.name)
             union select 1 from bindings where app = ?1 limit 1";
-        change(&mut self.database(), |transaction| {
+        self.change_app(name, if_revision, |transaction| {
             if transaction.query_row(homes, [name.as_str()], |_| Ok(())).optional()?.is_some() {
                 return Err(StoreError::AppNotEmpty);
             }

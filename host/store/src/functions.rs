@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Store, StoreError,
+    aliases::must_have_generation,
     change::change,
     rows::{from_json, parsed},
 };
@@ -108,8 +109,9 @@ impl Store {
     }
 
     /// Removes a function, all its versions and aliases. Says whether there was one. Durable when it returns.
-    pub fn delete(&self, name: &FunctionName) -> Result<bool, StoreError> {
+    pub fn delete(&self, name: &FunctionName, if_generation: Option<u64>) -> Result<bool, StoreError> {
         let versions = change(&mut self.database(), |transaction| {
+            must_have_generation(transaction, name, if_generation)?;
             let versions = transaction.execute("delete from versions where name = ?1", [name.as_str()])?;
             for table in ["aliases", "alias_changes", "bindings"] {
                 transaction.execute(&format!("delete from {table} where function = ?1"), [name.as_str()])?;

@@ -76,8 +76,8 @@ fn versions_grow_over_restarts_and_deletes() {
     let store = Store::open(dir.path()).unwrap();
     let name: FunctionName = "a".parse().unwrap();
     assert_eq!(store.versions(&name).unwrap().iter().map(|v| v.version).collect::<Vec<_>>(), [2, 1]);
-    assert!(store.delete(&name).unwrap());
-    assert!(!store.delete(&name).unwrap());
+    assert!(store.delete(&name, None).unwrap());
+    assert!(!store.delete(&name, None).unwrap());
     assert!(current(&store).is_empty());
     assert!(files(&dir.path().join("components")).is_empty());
     assert_eq!(publish(&store, "a", b"one").version.version, 3);
@@ -150,7 +150,7 @@ fn a_component_shared_by_two_functions_outlives_one() {
     let store = Store::open(dir.path()).unwrap();
     let digest = publish(&store, "a", b"shared").version.digest;
     publish(&store, "b", b"shared");
-    store.delete(&"a".parse().unwrap()).unwrap();
+    store.delete(&"a".parse().unwrap(), None).unwrap();
     store.verify(&digest).unwrap();
 }
 

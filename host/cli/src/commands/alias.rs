@@ -6,6 +6,7 @@ use gust_core::{
     api::{AliasChange, AliasInfo},
     traffic,
 };
+use ureq::http::HeaderValue;
 
 use super::name;
 use crate::{
@@ -25,7 +26,7 @@ pub fn run(host: &HostArgs, action: &Alias) -> Result<()> {
                 (Some(and), Some(weight)) => Traffic::split(*version, *and, *weight, kept_by(sticky)),
                 _ => Traffic::all_to(*version),
             };
-            set(&client, &name(function)?, &name(alias)?, &traffic)
+            set(&client, &name(function)?, &name(alias)?, &traffic, None)
         }
         Alias::Rm { name: function, alias } => {
             let (function, alias): (FunctionName, AliasName) = (name(function)?, name(alias)?);
@@ -70,9 +71,19 @@ fn history(client: &Client, function: &FunctionName, alias: &AliasName, json: bo
     output::print(&output::table(&std::iter::once(head).chain(info.changes.iter().map(row)).collect::<Vec<_>>()))
 }
 
-/// Has an alias point somewhere, and says so.
-pub fn set(client: &Client, function: &FunctionName, alias: &AliasName, to: &Traffic) -> Result<()> {
-    let info: AliasInfo = client.put(&path(function, alias), to)?;
+/// Has an alias point somewhere, and says so. Where a tag is given, only if the function is still as it was told with that.
+pub fn set(
+    client: &Client,
+    function: &FunctionName,
+    alias: &AliasName,
+    to: &Traffic,
+    seen: Option<HeaderValue>,
+) -> Result<()> {
+    let mut request = client.request("PUT", &path(function, alias)).header("content-type", "application/json");
+    if let Some(tag) = seen {
+        request = request.header("if-match", tag);
+    }
+    let info: AliasInfo = client.json(request.body(serde_json::to_vec(to)?)?)?;
     output::print(&format!("{alias} of {function} is version {}\n\n  curl {}\n", traffic(&info.traffic), info.url))
 }
 

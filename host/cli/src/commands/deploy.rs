@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use gust_core::{AliasName, AppName, FunctionName, api::Deployed};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::SendBody;
 
 use super::name;
@@ -40,7 +41,7 @@ pub fn run(host: &HostArgs, options: &Deploy) -> Result<()> {
     if options.json {
         return output::print(&format!("{}\n", serde_json::to_string(&info)?));
     }
-    output::print(&told(&info, is_new))
+    output::print(&told(&info, is_new, !options.release.rollback_if.is_empty()))
 }
 
 /// The release as the API's query.
@@ -64,7 +65,9 @@ fn query(release: &Release) -> Result<String> {
     }
     pairs.extend(release.window.map(|seconds| ("window_s", seconds.to_string())));
     pairs.extend(release.min_requests.map(|requests| ("requests_min", requests.to_string())));
-    let pairs: Vec<_> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    // Names of headers and cookies may hold what means something in a query.
+    let encoded = |(key, value): &(&str, String)| format!("{key}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
+    let pairs: Vec<_> = pairs.iter().map(encoded).collect();
     Ok(if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) })
 }
 
@@ -124,7 +127,7 @@ fn form(component: &Path, manifest: Option<&str>) -> Result<(impl Read + use<>, 
     Ok((Cursor::new(head).chain(file).chain(Cursor::new(tail)), length))
 }
 
-fn told(answer: &Deployed, is_new: bool) -> String {
+fn told(answer: &Deployed, is_new: bool, has_conditions: bool) -> String {
     let Deployed { deployed, function, .. } = answer;
     let of_version =
         |alias: &&AliasName| function.aliases.get(*alias).is_some_and(|info| info.traffic.first() == *deployed);
@@ -149,9 +152,13 @@ fn told(answer: &Deployed, is_new: bool) -> String {
         None => format!("  gust invoke {}@{deployed}\n", function.name),
     });
     let watched = function.aliases.iter().filter_map(|(name, alias)| Some((name, alias.watched.as_ref()?)));
-    for (alias, watch) in watched.filter(|(_, watch)| watch.version == *deployed) {
+    let watched: Vec<_> = watched.filter(|(_, watch)| watch.version == *deployed).collect();
+    for (alias, watch) in &watched {
         let seconds = watch.conditions.window_s;
         text.push_str(&format!("\nwatched for {seconds} s: {alias} goes back by itself if a condition is broken\n"));
+    }
+    if has_conditions && watched.is_empty() {
+        text.push_str("\nnot watched: no requests came to another version before, so there is nothing to go back to\n");
     }
     text
 }

@@ -16,12 +16,16 @@ const CANARY: &str = "canary";
 pub fn run(host: &HostArgs, options: &Promote) -> Result<()> {
     let (function, to): (FunctionName, AliasName) = (name(&options.name)?, name(&options.to)?);
     let client = Client::new(host)?;
-    let version = match (options.version, &options.from) {
-        (Some(version), _) => version,
-        (None, Some(from)) => of_alias(&client.function(&function)?, &name(from)?)?,
-        (None, None) => tried(&client.function(&function)?, &to)?,
+    if let Some(version) = options.version {
+        return alias::set(&client, &function, &to, &Traffic::all_to(version), None);
+    }
+    // The version that is being tried is meant, not one that was taken back while this was on its way.
+    let (info, seen) = client.tagged_function(&function)?;
+    let version = match &options.from {
+        Some(from) => of_alias(&info, &name(from)?)?,
+        None => tried(&info, &to)?,
     };
-    alias::set(&client, &function, &to, &Traffic::all_to(version))
+    alias::set(&client, &function, &to, &Traffic::all_to(version), Some(seen))
 }
 
 fn of_alias(function: &FunctionInfo, alias: &AliasName) -> Result<u64> {

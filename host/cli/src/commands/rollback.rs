@@ -1,6 +1,6 @@
 //! `gust rollback`: back to an earlier version.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use gust_core::{
     AliasName, FunctionName,
     api::{self, AliasInfo},
@@ -20,9 +20,8 @@ pub fn run(host: &HostArgs, options: &Rollback) -> Result<()> {
     let mut request = client.request("POST", &format!("/v1/functions/{function}/rollback"));
     if options.to.is_none() {
         // The version before is meant as seen from the present one, whatever others do meanwhile.
-        let seen = client.send(client.request("GET", &format!("/v1/functions/{function}")).body(())?)?;
-        let tag = seen.headers().get("etag").context("the host's answer is not of this version of the API")?;
-        request = request.header("if-match", tag);
+        let (_, seen) = client.tagged_function(&function)?;
+        request = request.header("if-match", seen);
     }
     let document = api::Rollback { alias: Some(alias.clone()), to: options.to };
     let request = request.header("content-type", "application/json").body(serde_json::to_vec(&document)?)?;

@@ -55,6 +55,51 @@ fn one_function_serves_two_apps_each_with_its_configuration() {
     assert_eq!(host.get("/~shop/hostile/state").status, 404);
 }
 
+#[test]
+fn an_app_calls_a_function_by_an_alias_that_is_there() {
+    let host = Host::start();
+    host.deploy_as("hello", "hello", "");
+    put(&host, "/v1/apps/shop", &json!({}));
+    let bound = |alias: &str| put(&host, "/v1/apps/shop/functions/hello", &json!({"alias": alias}));
+    assert_eq!(bound("stable").code(), "alias.invalid");
+    put(&host, "/v1/functions/hello/aliases/stable", &json!({"targets": [{"version": 1}]}));
+    assert_eq!(bound("stable").status, 204);
+    assert_eq!(host.get("/~shop/hello").text(), "Hello, world!");
+    assert_eq!(host.api("DELETE", "/v1/functions/hello/aliases/stable", "", b"").code(), "alias.invalid");
+    assert_eq!(bound("live").status, 204);
+    assert_eq!(host.api("DELETE", "/v1/functions/hello/aliases/stable", "", b"").status, 204);
+}
+
+#[test]
+fn an_app_sees_of_a_function_what_it_is_there() {
+    let host = Host::start();
+    host.deploy_as("hello", "hello", "");
+    for app in ["shop", "blog"] {
+        put(&host, &format!("/v1/apps/{app}"), &json!({}));
+        put(&host, &format!("/v1/apps/{app}/functions/hello"), &json!({}));
+    }
+    put(&host, "/v1/apps/shop", &json!({"limits": {"wall_ms": 123}}));
+    let reader = token(&host, "shop-reads", &["read:app/shop"]);
+    let seen = api_as(&host, &reader, "GET", "/v1/functions/hello", "").json();
+    assert_eq!((&seen["apps"], &seen["limits"]["wall_ms"]), (&json!(["shop"]), &json!(123)), "{seen}");
+    assert_eq!(seen["urls"].as_array().unwrap().len(), 1);
+    assert_eq!(api_as(&host, &reader, "GET", "/v1/functions", "").json()["functions"][0], seen);
+    let versions = api_as(&host, &reader, "GET", "/v1/functions/hello/versions", "").json();
+    let all = [seen.to_string(), versions.to_string()].concat();
+    assert!(!all.contains("blog") && all.contains("/~shop/hello@1"), "{all}");
+}
+
+#[test]
+fn a_version_that_lacks_its_secret_gets_no_alias() {
+    let host = Host::start();
+    put(&host, "/v1/apps/default/secrets/API_KEY", &json!({"value": "x"}));
+    host.deploy_as("hello", "hello", "secrets = [\"API_KEY\"]");
+    host.deploy_as("hello", "hello", "");
+    assert_eq!(host.api("DELETE", "/v1/apps/default/secrets/API_KEY", "", b"").status, 204);
+    let back = put(&host, "/v1/functions/hello/aliases/live", &json!({"targets": [{"version": 1}]}));
+    assert_eq!((back.status, back.code().as_str()), (409, "secret.missing"), "{back:?}");
+}
+
 /// Files below a directory that hold these bytes.
 fn holding(dir: &Path, canary: &[u8]) -> Vec<String> {
     let mut found = Vec::new();

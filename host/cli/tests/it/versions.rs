@@ -150,8 +150,10 @@ fn a_change_of_what_was_changed_meanwhile_is_refused() {
     let seen = host.api("GET", "/v1/functions/hostile", "", b"");
     let tag = seen.header("etag").to_owned();
     deploy(&host, 2, "");
-    let rollback = |if_match: Option<&str>, body: &str| {
-        let mut request = Request::post(format!("http://{}/v1/functions/hostile/rollback", host.admin))
+    let change = |method: &str, path: &str, if_match: Option<&str>, body: &str| {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}/v1/functions/hostile{path}", host.admin))
             .header("authorization", format!("Bearer {}", host.token))
             .header("content-type", "application/json");
         if let Some(tag) = if_match {
@@ -159,6 +161,14 @@ fn a_change_of_what_was_changed_meanwhile_is_refused() {
         }
         send(&agent(), request.body(body.as_bytes()).unwrap())
     };
+    for (method, path, body) in [
+        ("DELETE", "", ""),
+        ("DELETE", "/aliases/live", ""),
+        ("PUT", "/aliases/live", "{\"targets\":[{\"version\":1}]}"),
+    ] {
+        assert_eq!(change(method, path, Some(&tag), body).code(), "api.changed", "{method} {path}");
+    }
+    let rollback = |if_match: Option<&str>, body: &str| change("POST", "/rollback", if_match, body);
     assert_eq!(rollback(Some(&tag), "{}").code(), "api.changed");
     assert_eq!(rollback(None, "{}").code(), "api.precondition_required");
     assert_eq!(ask(&host, "hostile"), 2);
@@ -219,6 +229,21 @@ fn a_canary_that_goes_bad_is_taken_back_by_the_host() {
     assert!(line["why"].as_str().unwrap().starts_with("errors: "), "{line}");
     let log = String::from_utf8(host.gust(&["logs", "hello"]).stdout).unwrap();
     assert!(log.contains("live rolled back from version 2"), "{log}");
+}
+
+#[test]
+fn what_is_watched_goes_on_to_count_where_the_apps_configuration_changes() {
+    let host = Host::start();
+    deploy(&host, 1, "");
+    deploy(&host, 2, "?errors_percent_max=10&requests_min=10&window_s=600");
+    let fails = |times: u32| (0..times).for_each(|_| assert_eq!(host.get("/hostile/trap").status, 500));
+    fails(6);
+    assert!(host.gust(&["config", "set", "GREETING", "another"]).status.success());
+    assert_eq!(host.get("/hostile/config/GREETING").text(), "Some(\"another\")");
+    fails(4);
+    until("it is taken back", || host.info("hostile")["version"] == 1);
+    let why = alias(&host, "live")["changes"][0]["why"].to_string();
+    assert!(why.contains("10 of 11 requests failed"), "{why}");
 }
 
 #[test]

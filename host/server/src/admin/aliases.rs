@@ -134,7 +134,7 @@ fn before(stored: &StoredFunction, alias: &AliasName, past: &[PastChange]) -> Re
 }
 
 fn no_alias(name: &FunctionName, alias: &AliasName) -> Problem {
-    let detail = format!("{name} has no alias {alias}; `gust inspect {name}` lists them");
+    let detail = format!("{name} has no alias {alias}; `gust alias ls {name}` lists them");
     Problem::new(Code::AliasNotFound, detail)
 }
 

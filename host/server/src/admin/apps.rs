@@ -93,9 +93,10 @@ pub(super) async fn delete(
     Named(app): Named<AppName>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Refusal> {
-    precondition::holds(&headers, admin.app(&app)?.app.revision)?;
+    let wanted = precondition::wanted(&headers)?;
+    admin.app(&app)?;
     let changes = admin.changes.clone();
-    to_its_end(async move { changes.remove_app(&app).await }).await?;
+    to_its_end(async move { changes.remove_app(&app, wanted).await }).await?;
     Ok(status::DELETED)
 }
 
@@ -115,7 +116,7 @@ pub(super) async fn bind(
     admin.app(&app)?;
     // Whoever may not know of a function cannot make it theirs.
     let snapshot = admin.changes.catalog.load().clone();
-    if !snapshot.bindings(name.as_str()).any(|binding| auth::may_read(&grant, binding)) {
+    if auth::seen(&grant, &snapshot, &name).next().is_none() {
         return Err(no_function(&name).into());
     }
     let changes = admin.changes.clone();

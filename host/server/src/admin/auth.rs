@@ -159,8 +159,19 @@ pub(super) fn must_deploy(grant: &Grant, name: &FunctionName, app: &AppName) -> 
     allowed(grant, Action::Deploy, &Resource::Function { name, is_in: &is_in }, || no_app(app))
 }
 
+/// A function in those apps in which a token may read of it, the one that it belongs to first.
+pub(super) fn seen<'a>(
+    grant: &'a Grant,
+    snapshot: &'a Snapshot,
+    name: &'a FunctionName,
+) -> impl Iterator<Item = &'a Arc<Binding>> {
+    let is_home = |binding: &&Arc<Binding>| binding.home == binding.app.name;
+    let others = snapshot.bindings(name.as_str()).filter(move |binding| !is_home(binding));
+    snapshot.function(name.as_str()).into_iter().chain(others).filter(|binding| may_read(grant, binding))
+}
+
 /// Whether a token may read of a function in an app.
-pub(super) fn may_read(grant: &Grant, binding: &Binding) -> bool {
+fn may_read(grant: &Grant, binding: &Binding) -> bool {
     let is_in = |app: &AppName| binding.app.name == *app;
     grant.scopes.allows(Action::Read, &Resource::Function { name: &binding.function, is_in: &is_in })
 }

@@ -7,8 +7,9 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use gust_access::Grant;
 use gust_core::{
-    AliasName, FunctionName,
+    AliasName, FunctionName, Problem,
     api::{AliasInfo, FunctionInfo, FunctionList, VersionInfo, VersionList, WatchInfo},
 };
 use gust_engine::Function;
@@ -35,11 +36,9 @@ use crate::{
 )]
 pub(super) async fn list(State(admin): State<Arc<Admin>>, Who(grant): Who) -> Json<FunctionList> {
     let snapshot = admin.changes.catalog.load();
-    let is_seen = |binding: &&Arc<Binding>| {
-        snapshot.bindings(binding.function.as_str()).any(|binding| auth::may_read(&grant, binding))
-    };
-    let seen = snapshot.functions().into_iter().filter(is_seen);
-    let functions = seen.filter_map(|binding| admin.info(binding)).collect();
+    let seen = |home: &Arc<Binding>| auth::seen(&grant, &snapshot, &home.function).next().cloned();
+    let bindings = snapshot.functions().into_iter().filter_map(seen);
+    let functions = bindings.filter_map(|binding| admin.info(&grant, &binding)).collect();
     Json(FunctionList { functions })
 }
 
@@ -49,15 +48,19 @@ pub(super) async fn list(State(admin): State<Arc<Admin>>, Who(grant): Who) -> Js
     params(("name" = FunctionName, Path, description = "The function")),
     responses((status = 200, description = "The function", body = FunctionInfo, headers(("etag" = inline(ETag)))))
 )]
-pub(super) async fn get(State(admin): State<Arc<Admin>>, Named(name): Name) -> Result<Response, Refusal> {
+pub(super) async fn get(
+    State(admin): State<Arc<Admin>>,
+    Named(name): Name,
+    Who(grant): Who,
+) -> Result<Response, Refusal> {
     let changes = &admin.changes;
-    let binding = changes.function(&name)?;
+    let binding = admin.seen(&grant, &name)?;
     if let Some(deployment) = binding.foremost().filter(|deployment| deployment.residence.look().is_none()) {
         let deadline = Instant::now() + Duration::from_millis(changes.config.compile_ms_max.into());
         // Why it cannot be loaded is part of what is told.
         let _ = changes.loader.load(deployment, deadline).await;
     }
-    let info = admin.info(&binding).ok_or_else(|| no_function(&name))?;
+    let info = admin.info(&grant, &binding).ok_or_else(|| no_function(&name))?;
     Ok((ETag(binding.generation), Json(info)).into_response())
 }
 
@@ -72,9 +75,10 @@ pub(super) async fn delete(
     Named(name): Name,
     headers: HeaderMap,
 ) -> Result<StatusCode, Refusal> {
-    precondition::holds(&headers, admin.changes.function(&name)?.generation)?;
+    let wanted = precondition::wanted(&headers)?;
+    admin.changes.function(&name)?;
     let (changes, owned) = (admin.changes.clone(), name.clone());
-    let existed = to_its_end(async move { changes.remove(&owned).await }).await?;
+    let existed = to_its_end(async move { changes.remove(&owned, wanted).await }).await?;
     if existed { Ok(status::DELETED) } else { Err(no_function(&name).into()) }
 }
 
@@ -84,8 +88,12 @@ pub(super) async fn delete(
     params(("name" = FunctionName, Path, description = "The function")),
     responses((status = 200, description = "The versions that are kept", body = VersionList))
 )]
-pub(super) async fn versions(State(admin): State<Arc<Admin>>, Named(name): Name) -> Result<Json<VersionList>, Refusal> {
-    let binding = admin.changes.function(&name)?;
+pub(super) async fn versions(
+    State(admin): State<Arc<Admin>>,
+    Named(name): Name,
+    Who(grant): Who,
+) -> Result<Json<VersionList>, Refusal> {
+    let binding = admin.seen(&grant, &name)?;
     let serving = binding.main().map(|main| main.first.version);
     let (store, owned) = (admin.changes.store.clone(), name.clone());
     let stored = blocking(move || store.versions(&owned)).await??;
@@ -109,13 +117,19 @@ pub(super) async fn versions(State(admin): State<Arc<Admin>>, Named(name): Name)
 }
 
 impl Admin {
-    /// As the API tells of a function, by what it is in one app.
-    pub(super) fn info(&self, binding: &Binding) -> Option<FunctionInfo> {
+    /// A function in the first app in which a token may read of it.
+    pub(super) fn seen(&self, grant: &Grant, name: &FunctionName) -> Result<Arc<Binding>, Problem> {
+        let snapshot = self.changes.catalog.load();
+        auth::seen(grant, &snapshot, name).next().cloned().ok_or_else(|| no_function(name))
+    }
+
+    /// As the API tells of a function, by what it is in one app. Of the others it tells those where it may be read.
+    pub(super) fn info(&self, grant: &Grant, binding: &Binding) -> Option<FunctionInfo> {
         let deployment = binding.foremost()?;
         let loaded = deployment.residence.look();
         let function = loaded.as_ref().map(|loaded| &loaded.function);
         let snapshot = self.changes.catalog.load();
-        let bindings = || snapshot.bindings(binding.function.as_str());
+        let bindings = || auth::seen(grant, &snapshot, &binding.function);
         Some(FunctionInfo {
             name: binding.function.clone(),
             app: binding.home.clone(),

@@ -53,10 +53,8 @@ pub(super) async fn logs(
     Asked(options): Asked<Options>,
 ) -> Result<Response, Refusal> {
     let snapshot = admin.changes.catalog.load().clone();
-    // The app that it belongs to first, of those that the token may read.
-    let home = snapshot.function(name.as_str()).into_iter();
-    let seen = home.chain(snapshot.bindings(name.as_str())).filter(|binding| auth::may_read(&grant, binding));
-    let mut wanted = seen.filter(|binding| options.app.as_ref().is_none_or(|app| binding.app.name == *app));
+    let mut wanted = auth::seen(&grant, &snapshot, &name)
+        .filter(|binding| options.app.as_ref().is_none_or(|app| binding.app.name == *app));
     let log = wanted.next().ok_or_else(|| no_function(&name))?.log.clone();
     let tail = options.tail.unwrap_or(TAIL_DEFAULT);
     if !options.follow {

@@ -63,14 +63,6 @@ pub(super) fn wanted(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     number.map(Some).ok_or_else(malformed)
 }
 
-/// Fails where `If-Match` names another state than this.
-pub(super) fn holds(headers: &HeaderMap, state: u64) -> Result<(), Problem> {
-    match wanted(headers)? {
-        Some(wanted) if wanted != state => Err(Problem::new(Code::ApiChanged, "look at it again, then change it")),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,7 +73,6 @@ mod tests {
         assert_eq!(wanted(&HeaderMap::new()), Ok(None));
         assert_eq!(wanted(&headers("*")), Ok(None));
         assert_eq!(wanted(&headers("\"12\"")), Ok(Some(12)));
-        assert!(holds(&headers("\"12\""), 12).is_ok() && holds(&headers("\"12\""), 13).is_err());
         for bad in ["12", "\"x\"", "W/\"12\"", "\"1\", \"2\"", ""] {
             assert!(wanted(&headers(bad)).is_err(), "{bad}");
         }

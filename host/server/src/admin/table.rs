@@ -83,7 +83,7 @@ impl Calls {
     }
 
     fn apps(self) -> Self {
-        let binding = [AppNotFound, FunctionNotFound, StoreFull];
+        let binding = [AppNotFound, FunctionNotFound, AliasInvalid, StoreFull];
         let set = [AppNotFound, KeyInvalid, StoreFull];
         let unset = [AppNotFound, KeyNotFound, StoreFull];
         self.call(apps::__path_list, apps::list, &[])

@@ -63,7 +63,7 @@ pub(super) async fn put(
     let answer = Deployed {
         deployed: deployed.version,
         deployed_url: admin.url_of(&binding, Some(&deployed.version.to_string())),
-        function: admin.info(&binding).ok_or_else(|| no_function(&name))?,
+        function: admin.info(&grant, &binding).ok_or_else(|| no_function(&name))?,
     };
     Ok((status::deployed(deployed.is_new), ETag(binding.generation), Json(answer)).into_response())
 }

@@ -109,8 +109,8 @@ fn a_backup_is_of_the_moment_when_it_was_made() {
     let before = here.seen();
     let backup = here.store.back_up().unwrap();
     here.publish("f", b"4", None);
-    here.store.delete(&name("g")).unwrap();
-    here.store.delete(&name("f")).unwrap();
+    here.store.delete(&name("g"), None).unwrap();
+    here.store.delete(&name("f"), None).unwrap();
     assert!(here.files(components::DIR).is_empty());
     let restoring = there.taken(&backup).unwrap();
     let expected = Contents { functions: 2, versions: 5, apps: 2, tokens: 1 };
