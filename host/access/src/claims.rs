@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::jwt::JwtError;
+use crate::jwt_error::JwtError;
 
 /// How far an issuer's clock may be ahead of ours. A token is never good after its `exp`, so this lengthens no token's life.
 const LEEWAY_MS: u64 = 60_000;

@@ -11,7 +11,8 @@ use quick_cache::sync::Cache;
 use crate::{
     claims::Claims,
     jwks::Jwks,
-    jwt::{Jwt, JwtError, TOKEN_BYTES_MAX},
+    jwt::Jwt,
+    jwt_error::{JwtError, TOKEN_BYTES_MAX},
 };
 
 /// How many good tokens are remembered, about. Those that are used little are forgotten first.

@@ -8,7 +8,7 @@ pub use crate::jwk::KeyProblem;
 use crate::{
     algorithm::Algorithm,
     jwk::{Jwk, Key},
-    jwt::JwtError,
+    jwt_error::JwtError,
 };
 
 /// The largest set, in bytes.

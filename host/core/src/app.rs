@@ -79,7 +79,7 @@ impl AppSpec {
     /// Reads one from TOML, as `gust app set --file` has it.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let spec: Self = toml::from_str(text).map_err(|error| {
-            let (line, column) = error.span().map_or((1, 1), |span| crate::manifest::line_and_column(text, &span));
+            let (line, column) = error.span().map_or((1, 1), |span| crate::text_place::line_and_column(text, &span));
             invalid(format!("line {line}, column {column}: {}", error.message().trim().replace('\n', ", ")))
         })?;
         spec.check()?;

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, net::SocketAddr, ops::Range, path::PathBuf};
 use serde::{Deserialize, de::IgnoredAny};
 use toml::Spanned;
 
-use crate::{HostNames, OptionalPath, RewindPolicy, manifest::line_and_column};
+use crate::{HostNames, OptionalPath, RewindPolicy, text_place::line_and_column};
 
 /// A setting as told to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,6 +21,7 @@ pub mod request_id;
 pub mod routing;
 pub mod schema;
 pub mod setting_value;
+mod text_place;
 pub mod thread_number;
 pub mod tier;
 pub mod timestamp;

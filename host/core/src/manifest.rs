@@ -5,7 +5,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ops::Range,
     sync::Arc,
 };
 
@@ -14,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Access, Code, FunctionName, InstanceMode, Limits, Problem, app,
     routing::{self, Route, RouteError, RouteSpec},
+    text_place::line_and_column,
 };
 
 /// The longest manifest, in bytes.
@@ -181,14 +181,6 @@ fn explain(text: &str, error: &toml::de::Error) -> ManifestError {
         return ManifestError { place, message };
     }
     ManifestError { place, message }
-}
-
-/// Where a span begins: line and column in characters, from 1.
-pub(crate) fn line_and_column(text: &str, span: &Range<usize>) -> (usize, usize) {
-    let before = text.get(..span.start).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-    (before.matches('\n').count() + 1, column)
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use wasmtime::component::Component;
 use crate::{
     Engine, Reset,
     callee::Callee,
+    configuration::Configuration,
     host::Terms,
     init::{self, Init},
-    interfaces::config::Configuration,
     outgoing::Outbound,
     output::OutputSink,
     rewind::Rewinding,

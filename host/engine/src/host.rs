@@ -12,8 +12,8 @@ use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::{
-    interfaces::config::Configuration,
-    lease::Invocation,
+    configuration::Configuration,
+    invocation::Invocation,
     memory::MemoryBudget,
     outgoing::{Hooks, Outbound},
     output::{Output, OutputSink, OutputStream},

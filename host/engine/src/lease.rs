@@ -18,6 +18,7 @@ use crate::{
     failure,
     function::Function,
     host::{Host, RESOURCES_MAX, Terms},
+    invocation::Invocation,
     last_lines::LastLines,
     places::Place,
     rewind::{self, Kept, Refusal, Rewinding, WayBack},
@@ -27,26 +28,6 @@ use crate::{
 
 /// Ticks of the epoch that a guest runs before it yields.
 const TICKS_UNTIL_YIELD: u64 = 1;
-
-/// One request, as far as the engine has to know of it.
-#[derive(Debug, Clone, Copy)]
-pub struct Invocation {
-    /// The request's id, for what the guest prints.
-    pub request_id: RequestId,
-    /// When it must be over, the last byte of its answer included.
-    pub deadline: Instant,
-    /// How many requests of functions wait for its answer, one for the other: none where a client sent it.
-    pub depth: u8,
-}
-
-#[cfg(test)]
-impl Invocation {
-    /// One that a client sent, with much time.
-    pub(crate) fn of_test(number: u128) -> Self {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        Self { request_id: RequestId::from_random(number), deadline, depth: 0 }
-    }
-}
 
 /// How long it took to get the instance.
 #[derive(Debug, Clone, Copy, Default)]

@@ -21,7 +21,7 @@ use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
 use tokio::time;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::lease::Invocation;
+use crate::invocation::Invocation;
 
 /// What comes after a function's name in the authority of a request to it.
 const INTERNAL: &str = ".gust.internal";

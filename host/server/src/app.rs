@@ -86,3 +86,8 @@ impl App {
 pub(crate) fn no_issuer() -> Problem {
     Problem::new(Code::AccessJwtRequired, "the function's app believes no issuer yet")
 }
+
+/// There is no app of that name.
+pub(crate) fn no_app(name: &AppName) -> Problem {
+    Problem::new(Code::AppNotFound, format!("there is no app {name}; make it: gust app set {name}"))
+}

@@ -7,16 +7,15 @@ use gust_core::{AppName, AppSpec, Code, Problem, app::Config};
 use gust_store::{SettingKind, StoreError, StoredApp, StoredSetting};
 
 use crate::{
-    app::App,
+    app::{App, no_app},
     assembly::Ready,
     binding::Binding,
-    catalog::{Bound, Entry, Functions},
     changes::Changes,
-    deploy::no_app,
     issuers,
     logbook::unix_ms,
     quota::{self, CpuAccount, Quota},
-    routes,
+    routing,
+    snapshot::{Bound, Entry, Functions},
     work::blocking,
 };
 
@@ -30,7 +29,7 @@ impl Changes {
     ) -> Result<bool, Problem> {
         spec.check()?;
         let turn = self.changing.lock().await;
-        routes::check_hosts(&self.catalog.load(), name, &spec.hosts)?;
+        routing::check_hosts(&self.catalog.load(), name, &spec.hosts)?;
         let (store, owned) = (self.store.clone(), name.clone());
         let is_new = blocking(move || store.set_app(&owned, &spec, if_revision)).await??;
         self.refresh_app(name).await?;

@@ -15,17 +15,19 @@ use tokio::{
 };
 
 use crate::{
+    app::no_app,
     assembly::{self, Assembler, Ready},
     binding::{Binding, Choice},
-    catalog::{Catalog, Snapshot},
-    deploy::Prepared,
+    catalog::Catalog,
     deployment::Deployment,
     loader::Loader,
     logbook::unix_ms,
     pinned::{self, Pinned},
-    routes,
+    prepared::Prepared,
+    routing,
+    snapshot::Snapshot,
     vault::Vault,
-    watch::Watches,
+    watches::Watches,
     work::blocking,
 };
 
@@ -211,7 +213,7 @@ impl Changes {
         let log = prepared.as_ref().map(|(prepared, _)| prepared.log());
         let bindings = self.assembled(&stored, Ready { deployments: ready, log });
         if let Some((prepared, version)) = prepared {
-            prepared.settle(self, version, bindings.iter().flat_map(|binding| binding.deployments()));
+            prepared.settle(&self.loader, version, bindings.iter().flat_map(|binding| binding.deployments()));
         }
         self.warm(&bindings).await;
         let before: Vec<_> = self.catalog.load().bindings(name.as_str()).cloned().collect();
@@ -270,7 +272,7 @@ pub(crate) fn change(after: Option<Traffic>, watch: Option<Watch>, why: impl Int
 /// Whether a function can be served as it would be stored: each of its aliases' versions in each of its apps.
 fn servable(snapshot: &Arc<Snapshot>, state: &StoredFunction) -> Result<(), Problem> {
     for (app, _) in &state.apps {
-        let Some(entry) = snapshot.app(app.as_str()) else { return Err(crate::deploy::no_app(app)) };
+        let Some(entry) = snapshot.app(app.as_str()) else { return Err(no_app(app)) };
         for version in &state.targets {
             // One that could not be read before need not keep others from being changed.
             if version.manifest.is_ok() {
@@ -283,7 +285,7 @@ fn servable(snapshot: &Arc<Snapshot>, state: &StoredFunction) -> Result<(), Prob
             return Err(pinned::not_found(&state.name, &missing.to_string()));
         }
     }
-    routes::check_function(snapshot, state)?;
+    routing::check_function(snapshot, state)?;
     aliases_are_there(state)?;
     if state.aliases.is_empty() {
         let detail = "it is the function's last alias; remove the function instead";

@@ -10,12 +10,11 @@ use gust_engine::FunctionConfig;
 use gust_store::{Durable, Published, Release, Staged, Staging};
 
 use crate::{
-    app::App,
+    app::{App, no_app},
     changes::Changes,
-    deployment::{Deployment, Terms},
     loader::Source,
     logbook::{FunctionLog, GuestOutput, unix_ms},
-    residence::Loaded,
+    prepared::Prepared,
     work::blocking,
 };
 
@@ -40,34 +39,6 @@ pub(crate) struct Wishes {
 pub(crate) struct Deployed {
     pub(crate) version: u64,
     pub(crate) is_new: bool,
-}
-
-/// A loaded component whose version is not known yet.
-pub(crate) struct Prepared {
-    loaded: Arc<Loaded>,
-    terms: Terms,
-    app: AppName,
-    log: Arc<FunctionLog>,
-    version: Arc<OnceLock<u64>>,
-}
-
-impl Prepared {
-    /// The function's log in the app that it is deployed to.
-    pub(crate) fn log(&self) -> (&AppName, &Arc<FunctionLog>) {
-        (&self.app, &self.log)
-    }
-
-    /// Puts what is loaded where requests of its version find it, if that is among these and on the same terms.
-    pub(crate) fn settle<'a>(self, changes: &Changes, version: u64, among: impl Iterator<Item = &'a Arc<Deployment>>) {
-        // Set once: what was loaded for this version serves no other.
-        let _ = self.version.set(version);
-        let is_meant = |to: &&Arc<Deployment>| to.version == version && to.app == self.app && to.terms == self.terms;
-        let mut among = among;
-        if let Some(deployment) = among.find(is_meant).filter(|deployment| deployment.residence.look().is_none()) {
-            changes.loader.residents.settle(deployment, self.loaded.clone());
-            changes.loader.have_optimised(deployment, &self.loaded);
-        }
-    }
 }
 
 impl Changes {
@@ -199,9 +170,4 @@ impl Changes {
         let (store, name, may_be) = (self.store.clone(), name.clone(), self.may_be());
         blocking(move || store.publish(&name, durable, &manifest, &release, may_be)).await?
     }
-}
-
-/// There is no app of that name.
-pub(crate) fn no_app(name: &AppName) -> Problem {
-    Problem::new(Code::AppNotFound, format!("there is no app {name}; make it: gust app set {name}"))
 }

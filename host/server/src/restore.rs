@@ -15,9 +15,9 @@ use crate::{
     app::App,
     assembly::Ready,
     binding::Binding,
-    catalog::{Bound, Entry, Functions, Snapshot},
     changes::Changes,
     deployment::Deployment,
+    snapshot::{Bound, Entry, Functions, Snapshot},
     work::blocking,
 };
 

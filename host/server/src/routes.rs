@@ -9,10 +9,7 @@ use gust_core::{
     AppName, Code, FunctionName, Problem,
     routing::{Conflict, HostPattern, Lookup, Route, RouteSpec, Router},
 };
-use gust_store::StoredFunction;
 use http::Method;
-
-use crate::catalog::Snapshot;
 
 /// The function that a route leads to, and the app in which.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +28,21 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
+    /// Those that functions declare, on the hosts where they may, and those hosts; or why they cannot be together.
+    pub(crate) fn of(hosts: &[(&AppName, &[String])], declared: &[Declared<'_>]) -> Result<Self, Problem> {
+        let mut routes = Vec::new();
+        for one in declared {
+            for route in &one.routes {
+                let to = Destination { app: one.app.clone(), function: one.function.clone() };
+                routes.extend(placed(one, route, hosts)?.into_iter().map(|route| (route, to.clone())));
+            }
+        }
+        let named: Vec<Destination> = routes.iter().map(|(_, to)| to.clone()).collect();
+        let told = |at: usize| named.get(at).map_or_else(String::new, told);
+        let declared = Router::new(routes).map_err(|conflict| in_conflict(&conflict, told))?;
+        Ok(Self { declared, hosts: all_hosts(hosts)? })
+    }
+
     /// Whether there are none.
     pub(crate) fn are_none(&self) -> bool {
         self.declared.routes().is_empty() && self.hosts.routes().is_empty()
@@ -51,92 +63,11 @@ impl Routes {
 }
 
 /// The routes of one function in one app.
-struct Declared<'a> {
-    app: &'a AppName,
-    hosts: &'a [String],
-    function: &'a FunctionName,
-    routes: Vec<Arc<Route>>,
-}
-
-/// The routes of what is deployed. What was let in before is not in conflict.
-pub(crate) fn of(snapshot: &Snapshot) -> Routes {
-    all(snapshot, None, None).unwrap_or_else(|problem| {
-        tracing::error!(%problem, "routes that are stored are in conflict; none is served");
-        Routes::default()
-    })
-}
-
-/// Whether a function could have the routes that it would have.
-pub(crate) fn check_function(snapshot: &Snapshot, state: &StoredFunction) -> Result<(), Problem> {
-    if snapshot.routes.are_none() && state.targets.iter().all(has_none) {
-        return Ok(());
-    }
-    all(snapshot, Some(state), None).map(drop)
-}
-
-/// Whether an app could have these hosts.
-pub(crate) fn check_hosts(snapshot: &Snapshot, app: &AppName, hosts: &[String]) -> Result<(), Problem> {
-    all(snapshot, None, Some((app, hosts))).map(drop)
-}
-
-fn has_none(version: &gust_store::StoredVersion) -> bool {
-    version.manifest.as_ref().map_or(true, |manifest| manifest.routes.is_empty())
-}
-
-/// All routes, one function being as it would be, or one app having other hosts.
-fn all(
-    snapshot: &Snapshot,
-    state: Option<&StoredFunction>,
-    changed: Option<(&AppName, &[String])>,
-) -> Result<Routes, Problem> {
-    let mut hosts: Vec<(&AppName, &[String])> =
-        snapshot.apps().map(|entry| (&entry.app.name, &*entry.app.spec.hosts)).collect();
-    if let Some((app, changed)) = changed {
-        hosts.retain(|(present, _)| *present != app);
-        hosts.push((app, changed));
-    }
-    let mut declared = Vec::new();
-    for entry in snapshot.apps() {
-        let app = &entry.app.name;
-        let hosts = hosts.iter().find(|(named, _)| *named == app).map_or(&[][..], |(_, hosts)| hosts);
-        let bindings = entry.functions.iter().map(|bound| &bound.0);
-        for binding in bindings.filter(|binding| state.is_none_or(|state| state.name != binding.function)) {
-            let routes = binding.main().map_or(&[][..], |main| &main.first.terms.routes);
-            if !routes.is_empty() {
-                declared.push(Declared { app, hosts, function: &binding.function, routes: routes.to_vec() });
-            }
-        }
-        if let Some(state) = state {
-            declared.push(Declared { app, hosts, function: &state.name, routes: routes_of(state, app)? });
-        }
-    }
-    together(&hosts, &declared)
-}
-
-/// The routes that a function would have in an app.
-fn routes_of(state: &StoredFunction, app: &AppName) -> Result<Vec<Arc<Route>>, Problem> {
-    let alias = state.apps.iter().find(|(bound, _)| bound == app).map(|(_, alias)| alias);
-    let traffic = alias.and_then(|alias| state.aliases.iter().find(|stored| stored.alias == *alias));
-    let version =
-        traffic.and_then(|stored| state.targets.iter().find(|target| target.version == stored.traffic.first()));
-    match version.map(|version| &version.manifest) {
-        Some(Ok(manifest)) => Ok(manifest.routes()?),
-        _ => Ok(Vec::new()),
-    }
-}
-
-fn together(hosts: &[(&AppName, &[String])], declared: &[Declared<'_>]) -> Result<Routes, Problem> {
-    let mut routes = Vec::new();
-    for one in declared {
-        for route in &one.routes {
-            let to = Destination { app: one.app.clone(), function: one.function.clone() };
-            routes.extend(placed(one, route, hosts)?.into_iter().map(|route| (route, to.clone())));
-        }
-    }
-    let named: Vec<Destination> = routes.iter().map(|(_, to)| to.clone()).collect();
-    let told = |at: usize| named.get(at).map_or_else(String::new, told);
-    let declared = Router::new(routes).map_err(|conflict| in_conflict(&conflict, told))?;
-    Ok(Routes { declared, hosts: all_hosts(hosts)? })
+pub(crate) struct Declared<'a> {
+    pub(crate) app: &'a AppName,
+    pub(crate) hosts: &'a [String],
+    pub(crate) function: &'a FunctionName,
+    pub(crate) routes: Vec<Arc<Route>>,
 }
 
 /// The hosts of all apps.

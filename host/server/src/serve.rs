@@ -50,7 +50,8 @@ use crate::{
     tls::{Files, Renewal, Tls, TlsError},
     tokens,
     vault::{Vault, VaultError},
-    watch::{self, Watches},
+    watch,
+    watches::Watches,
 };
 
 /// Why a host does not start.

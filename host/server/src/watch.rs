@@ -3,96 +3,19 @@
 //! Every fifth of a second the requests of the watched version are judged beside those of the version before it: those
 //! that it answered meanwhile where it still serves, else all that it ever did.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use gust_core::{AliasName, FunctionName, conditions::Seen};
-use gust_store::{StoredFunction, Watch};
+use gust_core::conditions::Seen;
 use tokio::time;
 
 use crate::{
-    binding::Binding,
     changes::{self, Changes},
-    health::Counted,
     logbook::unix_ms,
+    watches::{Watching, counted},
 };
 
 /// How often watched versions are judged.
 const PERIOD: Duration = Duration::from_millis(200);
-
-/// What is watched now.
-#[derive(Default)]
-pub(crate) struct Watches {
-    here: Mutex<Vec<Arc<Watching>>>,
-}
-
-/// An alias that is watched.
-struct Watching {
-    function: FunctionName,
-    alias: AliasName,
-    watch: Watch,
-    /// What the watched version had answered when that began.
-    new_began: Counted,
-    /// The same of the version before it.
-    before_began: Counted,
-}
-
-impl Watches {
-    /// Watches what is to be watched of a function, in the place of what was. `before` are its bindings as they still serve.
-    pub(crate) fn set(&self, stored: &StoredFunction, before: &[Arc<Binding>]) {
-        let mut here = self.lock();
-        let (mut same, mut others): (Vec<_>, Vec<_>) =
-            here.drain(..).partition(|watching| watching.function == stored.name);
-        for alias in &stored.aliases {
-            let Some(watch) = &alias.watch else { continue };
-            let is_same = |present: &mut Arc<Watching>| present.alias == alias.alias && present.watch == *watch;
-            others.push(same.extract_if(.., is_same).next().unwrap_or_else(|| {
-                let counted = |version| counted(before.iter(), version);
-                Arc::new(Watching {
-                    function: stored.name.clone(),
-                    alias: alias.alias.clone(),
-                    watch: watch.clone(),
-                    new_began: counted(watch.version),
-                    before_began: counted(watch.before.first()),
-                })
-            }));
-        }
-        *here = others;
-    }
-
-    /// On what conditions an alias stays where it is, if on any.
-    pub(crate) fn of(&self, function: &FunctionName, alias: &AliasName) -> Option<Watch> {
-        let here = self.lock();
-        let found = here.iter().find(|watching| watching.function == *function && watching.alias == *alias);
-        found.map(|watching| watching.watch.clone())
-    }
-
-    /// Forgets a function's.
-    pub(crate) fn forget(&self, function: &FunctionName) {
-        self.lock().retain(|watching| watching.function != *function);
-    }
-
-    fn all(&self) -> Vec<Arc<Watching>> {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Watching>>> {
-        self.here.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What a version answered, in all apps together.
-fn counted<'a>(bindings: impl Iterator<Item = &'a Arc<Binding>>, version: u64) -> Counted {
-    let mut together = Counted::default();
-    for binding in bindings {
-        if let Some(deployment) = binding.deployments().find(|deployment| deployment.version == version) {
-            together.add(&deployment.health.now());
-        }
-    }
-    together
-}
 
 /// Judges what is watched, for as long as the host lives.
 pub(crate) async fn run(changes: Arc<Changes>) {

@@ -50,7 +50,7 @@ impl Store {
         may_be: impl FnOnce(&StoredFunction) -> Result<(), E>,
     ) -> Result<(), E> {
         change(&mut self.database(), |transaction| {
-            must_have_generation(transaction, name, if_generation)?;
+            functions::must_have_generation(transaction, name, if_generation)?;
             let before = traffic(transaction, name, alias)?;
             point(transaction, name, alias, before.as_ref(), to)?;
             may_be(&functions::function(transaction, name)?.ok_or(StoreError::Vanished)?)
@@ -83,17 +83,6 @@ impl Store {
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
-}
-
-/// Fails where a function is not as whoever changes it has seen it.
-pub(crate) fn must_have_generation(
-    database: &Connection,
-    name: &FunctionName,
-    wanted: Option<u64>,
-) -> Result<(), StoreError> {
-    let Some(wanted) = wanted else { return Ok(()) };
-    let found = functions::function(database, name)?.map_or(0, |function| function.generation);
-    if found == wanted { Ok(()) } else { Err(StoreError::Changed) }
 }
 
 /// Where an alias sends requests.

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Store, StoreError,
-    aliases::must_have_generation,
     change::change,
     rows::{from_json, parsed},
 };
@@ -172,6 +171,17 @@ pub(crate) fn function(database: &Connection, name: &FunctionName) -> Result<Opt
     }
     let apps = apps(database, name)?;
     Ok(Some(StoredFunction { name: name.clone(), home, generation, kept, aliases, targets, apps }))
+}
+
+/// Fails where a function is not as whoever changes it has seen it.
+pub(crate) fn must_have_generation(
+    database: &Connection,
+    name: &FunctionName,
+    wanted: Option<u64>,
+) -> Result<(), StoreError> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let found = function(database, name)?.map_or(0, |function| function.generation);
+    if found == wanted { Ok(()) } else { Err(StoreError::Changed) }
 }
 
 /// The numbers of a function's versions, ascending.

@@ -84,7 +84,7 @@ fn make(
     manifest: &Manifest,
     release: &Release,
 ) -> Result<(Published, usize), StoreError> {
-    aliases::must_have_generation(transaction, name, release.if_generation)?;
+    functions::must_have_generation(transaction, name, release.if_generation)?;
     if functions::function(transaction, name)?.is_some_and(|function| function.home != release.app) {
         return Err(StoreError::Elsewhere);
     }

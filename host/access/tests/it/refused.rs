@@ -1,7 +1,7 @@
 //! Tokens that must not be taken, each for the reason that it should be.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use gust_access::{JwtError, jwt::TOKEN_BYTES_MAX};
+use gust_access::{JwtError, jwt_error::TOKEN_BYTES_MAX};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -29,7 +29,7 @@ mod tests;
 pub use end::Allow;
 pub use host::{HOST_BYTES_MAX, HostPattern};
 pub use methods::{METHODS_MAX, Methods};
-pub use pattern::{PARAMS_MAX, PATTERN_BYTES_MAX, PathPattern, SEGMENTS_MAX};
+pub use pattern::{PARAMS_MAX, PathPattern, SEGMENTS_MAX};
 pub use redirect::{Redirect, TARGET_BYTES_MAX};
 pub use respond::{BODY_BYTES_MAX, Respond};
 pub use route::{Action, ROUTES_MAX, Route, RouteError, check_all};

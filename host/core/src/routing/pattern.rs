@@ -5,10 +5,10 @@
 
 use std::fmt;
 
-use super::{sent, shown};
-
-/// The longest pattern, in bytes.
-pub const PATTERN_BYTES_MAX: usize = 512;
+use super::{
+    sent::{self, PATTERN_BYTES_MAX},
+    shown,
+};
 
 /// The most segments of a pattern.
 pub const SEGMENTS_MAX: usize = 32;

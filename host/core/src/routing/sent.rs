@@ -11,7 +11,8 @@
 use arrayvec::ArrayVec;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode, utf8_percent_encode};
 
-use super::pattern::PATTERN_BYTES_MAX;
+/// The longest pattern, in bytes.
+pub const PATTERN_BYTES_MAX: usize = 512;
 
 /// What may not stand in a path as it is (RFC 3986, section 3.3).
 const ESCAPED: AsciiSet = CONTROLS

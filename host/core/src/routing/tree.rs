@@ -16,8 +16,8 @@ use percent_encoding::percent_decode_str;
 
 use super::{
     end::End,
-    pattern::{PARAMS_MAX, PATTERN_BYTES_MAX, SEGMENTS_MAX, Segment},
-    sent,
+    pattern::{PARAMS_MAX, SEGMENTS_MAX, Segment},
+    sent::{self, PATTERN_BYTES_MAX},
 };
 
 /// What a path has in the place of a pattern's parameters, from left to right.

@@ -1,12 +1,7 @@
-//! `wasi:config`: what the function was configured with, by name.
-//!
-//! It is the same for all requests of a loaded function, so it stands with the function's terms, and an instance holds nothing
-//! of it. Most functions never ask: what is looked up in is made when the first one does.
-
-use std::sync::OnceLock;
+//! `wasi:config`: what the [function was configured](crate::configuration) with.
 
 use wasmtime::component::Linker;
-use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
+use wasmtime_wasi_config::WasiConfig;
 
 use crate::host::Host;
 
@@ -21,27 +16,6 @@ pub(super) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     wasmtime_wasi_config::add_to_linker(linker, |host| WasiConfig::new(host.config()))
 }
 
-/// A function's configuration. Its values may be secret, so it has no `Debug`.
-#[derive(Default)]
-pub(crate) struct Configuration {
-    /// What is not in the environment, or stands there with another value.
-    own: Vec<(String, String)>,
-    /// That and the environment, once it was asked for.
-    all: OnceLock<WasiConfigVariables>,
-}
-
-impl Configuration {
-    /// This beside the environment.
-    pub(crate) fn new(own: Vec<(String, String)>) -> Self {
-        Self { own, all: OnceLock::new() }
-    }
-
-    /// All of it. Of two with one name, that of the environment is not seen.
-    pub(crate) fn with(&self, env: &[(String, String)]) -> &WasiConfigVariables {
-        self.all.get_or_init(|| env.iter().chain(&self.own).cloned().collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -53,7 +27,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{Engine, Invocation, Settings, host::Terms, places::Places};
+    use crate::{Engine, Invocation, Settings, configuration::Configuration, host::Terms, places::Places};
 
     /// Passes on what it is asked.
     const ASKS: &str = r#"(component

@@ -23,11 +23,11 @@ use super::{
     reply::{Body, NameAnd, Named, Refusal, Who},
 };
 use crate::{
-    catalog::Entry,
+    app::no_app,
     changes::no_function,
-    deploy::no_app,
     issuers,
     logbook::unix_ms,
+    snapshot::Entry,
     status,
     work::{blocking, to_its_end},
 };

@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, Uri, header};
 use serde::Deserialize;
 
 use super::{Admin, reply::Refusal};
-use crate::{binding::Binding, catalog::Snapshot, changes::no_function, deploy::no_app, logbook::unix_ms};
+use crate::{app::no_app, binding::Binding, changes::no_function, logbook::unix_ms, snapshot::Snapshot};
 
 /// What a call is about.
 #[derive(Clone, Copy)]

@@ -22,7 +22,7 @@ pub(super) fn check(
 ) -> Result<(), Problem> {
     match access {
         // As if it were not there.
-        Access::Private => Err(super::route::not_found(binding.function.as_str())),
+        Access::Private => Err(super::found::not_found(binding.function.as_str())),
         Access::Key => key(binding, headers, tokens),
         Access::Jwt => jwt(binding, headers),
         Access::Open => Ok(()),

@@ -6,7 +6,7 @@ use gust_core::{Code, Problem};
 use gust_engine::Place;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts, uri::Authority};
 
-use super::{access, routed::PARAM_PREFIX};
+use super::{access, found::PARAM_PREFIX};
 use crate::{binding::Binding, deployment::Deployment, logbook::unix_ms};
 
 /// Headers that speak of a connection and not of a message (RFC 9110, section 7.6.1).

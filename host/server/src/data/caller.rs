@@ -7,11 +7,14 @@ use gust_engine::Scheme;
 use http::request::Parts;
 use tokio::time::Instant;
 
-use super::route::{self, Found, Refused};
+use super::{
+    found::{Found, Refused},
+    route,
+};
 use crate::{
     calls::Call,
-    catalog::Snapshot,
     patience::{Activity, Work},
+    snapshot::Snapshot,
 };
 
 /// Functions that may wait for each other's answers, one for the other. A function that calls itself would not end before

@@ -5,8 +5,10 @@
 mod access;
 mod admit;
 mod caller;
+mod found;
 mod incoming;
 mod internal;
+mod mounted;
 mod outgoing;
 mod route;
 mod routed;

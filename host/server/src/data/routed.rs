@@ -8,20 +8,17 @@ use http::{HeaderName, HeaderValue, Uri, header, request::Parts};
 
 use super::{
     access, admit,
-    route::{self, Found, Mount, Refused, Serving},
-    split,
+    found::{Found, Mount, PARAM_PREFIX, Refused, Serving, not_found},
+    mounted, split,
 };
-use crate::{catalog::Snapshot, routes::Destination, status};
-
-/// How headers begin that carry a route's parameters.
-pub(super) const PARAM_PREFIX: &str = "x-route-param-";
+use crate::{routes::Destination, snapshot::Snapshot, status};
 
 /// Where a request goes by its route or host; none where neither says.
 pub(super) fn find(snapshot: &Snapshot, head: &Parts, target: &str) -> Option<Result<Found, Refused>> {
     let host = host(head);
     let path = target.split('?').next().unwrap_or_default();
     // Where functions are called by their names on this host; none where it is some route's alone.
-    let (first, rest) = route::segment(target);
+    let (first, rest) = mounted::segment(target);
     let entry = match snapshot.routes.app_of(host) {
         Some(app) => snapshot.app(app.as_str()),
         None => (!snapshot.routes.claim(host)).then(|| snapshot.default_app()),
@@ -30,8 +27,8 @@ pub(super) fn find(snapshot: &Snapshot, head: &Parts, target: &str) -> Option<Re
     let by_name = || match entry {
         // Its own mounts are found as if there were no routes.
         Some(entry) if entry.app.name.is_default() => None,
-        Some(entry) => Some(route::mounted(snapshot, entry, (first, rest, ""), &head.headers)),
-        None => Some(Err(route::not_found(first).into())),
+        Some(entry) => Some(mounted::find(snapshot, entry, (first, rest, ""), &head.headers)),
+        None => Some(Err(not_found(first).into())),
     };
     let is_tilde = first.starts_with('~') && entry.is_some_and(|entry| entry.app.name.is_default());
     match snapshot.routes.declared.find(host, path, &head.method) {
@@ -57,7 +54,7 @@ fn host(head: &Parts) -> &str {
 
 fn function_of(snapshot: &Snapshot, head: &Parts, found: &Match<'_, '_, Destination>) -> Result<Found, Refused> {
     let Destination { app, function } = found.value;
-    let missing = || route::not_found(function.as_str());
+    let missing = || not_found(function.as_str());
     let binding = snapshot.app(app.as_str()).and_then(|entry| entry.get(function.as_str())).ok_or_else(missing)?;
     let mut cookie = None;
     let main = binding.main().ok_or_else(missing)?;

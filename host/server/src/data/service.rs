@@ -13,9 +13,9 @@ use tokio::time;
 use super::{
     access, admit,
     caller::Caller,
+    found::{Found, Mount, Serving},
     incoming::{Limited, Source},
     outgoing::{self, Outgoing},
-    route::{Found, Mount, Serving},
     visit::Visit,
 };
 use crate::{

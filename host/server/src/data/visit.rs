@@ -20,7 +20,7 @@ use gust_core::{
 use gust_engine::{LeaseTiming, Place, Usage};
 use http::{HeaderValue, Method};
 
-use super::route::Refused;
+use super::found::Refused;
 use crate::{
     deployment::Deployment,
     ledger::{Entry, Ledger},

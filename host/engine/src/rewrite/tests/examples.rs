@@ -17,7 +17,7 @@ use crate::{
         self,
         function::{Request, Typed},
     },
-    lease::Invocation,
+    invocation::Invocation,
     places::Places,
     settings,
 };

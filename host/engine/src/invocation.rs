@@ -1,0 +1,24 @@
+//! One request, as the engine and what guests reach of the host see it.
+
+use gust_core::RequestId;
+use tokio::time::Instant;
+
+/// One request, as far as the engine has to know of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation {
+    /// The request's id, for what the guest prints.
+    pub request_id: RequestId,
+    /// When it must be over, the last byte of its answer included.
+    pub deadline: Instant,
+    /// How many requests of functions wait for its answer, one for the other: none where a client sent it.
+    pub depth: u8,
+}
+
+#[cfg(test)]
+impl Invocation {
+    /// One that a client sent, with much time.
+    pub(crate) fn of_test(number: u128) -> Self {
+        let deadline = Instant::now() + std::time::Duration::from_secs(30);
+        Self { request_id: RequestId::from_random(number), deadline, depth: 0 }
+    }
+}
