@@ -156,7 +156,7 @@ codes! {
     /// No app of that name.
     AppNotFound = "app.not_found", Client, "There is no such app";
     /// An app that functions are in.
-    AppNotEmpty = "app.not_empty", Client, "The app still has functions";
+    AppNotEmpty = "app.not_empty", Client, "The app is still in use";
     /// Routes of which neither is more specific.
     RouteConflict = "route.conflict", Client, "Two routes are for the same requests";
     /// A route for a host that the function's app may not have.

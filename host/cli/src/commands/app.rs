@@ -103,5 +103,7 @@ fn show(client: &Client, app: &AppName, json: bool) -> Result<()> {
     pairs.extend(output::listed("quotas", quotas));
     pairs.extend(output::listed("config", info.config.iter().map(|(key, value)| format!("{key} = {value}"))));
     pairs.extend(output::listed("secrets", info.secrets.iter().cloned()));
+    let issuers = info.issuers.iter().map(|issuer| format!("{} ({})", issuer.name, issuer.issuer));
+    pairs.extend(output::listed("issuers", issuers));
     output::print(&output::pairs(&pairs))
 }

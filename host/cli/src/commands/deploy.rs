@@ -158,7 +158,7 @@ fn told(answer: &Deployed, is_new: bool, has_conditions: bool) -> String {
         text.push_str(&format!("\nwatched for {seconds} s: {alias} goes back by itself if a condition is broken\n"));
     }
     if has_conditions && watched.is_empty() {
-        text.push_str("\nnot watched: no requests came to another version before, so there is nothing to go back to\n");
+        text.push_str("\nnot watched: it takes the place of no other version, so there is nothing to go back to\n");
     }
     text
 }
