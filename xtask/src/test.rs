@@ -27,14 +27,14 @@ pub fn run() -> Result<()> {
     licenses()
 }
 
-/// What takes long besides: calls made up from the API's description, the canary, every point of every fault, and a memory checker over what writes behind wasmtime's
-/// back.
+/// What takes long besides: calls made up from the API's description, every point of every fault, the canary, and a memory checker
+/// over what writes behind wasmtime's back. Always of the whole workspace: features of one crate alone would compile wasmtime anew.
 pub fn run_long() -> Result<()> {
     run()?;
     schemathesis::run()?;
     let faults = ["test", "--workspace", "--test", "it", "faults::"];
     steps::command("faults at every point", steps::cargo().args(faults).env("GUST_FAULT_POINTS", "all"))?;
-    let canary = ["test", "-p", "gust-engine", "--lib", "canary", "--", "--nocapture"];
+    let canary = ["test", "--workspace", "--lib", "canary", "--", "--nocapture"];
     steps::command(
         "ten million requests, each with a secret",
         steps::cargo().args(canary).env("GUST_CANARY_REQUESTS", "10000000"),
@@ -46,7 +46,7 @@ pub fn run_long() -> Result<()> {
     let suppressions = project::path("host/engine/valgrind.supp");
     let valgrind = format!("valgrind --error-exitcode=9 --leak-check=no --suppressions={}", suppressions.display());
     let watched = ["rewind::tests::pages", "rewind::tests::exact"];
-    let tests = ["test", "-p", "gust-engine", "--lib", "--", "--test-threads", "1"];
+    let tests = ["test", "--workspace", "--lib", "--", "--test-threads", "1"];
     steps::command("pages under valgrind", steps::cargo().args(tests).args(watched).env(RUNNER, valgrind))
 }
 
