@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::{
     instance, load, project,
     record::{self, Run},
+    routes,
     scale::{self, Show},
 };
 
@@ -16,12 +17,17 @@ const DOCUMENT: &str = "docs/performance.md";
 
 /// What has records.
 fn stages() -> Vec<(&'static str, Show)> {
-    let stages: [(_, Show); 3] = [("load", load::show), ("offered", load::show_offered), ("instance", instance::show)];
+    let stages: [(_, Show); 4] = [
+        ("load", load::show),
+        ("offered", load::show_offered),
+        ("instance", instance::show),
+        (routes::STAGE, routes::show),
+    ];
     [&stages[..], &scale::STAGES].concat()
 }
 
 /// What has only a table.
-const TABLES: [&str; 4] = ["figures", "languages", "picture", "refusals"];
+const TABLES: [&str; 5] = ["access", "figures", "languages", "picture", "refusals"];
 
 /// The plots.
 const PLOTS: [&str; 4] = ["throughput.svg", "latency-offered.svg", "latency-distribution.svg", "scale-pages.svg"];

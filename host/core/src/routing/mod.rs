@@ -19,6 +19,7 @@ mod redirect;
 mod respond;
 mod route;
 mod router;
+mod runs;
 mod sent;
 mod spec;
 mod tree;

@@ -8,15 +8,15 @@
 //! However patterns are chosen, no node is come to twice for one path, for there is one way from the root to each. So a match
 //! takes no more steps than the patterns have segments, and none looks at more of a path than a pattern has bytes.
 
-use std::{collections::HashMap, iter};
+use std::iter;
 
 use arrayvec::ArrayVec;
-use foldhash::fast::RandomState;
 use percent_encoding::percent_decode_str;
 
 use super::{
     end::End,
     pattern::{PARAMS_MAX, SEGMENTS_MAX, Segment},
+    runs::Runs,
     sent::{self, PATTERN_BYTES_MAX},
 };
 
@@ -27,7 +27,7 @@ pub(super) type Values<'p> = ArrayVec<&'p str, PARAMS_MAX>;
 #[derive(Default)]
 pub(super) struct Node {
     /// What follows each run of literals, by what it means.
-    runs: HashMap<Box<[u8]>, Node, RandomState>,
+    runs: Runs<Node>,
     /// A bit for each number of segments that runs have.
     run_lengths: u64,
     /// What follows a parameter.
@@ -49,7 +49,7 @@ impl Node {
                 let run: Vec<&str> = segments.iter().map_while(Segment::literal).collect();
                 let below = segments.get(run.len()..).unwrap_or_default();
                 self.run_lengths |= 1 << run.len();
-                self.runs.entry(percent_decode_str(&run.join("/")).collect()).or_default().end_of(below)
+                self.runs.add(percent_decode_str(&run.join("/")).collect()).end_of(below)
             }
         }
     }
@@ -73,9 +73,9 @@ impl Node {
 
     fn after(&self, run: &str, is_plain: bool) -> Option<&Self> {
         if run.len() <= PATTERN_BYTES_MAX && (is_plain || !run.contains('%')) {
-            return self.runs.get(run.as_bytes());
+            return self.runs.after(run.as_bytes());
         }
-        self.runs.get(&*sent::meant(run)?)
+        self.runs.after(&sent::meant(run)?)
     }
 
     /// The longest first.
