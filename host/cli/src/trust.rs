@@ -66,7 +66,7 @@ fn identity(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Result
     let ders = chain.iter().map(|certificate| CertificateDer::from(certificate.der().to_vec())).collect();
     let key_der = PrivateKeyDer::try_from(private.der().to_vec()).map_err(|_| anyhow!(unusable()))?;
     CertifiedKey::from_der(ders, key_der, provider)
-        .with_context(|| format!("--key {shown}: it is not the key of the certificate in {}", certificate.display()))?;
+        .with_context(|| format!("--key {shown} and --cert {} cannot be used together", certificate.display()))?;
     Ok(ClientCert::new_with_certs(&chain, private))
 }
 

@@ -48,6 +48,15 @@ pub struct FunctionInfo {
     pub instance: Option<InstanceState>,
     /// What the component imports, as `wasi:io/streams@0.2.6`; nothing while it is not loaded.
     pub imports: Vec<String>,
+    /// Its routes, as `GET /orders/{id}`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<String>,
+    /// The names of the secrets that it sees.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// The functions that it may call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<FunctionName>,
     /// The limits in force.
     pub limits: Limits,
     /// When this version was deployed: milliseconds since 1970-01-01T00:00Z.

@@ -117,7 +117,7 @@ fn placed(one: &Declared<'_>, route: &Arc<Route>, hosts: &[(&AppName, &[String])
     }
     if one.hosts.is_empty() {
         return refused(format!(
-            "the app {app} has no hosts, so {function} can have no routes there: gust app set {app}"
+            "the app {app} has no hosts, so {function} can have no routes there; give it some: gust app set {app} --file FILE"
         ));
     }
     let on = |host: &String| route.on_host(host).map(Arc::new).map_err(|error| Problem::new(Code::AppInvalid, error));

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use gust_core::{AppName, Problem, routing::Route};
+use gust_core::{
+    AppName, Code, FunctionName, Problem,
+    routing::{HostPattern, Route},
+};
 use gust_store::{StoredFunction, StoredVersion};
 
 use crate::{
@@ -23,7 +26,48 @@ pub(crate) fn check_function(snapshot: &Snapshot, state: &StoredFunction) -> Res
     if snapshot.routes.are_none() && state.targets.iter().all(has_none) {
         return Ok(());
     }
+    names_are_free(snapshot, state)?;
     all(snapshot, Some(state), None).map(drop)
+}
+
+/// Fails where a route is for what another function of the app is called by, so that whoever may deploy the one does not take
+/// the other's requests. Patterns that begin with a parameter leave names alone.
+fn names_are_free(snapshot: &Snapshot, state: &StoredFunction) -> Result<(), Problem> {
+    for entry in snapshot.apps() {
+        let app = &entry.app.name;
+        // What is in force stays, and so may be deployed again.
+        let present = entry.get(state.name.as_str()).and_then(|binding| binding.main());
+        let is_in_force = |route: &Arc<Route>| present.is_some_and(|main| main.first.terms.routes.contains(route));
+        for route in routes_of(state, app)?.iter().filter(|route| !is_in_force(route)) {
+            let taken = mount(app, route).filter(|mount| mount.starts_with('~') || entry.get(mount).is_some());
+            if let Some(mount) = taken.filter(|mount| *mount != state.name.as_str()) {
+                return Err(taken_name(route, &state.name, mount));
+            }
+        }
+        if present.is_none() && state.apps.iter().any(|(bound, _)| bound == app) {
+            for binding in entry.functions.iter().map(|bound| &bound.0) {
+                let mut routes = binding.main().into_iter().flat_map(|main| &main.first.terms.routes);
+                if let Some(route) = routes.find(|route| mount(app, route) == Some(state.name.as_str())) {
+                    return Err(taken_name(route, &binding.function, state.name.as_str()));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The first segment of a route's path, where it is a literal and functions are called by their names on the route's host.
+fn mount<'r>(app: &AppName, route: &'r Route) -> Option<&'r str> {
+    // A host that only routes name serves no function by its name.
+    let has_names = !app.is_default() || *route.host() == HostPattern::Any;
+    let first = route.path().as_str().trim_start_matches('/').split('/').next()?;
+    (has_names && !first.is_empty() && !first.starts_with('{')).then_some(first)
+}
+
+fn taken_name(route: &Route, function: &FunctionName, mount: &str) -> Problem {
+    let what = if mount.starts_with('~') { "an app" } else { "a function" };
+    let detail = format!("the route {route} of {function} is for what {what} is called by: /{mount}; change its path");
+    Problem::new(Code::RouteConflict, detail)
 }
 
 /// Whether an app could have these hosts.

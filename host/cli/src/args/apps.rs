@@ -24,7 +24,7 @@ pub enum App {
     Set {
         /// The app
         app: String,
-        /// The document: hosts, [limits], [quotas]; without it an app that limits nothing
+        /// The document: hosts, [limits], [quotas]; a new app without it has none of these
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
     },

@@ -23,6 +23,9 @@ pub fn run(host: &HostArgs, options: &Inspect) -> Result<()> {
         "aliases",
         info.aliases.iter().map(|(alias, info)| format!("{alias}: {}", traffic(&info.traffic))),
     ));
+    pairs.extend(output::listed("routes", info.routes.iter().cloned()));
+    pairs.extend(output::listed("secrets", info.secrets.iter().cloned()));
+    pairs.extend(output::listed("may call", info.calls.iter().map(FunctionName::to_string)));
     pairs.extend(output::listed("imports", info.imports.iter().cloned()));
     output::print(&output::pairs(&pairs))
 }

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use gust_core::{
-    Tier, Timestamp,
+    AliasName, Tier, Timestamp,
     api::{FunctionInfo, FunctionList},
 };
 
+use super::alias;
 use crate::{
     args::{HostArgs, Ls},
     client::Client,
@@ -32,9 +33,10 @@ fn row(function: &FunctionInfo) -> Vec<String> {
         Some(why) => format!("unavailable: {why}"),
         None => function.urls.first().cloned().unwrap_or_default(),
     };
+    let live = function.aliases.get(&AliasName::live());
     vec![
         function.name.to_string(),
-        function.version.to_string(),
+        live.map_or_else(|| function.version.to_string(), |live| alias::traffic(&live.traffic)),
         output::bytes(function.size_bytes),
         function.tier.map_or("unloaded", Tier::as_str).to_owned(),
         Timestamp(function.deployed_unix_ms).to_string(),

@@ -86,6 +86,36 @@ fn a_conflict_is_refused_and_names_both() {
 }
 
 #[test]
+fn what_a_function_is_called_by_is_no_others_route() {
+    let host = Host::start();
+    host.deploy_as("hello", "hello", "");
+    let routed = |path: &str| host.deploy_as("routed", "hostile", &format!("[[route]]\npath = \"{path}\""));
+    for path in ["/hello", "/hello/{x}", "/hello/{rest...}", "/~shop/hello"] {
+        assert_eq!(routed(path).code(), "route.conflict", "{path}");
+    }
+    assert_eq!(routed("/{all...}").status, 201);
+    assert_eq!(host.get("/hello").text(), "Hello, world!", "names go before what begins with a parameter");
+    assert_eq!(routed("/routed/headers").status, 201, "its own");
+    assert_eq!(routed("/orders/{id}").status, 201);
+    let orders = host.deploy_as("orders", "hello", "");
+    assert_eq!((orders.status, orders.code().as_str()), (409, "route.conflict"));
+    assert!(orders.text().contains("/orders/{id} of routed"), "{}", orders.text());
+    let elsewhere = "[[route]]\nhost = \"only.example.com\"\npath = \"/hello\"";
+    assert_eq!(host.deploy_as("routed", "hostile", elsewhere).status, 201, "names are not served there");
+    assert_eq!(host.deploy_as("orders", "hello", "").status, 201, "no route begins with it any more");
+}
+
+#[test]
+fn a_private_functions_route_tells_nothing_of_it() {
+    let host = Host::start();
+    host.deploy_as("hidden", "hello", "access = \"private\"\n[[route]]\npath = \"/door\"");
+    let answer = host.get("/door");
+    assert!(answer.status == 404 && !answer.text().contains("hidden"), "{}", answer.text());
+    let detail = |path: &str| host.get(&format!("/{path}")).json()["detail"].as_str().unwrap().replace(path, "X");
+    assert_eq!(detail("door"), detail("wall"), "nothing tells them apart");
+}
+
+#[test]
 fn an_apps_hosts_are_its_own() {
     let host = Host::start();
     let hosts = |app: &str, hosts: serde_json::Value| {

@@ -104,7 +104,7 @@ fn may(
     let app = app.and_then(|name| name.parse::<AppName>().ok());
     match (on, function, app) {
         (On::Seen, ..) => Ok(()),
-        (On::Host, ..) => allowed(grant, action, &Resource::Host, || forbidden(action)),
+        (On::Host, ..) => allowed(grant, action, &Resource::Host, || forbidden(action, &Resource::Host)),
         (On::App, _, Some(app)) => allowed(grant, action, &Resource::App(&app), || no_app(&app)),
         (On::Upload, Some(name), _) if snapshot.function(name.as_str()).is_none() => {
             let app = app_in(uri);
@@ -132,14 +132,19 @@ fn allowed(
     if grant.scopes.allows(action, resource) {
         Ok(())
     } else if grant.scopes.allows(Action::Read, resource) {
-        Err(forbidden(action))
+        Err(forbidden(action, resource))
     } else {
         Err(hidden())
     }
 }
 
-fn forbidden(action: Action) -> Problem {
-    Problem::new(Code::AuthForbidden, format!("it takes a token with the scope {} for this", action.as_str()))
+fn forbidden(action: Action, resource: &Resource<'_>) -> Problem {
+    let target = match resource {
+        Resource::Host => "*".to_owned(),
+        Resource::App(app) => format!("app/{app}"),
+        Resource::Function { name, .. } => format!("function/{name}"),
+    };
+    Problem::new(Code::AuthForbidden, format!("it takes a token with the scope {}:{target} for this", action.as_str()))
 }
 
 /// The app that a deploy of a new function names. What cannot be read is told of by whoever reads all of it.

@@ -12,9 +12,11 @@ pub(super) const KEY: HeaderName = HeaderName::from_static("x-gust-key");
 /// How a key begins as a bearer token.
 const BEARER_KEY: &[u8] = b"Bearer gust_";
 
-/// Fails where a client may not call the function, or one version of it by its number.
+/// Fails where a client may not call the function, or one version of it by its number. `called` is what it is called by in the
+/// request's path: all that is told of a private one.
 pub(super) fn check(
     binding: &Binding,
+    called: &str,
     access: Access,
     is_version: bool,
     headers: &HeaderMap,
@@ -22,7 +24,7 @@ pub(super) fn check(
 ) -> Result<(), Problem> {
     match access {
         // As if it were not there.
-        Access::Private => Err(super::found::not_found(binding.function.as_str())),
+        Access::Private => Err(super::found::not_found(called)),
         Access::Key => key(binding, headers, tokens),
         Access::Jwt => jwt(binding, headers),
         Access::Open => Ok(()),

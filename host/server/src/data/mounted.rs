@@ -55,7 +55,7 @@ pub(super) fn find(
     // Of a version that is not at hand, what counts is that it takes a key.
     let access = serving.deployment().map_or(Access::Key, |deployment| deployment.terms.access);
     let refused = |problem| Refused { problem, deployment: serving.deployment().cloned(), allow: None };
-    access::check(binding, access, is_version, headers, &snapshot.tokens).map_err(refused)?;
+    access::check(binding, name, access, is_version, headers, &snapshot.tokens).map_err(refused)?;
     let app_place = admit::quota(binding).map_err(refused)?;
     Ok(Found { serving, app_place, target, mount, params: Vec::new(), cookie })
 }

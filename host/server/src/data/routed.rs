@@ -60,7 +60,8 @@ fn function_of(snapshot: &Snapshot, head: &Parts, found: &Match<'_, '_, Destinat
     let main = binding.main().ok_or_else(missing)?;
     let deployment = main.choose(|aliased| split::share(aliased, &head.headers, &mut cookie)).clone();
     let refused = |problem| Refused { problem, deployment: Some(deployment.clone()), allow: None };
-    access::check(binding, deployment.terms.access, false, &head.headers, &snapshot.tokens).map_err(refused)?;
+    let (called, _) = mounted::segment(head.uri.path());
+    access::check(binding, called, deployment.terms.access, false, &head.headers, &snapshot.tokens).map_err(refused)?;
     let serving = match found.route.action() {
         Action::Call => Serving::Deployment(deployment.clone()),
         Action::Redirect(redirect) => {

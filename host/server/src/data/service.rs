@@ -148,7 +148,8 @@ async fn serve_kept(
     let deployment = data.pinned.get(&binding, version).await?;
     // Only now it is known who may call it.
     let tokens = data.catalog.load().tokens.clone();
-    access::check(&binding, deployment.terms.access, true, &head.headers, &tokens)?;
+    let called = binding.function.as_str();
+    access::check(&binding, called, deployment.terms.access, true, &head.headers, &tokens)?;
     let request = enter((head, body), found, &deployment, visit)?;
     run(data, caller, request, deployment, visit).await
 }
