@@ -63,6 +63,8 @@ pub struct Receipt {
     pub memory_bytes_peak: u64,
     /// How long threads ran its guest, in microseconds: init and what it does after its answer included, waiting not.
     pub cpu_us: u64,
+    /// Whether its function was waiting for its client's body when it ended.
+    pub awaits_body: bool,
     /// What only the log may know of a failure.
     pub internal: Option<Box<str>>,
 }
@@ -81,6 +83,7 @@ impl Receipt {
             response_bytes: 0,
             memory_bytes_peak: 0,
             cpu_us: 0,
+            awaits_body: false,
             internal: None,
         }
     }

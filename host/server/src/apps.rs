@@ -60,35 +60,39 @@ impl Changes {
         Ok(())
     }
 
-    /// Sets a value of the configuration, or a secret, which is sealed.
+    /// Sets a value of the configuration, or a secret, which is sealed; where `may_be` says that the app may have it.
     pub(crate) async fn set_value(
         &self,
         app: &AppName,
         kind: SettingKind,
         key: String,
         value: String,
+        may_be: impl FnOnce(&Entry) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
         let bytes = match kind {
             SettingKind::Secret => self.vault.seal(app, &key, &SecretValue::from(value))?,
             _ => value.into_bytes(),
         };
-        self.set_setting(app, kind, key, Some(bytes)).await?;
+        self.set_setting(app, kind, key, Some(bytes), may_be).await?;
         Ok(())
     }
 
-    /// Sets a value of an app's, or removes it. Says whether anything was changed.
+    /// Sets a value of an app's, or removes it. Says whether anything was changed. `may_be` is asked about the app as it is when that
+    /// is this change's turn.
     pub(crate) async fn set_setting(
         &self,
         app: &AppName,
         kind: SettingKind,
         key: String,
         value: Option<Vec<u8>>,
+        may_be: impl FnOnce(&Entry) -> Result<(), Problem>,
     ) -> Result<bool, Problem> {
         let turn = self.changing.lock().await;
         let entry = self.catalog.load().app(app.as_str()).cloned().ok_or_else(|| no_app(app))?;
         if kind == SettingKind::Secret && value.is_none() {
-            must_be_unused(&entry, &key)?;
+            self.must_be_unused(&entry, &key).await?;
         }
+        may_be(&entry)?;
         let (store, name, shown) = (self.store.clone(), app.clone(), key.clone());
         let changed = blocking(move || store.set_setting(&name, (kind, &key), value.as_deref(), unix_ms())).await??;
         if changed {
@@ -166,6 +170,30 @@ impl Changes {
         }
     }
 
+    /// Fails where functions of the app name a secret: in versions that serve, or that an alias may go back to by itself.
+    async fn must_be_unused(&self, entry: &Entry, secret: &str) -> Result<(), Problem> {
+        let mut users = Vec::new();
+        for binding in entry.functions.iter().map(|bound| &bound.0) {
+            let mut deployments = binding.deployments();
+            let names_it = |names: &[String]| names.iter().any(|name| name == secret);
+            let mut is_used = deployments.any(|deployment| names_it(&deployment.terms.secrets));
+            for version in self.watches.before(&binding.function) {
+                let (store, name) = (self.store.clone(), binding.function.clone());
+                let stored = blocking(move || store.version(&name, version)).await??;
+                let manifest = stored.and_then(|stored| stored.manifest.ok());
+                is_used |= manifest.is_some_and(|manifest| names_it(&manifest.secrets));
+            }
+            if is_used {
+                users.push(binding.function.as_str());
+            }
+        }
+        if users.is_empty() {
+            return Ok(());
+        }
+        let detail = format!("{secret} is used by {}; deploy them without it first", users.join(", "));
+        Err(Problem::new(Code::SecretInUse, detail))
+    }
+
     fn noted_cpu_us(&self, app: &AppName) -> Option<u64> {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner).get(app).copied()
     }
@@ -180,19 +208,4 @@ fn config(settings: &[StoredSetting]) -> Config {
     let config = settings.iter().filter(|setting| setting.kind == SettingKind::Config);
     // What was stored was text.
     config.map(|setting| (setting.name.clone(), String::from_utf8_lossy(&setting.value).into_owned())).collect()
-}
-
-/// Fails where functions of the app name a secret.
-fn must_be_unused(entry: &Entry, secret: &str) -> Result<(), Problem> {
-    let names_it = |binding: &&Arc<Binding>| {
-        let mut deployments = binding.deployments();
-        deployments.any(|deployment| deployment.terms.secrets.iter().any(|name| name == secret))
-    };
-    let users: Vec<&str> =
-        entry.functions.iter().map(|bound| &bound.0).filter(names_it).map(|b| b.function.as_str()).collect();
-    if users.is_empty() {
-        return Ok(());
-    }
-    let detail = format!("{secret} is used by {}; deploy them without it first", users.join(", "));
-    Err(Problem::new(Code::SecretInUse, detail))
 }

@@ -294,11 +294,12 @@ fn servable(snapshot: &Arc<Snapshot>, state: &StoredFunction) -> Result<(), Prob
     Ok(())
 }
 
-/// Fails where an app would call a function by an alias that it does not have. The app that it belongs to may: a function whose
-/// first version was deployed to another alias has no `live` yet.
+/// Fails where an app would call a function by an alias that it does not have. The app that it belongs to may by `live`: a
+/// function whose first version was deployed to another alias has none yet.
 fn aliases_are_there(state: &StoredFunction) -> Result<(), Problem> {
     let is_there = |alias: &AliasName| state.aliases.iter().any(|stored| stored.alias == *alias);
-    let absent = state.apps.iter().find(|(app, alias)| *app != state.home && !is_there(alias));
+    let may_be = |app: &AppName, alias: &AliasName| is_there(alias) || (*app == state.home && alias.is_live());
+    let absent = state.apps.iter().find(|(app, alias)| !may_be(app, alias));
     let Some((app, alias)) = absent else { return Ok(()) };
     let name = &state.name;
     let detail =

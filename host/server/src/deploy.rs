@@ -70,6 +70,8 @@ impl Changes {
         let durable = durable??;
         let prepared = prepared?;
         let turn = self.changing.lock().await;
+        // It may have been removed, or its quotas changed.
+        let app = self.app_for(&name, Some(&app.name))?;
         let published = self.publish(&name, durable, manifest, self.release(&app, wishes)).await?;
         let (version, is_new) = (published.version.version, published.is_new);
         self.refresh(&name, &[], Some((prepared, version))).await?;

@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use gust_core::{Code, Receipt, Source, conditions::Seen};
+use gust_core::{Code, Receipt, Source, conditions::Seen, receipt::Timing};
 
 /// Buckets for each doubling of the time.
 const PER_OCTAVE: usize = 4;
@@ -37,16 +37,22 @@ impl Default for Counted {
 }
 
 impl Health {
-    /// Counts a request that is over. One that its client gave up, or that was refused, says nothing of the function.
+    /// Counts a request that is over. One that its client gave up, or that was refused, says nothing of the function, nor does one
+    /// whose time was over while the function waited for what its client was to send.
     pub(crate) fn note(&self, receipt: &Receipt) {
-        if receipt.ending.code().is_some_and(|code| code.source() == Source::Client) {
+        let code = receipt.ending.code();
+        let is_clients = |code: Code| code.source() == Source::Client || code == Code::LimitWall && receipt.awaits_body;
+        if code.is_some_and(is_clients) {
             return;
         }
         let mut counted = self.lock();
         let counted = counted.get_or_insert_default();
         counted.requests += 1;
         counted.failed += u64::from(has_failed(receipt));
-        if let Some(count) = counted.times.get_mut(bucket(receipt.timing.total_us)) {
+        // Neither what a typed function's client took to send, nor what any took to read.
+        let Timing { queue_us, init_us, run_us, .. } = receipt.timing;
+        let own_us = u64::from(queue_us) + u64::from(init_us) + u64::from(run_us);
+        if let Some(count) = counted.times.get_mut(bucket(own_us)) {
             *count = count.saturating_add(1);
         }
     }
@@ -124,15 +130,12 @@ fn percentile_99(times: &[u32; BUCKETS]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use gust_core::{
-        RequestId,
-        receipt::{Ending, Timing},
-    };
+    use gust_core::{RequestId, receipt::Ending};
 
     use super::*;
 
-    fn receipt(status: u16, ending: Ending, total_us: u64) -> Receipt {
-        let timing = Timing { total_us, ..Timing::default() };
+    fn receipt(status: u16, ending: Ending, run_us: u32) -> Receipt {
+        let timing = Timing { run_us, total_us: 1_000_000, ..Timing::default() };
         Receipt { status, ending, timing, ..Receipt::begin(RequestId::from_random(1), http::Method::GET) }
     }
 
@@ -160,6 +163,7 @@ mod tests {
         health.note(&receipt(200, Ending::Cancelled, 1));
         health.note(&receipt(404, Ending::Complete, 1_000));
         health.note(&receipt(429, Ending::Failed(Code::LimitConcurrency), 10));
+        health.note(&Receipt { awaits_body: true, ..receipt(504, Ending::Failed(Code::LimitWall), 90_000) });
         health.note(&receipt(503, Ending::Complete, 1_000));
         health.note(&receipt(200, Ending::Failed(Code::Trap), 90_000));
         let seen = health.now().since(&earlier);

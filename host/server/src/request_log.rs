@@ -218,6 +218,7 @@ mod tests {
             response_bytes: 0,
             memory_bytes_peak: 0,
             cpu_us: 700,
+            awaits_body: false,
             internal: Some("wasm `unreachable`\nat 0x1".into()),
         }
     }

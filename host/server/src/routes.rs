@@ -110,7 +110,8 @@ fn placed(one: &Declared<'_>, route: &Arc<Route>, hosts: &[(&AppName, &[String])
         };
     }
     if *route.host() != HostPattern::Any {
-        return match covers(one.hosts, route.host()) {
+        let is_others = |(other, hosts): &(&AppName, &[String])| other != app && has(hosts, route.host());
+        return match covers(one.hosts, route.host()) && !hosts.iter().any(is_others) {
             true => Ok(vec![route.clone()]),
             false => refused(format!("the route {route} of {function} is for a host that the app {app} does not have")),
         };
@@ -122,6 +123,12 @@ fn placed(one: &Declared<'_>, route: &Arc<Route>, hosts: &[(&AppName, &[String])
     }
     let on = |host: &String| route.on_host(host).map(Arc::new).map_err(|error| Problem::new(Code::AppInvalid, error));
     one.hosts.iter().map(on).collect()
+}
+
+/// Whether one of an app's hosts is this very one.
+fn has(hosts: &[String], pattern: &HostPattern) -> bool {
+    let name = pattern.to_string();
+    hosts.iter().any(|host| host.eq_ignore_ascii_case(&name))
 }
 
 /// Whether one of an app's hosts is this one, or a wildcard over it.

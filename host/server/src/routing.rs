@@ -60,7 +60,7 @@ fn names_are_free(snapshot: &Snapshot, state: &StoredFunction) -> Result<(), Pro
 fn mount<'r>(app: &AppName, route: &'r Route) -> Option<&'r str> {
     // A host that only routes name serves no function by its name.
     let has_names = !app.is_default() || *route.host() == HostPattern::Any;
-    let first = route.path().as_str().trim_start_matches('/').split('/').next()?;
+    let first = route.path().as_str().strip_prefix('/')?.split(['/', '@']).next()?;
     (has_names && !first.is_empty() && !first.starts_with('{')).then_some(first)
 }
 

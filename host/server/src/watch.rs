@@ -3,7 +3,10 @@
 //! Every fifth of a second the requests of the watched version are judged beside those of the version before it: those
 //! that it answered meanwhile where it still serves, else all that it ever did.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use gust_core::conditions::Seen;
 use tokio::time;
@@ -33,14 +36,19 @@ async fn judge(changes: &Changes, watching: &Watching) {
     let (new, before) = seen(changes, watching);
     if let Some(why) = watch.conditions.broken(&new, &before) {
         take_back(changes, watching, &why).await;
-    } else if unix_ms() >= watch.until_unix_ms {
-        match changes.end_watch(function, alias, watch).await {
-            Ok(()) => {
-                tracing::info!(%function, %alias, version = watch.version, requests = new.requests, "conditions held")
-            }
-            Err(problem) => tracing::error!(%function, %alias, %problem, "what is watched could not be changed"),
-        }
+    } else if unix_ms() >= watch.until_unix_ms && end(changes, watching).await {
+        tracing::info!(%function, %alias, version = watch.version, requests = new.requests, "conditions held");
     }
+}
+
+/// Watches it no longer. Says whether that could be stored.
+async fn end(changes: &Changes, watching: &Watching) -> bool {
+    let Watching { function, alias, watch, .. } = watching;
+    let ended = changes.end_watch(function, alias, watch).await;
+    if let Err(problem) = &ended {
+        tracing::error!(%function, %alias, %problem, "what is watched could not be changed");
+    }
+    ended.is_ok()
 }
 
 /// What was seen of the watched version, and of the one before it.
@@ -72,7 +80,13 @@ async fn take_back(changes: &Changes, watching: &Watching, why: &str) {
         Ok(false) => {}
         Err(problem) => {
             let internal = problem.internal.as_deref();
-            tracing::error!(%function, %alias, %problem, internal, "a deploy could not be rolled back; trying again");
+            // Said once, and tried until the window is over.
+            if !watching.has_failed.swap(true, Relaxed) {
+                tracing::error!(%function, %alias, version, why, %problem, internal, "a deploy cannot be rolled back");
+            }
+            if unix_ms() >= watch.until_unix_ms {
+                end(changes, watching).await;
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Which aliases are watched, on what conditions, and what their versions had answered when that began.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
 
 use gust_core::{AliasName, FunctionName};
 use gust_store::{StoredFunction, Watch};
@@ -22,6 +22,8 @@ pub(crate) struct Watching {
     pub(crate) new_began: Counted,
     /// The same of the version before it.
     pub(crate) before_began: Counted,
+    /// Whether going back has failed.
+    pub(crate) has_failed: AtomicBool,
 }
 
 impl Watches {
@@ -41,6 +43,7 @@ impl Watches {
                     watch: watch.clone(),
                     new_began: counted(watch.version),
                     before_began: counted(watch.before.first()),
+                    has_failed: AtomicBool::new(false),
                 })
             }));
         }
@@ -52,6 +55,13 @@ impl Watches {
         let here = self.lock();
         let found = here.iter().find(|watching| watching.function == *function && watching.alias == *alias);
         found.map(|watching| watching.watch.clone())
+    }
+
+    /// The versions of a function that an alias may go back to by itself.
+    pub(crate) fn before(&self, function: &FunctionName) -> Vec<u64> {
+        let here = self.lock();
+        let watched = here.iter().filter(|watching| watching.function == *function);
+        watched.flat_map(|watching| watching.watch.before.versions()).collect()
     }
 
     /// Forgets a function's.

@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use gust_core::Digest;
-use rusqlite::{Connection, ErrorCode, Transaction, params_from_iter, types::Value};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, params_from_iter, types::Value};
 use tempfile::TempDir;
 
 use crate::{
@@ -147,6 +147,12 @@ fn copy_rows(from: &Connection, to: &Transaction<'_>) -> Result<(), StoreError> 
 }
 
 fn copy_table(from: &Connection, to: &Transaction<'_>, table: &str) -> Result<(), StoreError> {
+    // A view may be anything, without end.
+    let kind = "select type from sqlite_schema where name = ?1";
+    let kind: Option<String> = from.query_row(kind, [table], |row| row.get(0)).optional()?;
+    if kind.as_deref() != Some("table") {
+        return Err(StoreError::Backup(format!("{DATABASE} has no table {table}")));
+    }
     let mut columns = to.prepare("select '[' || name || ']' from pragma_table_info(?1)")?;
     let columns: Vec<String> = columns.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let (named, places) = (columns.join(", "), vec!["?"; columns.len()].join(", "));

@@ -1,6 +1,6 @@
 //! The database's schema, and opening it.
 
-use std::path::Path;
+use std::{fs::File, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use rusqlite::Connection;
 
@@ -103,6 +103,8 @@ const CACHE_KIB: i32 = 256;
 
 /// Opens the database and brings its schema up to date. Says whether it was not there, or empty.
 pub(crate) fn open(path: &Path) -> Result<(Connection, bool), StoreError> {
+    // For its owner alone, as the files beside it, which get its mode. Where that fails opening it says why.
+    let _ = File::options().create(true).append(true).mode(0o600).open(path);
     let mut database = Connection::open(path)?;
     database.pragma_update(None, "journal_mode", "wal")?;
     // Every commit is on the disk before it is acknowledged.

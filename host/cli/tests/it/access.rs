@@ -39,6 +39,12 @@ fn a_function_that_takes_a_key_is_called_with_one() {
         let answer = call(&host, "/hostile/headers", &[header]);
         assert!(answer.status == 200 && !answer.text().contains(&key), "{answer:?}");
     }
+    // However it is sent, the function does not see it.
+    let lower = format!("bearer {key}");
+    let answer = call(&host, "/hostile/headers", &[("x-gust-key", &key), ("authorization", &lower)]);
+    assert!(answer.status == 200 && !answer.text().contains(&key), "{answer:?}");
+    let twice = call(&host, "/hostile/headers", &[("authorization", &bearer), ("authorization", "Basic x")]);
+    assert_eq!((twice.status, twice.code().as_str()), (400, "request.malformed"));
     host.api("DELETE", "/v1/tokens/caller", "", b"");
     assert_eq!(call(&host, "/hostile/headers", &[("x-gust-key", &key)]).status, 401, "revoked at once");
 }
@@ -53,6 +59,13 @@ fn a_private_function_is_not_there_for_clients() {
         |answer: &Answer| answer.json()["detail"].as_str().unwrap().replace("hostile", "X").replace("nobody", "X");
     assert_eq!(told(&hidden), told(&missing));
     assert_eq!(call(&host, "/hostile/state", &[("x-gust-key", &host.token)]).status, 404);
+    for reference in ["1", "99", "live", "other", "+1", "A B"] {
+        let answer = host.get(&format!("/hostile@{}/state", reference.replace(' ', "%20")));
+        assert_eq!((answer.status, told(&answer)), (404, told(&missing)), "{reference}");
+    }
+    // Nor is a version that is kept and nobody's.
+    host.deploy_as("hostile", "hostile", "access = \"private\"\n[env]\nA = \"1\"");
+    assert_eq!(told(&host.get("/hostile@1/state")), told(&missing));
 }
 
 mod jwt {

@@ -26,6 +26,33 @@ fn token(host: &Host) -> String {
 }
 
 #[test]
+fn a_token_that_is_revoked_while_its_call_arrives_does_nothing_more() {
+    let host = Host::start();
+    let scopes = serde_json::json!({"name": "brief", "scopes": ["admin:app/default"]}).to_string();
+    let made = host.api("POST", "/v1/tokens", "application/json", scopes.as_bytes()).json();
+    let body = serde_json::json!({"name": "heir", "scopes": ["read:app/default"]}).to_string();
+    let head = format!(
+        "POST /v1/tokens HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\nexpect: 100-continue\r\n\r\n",
+        made["token"].as_str().unwrap(),
+        body.len()
+    );
+    let mut stream = TcpStream::connect(host.admin).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    // It was let in: its body is asked for.
+    let mut asked = [0; 25];
+    stream.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(host.api("DELETE", "/v1/tokens/brief", "", b"").status, 204);
+    stream.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("auth.required"), "{answer}");
+    assert!(!host.api("GET", "/v1/tokens", "", b"").text().contains("heir"));
+}
+
+#[test]
 fn no_token_and_a_wrong_one_get_the_same_answer() {
     let host = Host::start();
     let none = ask(&host, "GET /v1/functions", &["host: localhost"]);

@@ -62,6 +62,8 @@ fn an_app_calls_a_function_by_an_alias_that_is_there() {
     put(&host, "/v1/apps/shop", &json!({}));
     let bound = |alias: &str| put(&host, "/v1/apps/shop/functions/hello", &json!({"alias": alias}));
     assert_eq!(bound("stable").code(), "alias.invalid");
+    let own = put(&host, "/v1/apps/default/functions/hello", &json!({"alias": "stable"}));
+    assert_eq!(own.code(), "alias.invalid", "nor may its own app");
     put(&host, "/v1/functions/hello/aliases/stable", &json!({"targets": [{"version": 1}]}));
     assert_eq!(bound("stable").status, 204);
     assert_eq!(host.get("/~shop/hello").text(), "Hello, world!");
@@ -82,11 +84,18 @@ fn an_app_sees_of_a_function_what_it_is_there() {
     let reader = token(&host, "shop-reads", &["read:app/shop"]);
     let seen = api_as(&host, &reader, "GET", "/v1/functions/hello", "").json();
     assert_eq!((&seen["apps"], &seen["limits"]["wall_ms"]), (&json!(["shop"]), &json!(123)), "{seen}");
-    assert_eq!(seen["urls"].as_array().unwrap().len(), 1);
+    assert_eq!((seen["urls"].as_array().unwrap().len(), &seen["app"]), (1, &json!("shop")));
+    let live = api_as(&host, &reader, "GET", "/v1/functions/hello/aliases/live", "").json();
+    assert!(live["url"].as_str().unwrap().ends_with("/~shop/hello"), "{live}");
     assert_eq!(api_as(&host, &reader, "GET", "/v1/functions", "").json()["functions"][0], seen);
     let versions = api_as(&host, &reader, "GET", "/v1/functions/hello/versions", "").json();
     let all = [seen.to_string(), versions.to_string()].concat();
     assert!(!all.contains("blog") && all.contains("/~shop/hello@1"), "{all}");
+    // What another app lacks could keep the owner from deploying, so it takes the owner to share it.
+    put(&host, "/v1/apps/thief", &json!({}));
+    let thief = token(&host, "thief", &["admin:app/thief", "read:function/hello"]);
+    let taken = api_as(&host, &thief, "PUT", "/v1/apps/thief/functions/hello", "{}");
+    assert_eq!((taken.status, taken.code().as_str()), (403, "auth.forbidden"));
 }
 
 #[test]
@@ -98,6 +107,33 @@ fn a_version_that_lacks_its_secret_gets_no_alias() {
     assert_eq!(host.api("DELETE", "/v1/apps/default/secrets/API_KEY", "", b"").status, 204);
     let back = put(&host, "/v1/functions/hello/aliases/live", &json!({"targets": [{"version": 1}]}));
     assert_eq!((back.status, back.code().as_str()), (409, "secret.missing"), "{back:?}");
+}
+
+#[test]
+fn a_secret_that_a_watched_deploy_would_go_back_to_stays() {
+    let host = Host::start();
+    put(&host, "/v1/apps/default/secrets/API_KEY", &json!({"value": "x"}));
+    host.deploy_as("hostile", "hostile", "secrets = [\"API_KEY\"]");
+    host.deploy_as("hostile?errors_percent_max=10&requests_min=3&window_s=600", "hostile", "");
+    assert_eq!(host.api("DELETE", "/v1/apps/default/secrets/API_KEY", "", b"").code(), "secret.in_use");
+    until("it is taken back", || {
+        host.get("/hostile/trap");
+        host.info("hostile")["version"] == 1
+    });
+}
+
+#[test]
+fn an_issuer_is_one_however_many_add_it_at_once() {
+    let host = Host::start();
+    let jwk = json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
+    let spec = json!({"issuer": "https://i", "audiences": ["a"], "jwks": {"keys": [jwk]}});
+    let set = |name: &str| put(&host, &format!("/v1/apps/default/issuers/{name}"), &spec).status;
+    let done: Vec<u16> = thread::scope(|scope| {
+        let set = &set;
+        let all: Vec<_> = (0..6).map(|n| scope.spawn(move || set(&format!("n{n}")))).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(done.iter().filter(|status| **status == 204).count(), 1, "{done:?}");
 }
 
 /// Files below a directory that hold these bytes.

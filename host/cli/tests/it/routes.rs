@@ -139,3 +139,69 @@ fn an_apps_hosts_are_its_own() {
     assert_eq!(host.deploy_as("honest?app=shop", "hello", "[[route]]\npath = \"/greeting\"").status, 201);
     assert_eq!((get("eu.shop.example.com", "/greeting"), get("x", "/greeting")), (200, 404));
 }
+
+#[test]
+fn nobody_elses_routes_are_on_an_apps_host() {
+    let host = Host::start();
+    let app = |app: &str, hosts: &str| {
+        host.api(
+            "PUT",
+            &format!("/v1/apps/{app}"),
+            "application/json",
+            json!({"hosts": [hosts]}).to_string().as_bytes(),
+        )
+    };
+    app("shop", "shop.example.com");
+    app("evil", "*.example.com");
+    host.deploy_as("pay?app=shop", "hello", "");
+    let route = |host: &str, path: &str| format!("[[route]]\n{host}path = \"{path}\"\n");
+    let exact = "host = \"shop.example.com\"\n";
+    assert_eq!(host.deploy_as("mitm?app=evil", "hostile", &route(exact, "/pay/{x...}")).code(), "route.host");
+    let greedy = [route("", "/pay"), route("", "/pay/{x...}"), route("", "/{all...}")].concat();
+    assert_eq!(host.deploy_as("mitm?app=evil", "hostile", &greedy).status, 201);
+    let wide = [route("host = \"*.com\"\n", "/pay"), route("host = \"*.com\"\n", "/{all...}")].concat();
+    assert_eq!(host.deploy_as("wide", "hostile", &wide).status, 201);
+    let get = |authority: &str, path: &str| call(&host, "GET", authority, path, &[]);
+    assert_eq!(get("shop.example.com", "/pay").text(), "Hello, world!");
+    for path in ["/pay/state", "/other"] {
+        assert!(!get("shop.example.com", path).text().contains("is not known"), "{path}: not the other app's");
+    }
+    assert_eq!(get("shop.example.com", "/other").code(), "function.not_found");
+    assert!(get("a.example.com", "/other").text().contains("is not known"), "that host is the other app's");
+}
+
+#[test]
+fn a_host_in_the_default_app_is_not_one_functions_to_take() {
+    let host = Host::start();
+    let document = json!({"name": "one", "scopes": ["deploy:function/one"]}).to_string();
+    host.api("POST", "/v1/tokens", "application/json", document.as_bytes());
+    host.deploy_as("one", "hello", "");
+    let made = host.api("POST", "/v1/tokens", "application/json", document.replace("\"one\"", "\"two\"").as_bytes());
+    let deploy = |manifest: &str| {
+        let form = format!(
+            "--b\r\ncontent-disposition: form-data; name=\"manifest\"\r\n\r\n{manifest}\r\n--b\r\n\
+             content-disposition: form-data; name=\"component\"\r\n\r\n"
+        );
+        let component = std::fs::read(crate::fixture::component("hello")).unwrap();
+        let body = [form.as_bytes(), &component, b"\r\n--b--\r\n"].concat();
+        let token = made.json()["token"].as_str().unwrap().to_owned();
+        let request = Request::put(format!("http://{}/v1/functions/one", host.admin))
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "multipart/form-data; boundary=b");
+        send(&crate::fixture::agent(), request.body(&*body).unwrap())
+    };
+    let refused = deploy("[[route]]\nhost = \"127.0.0.1\"\npath = \"/x\"");
+    assert!(refused.code() == "auth.forbidden" && refused.text().contains("deploy:app/default"), "{}", refused.text());
+    assert_eq!(deploy("[[route]]\npath = \"/x\"").status, 201);
+}
+
+#[test]
+fn a_route_answers_nobody_who_names_two_hosts() {
+    let host = Host::start();
+    host.deploy_as("routed", "hello", "[[route]]\npath = \"/robots.txt\"\nrespond = { body = \"x\" }");
+    let ask = |head: &str| host.raw(format!("GET /robots.txt HTTP/1.1\r\nconnection: close\r\n{head}\r\n").as_bytes());
+    assert!(ask("host: a\r\n").starts_with("HTTP/1.1 200"));
+    for head in ["host: a\r\nhost: b\r\n", "", "host: a b/c\r\n"] {
+        assert!(ask(head).starts_with("HTTP/1.1 400"), "{head:?}");
+    }
+}

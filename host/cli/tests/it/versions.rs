@@ -232,6 +232,23 @@ fn a_canary_that_goes_bad_is_taken_back_by_the_host() {
 }
 
 #[test]
+fn a_deploy_that_cannot_be_taken_back_is_watched_until_its_time_is_over() {
+    let mut host = Host::start();
+    let routed = "[[route]]\npath = \"/way\"";
+    host.deploy_as("hostile", "hostile", routed);
+    host.deploy_as("hostile?errors_percent_max=10&requests_min=3&window_s=3", "hostile", "");
+    assert_eq!(host.deploy_as("other", "hello", routed).status, 201, "now it is another one's");
+    (0..5).for_each(|_| assert_eq!(host.get("/hostile/trap").status, 500));
+    let line = host.logged(|line| line["message"] == "a deploy cannot be rolled back");
+    assert!(line["problem"].as_str().unwrap().contains("route.conflict"), "{line}");
+    until("nobody watches any more", || alias(&host, "live").get("watched").is_none());
+    assert_eq!(host.info("hostile")["version"], 2);
+    host.child.kill().unwrap();
+    let said = |line: &Value| line["message"] == "a deploy cannot be rolled back";
+    assert_eq!(host.rest_of_log().iter().filter(|line| said(line)).count(), 0, "it was said once");
+}
+
+#[test]
 fn what_is_watched_goes_on_to_count_where_the_apps_configuration_changes() {
     let host = Host::start();
     deploy(&host, 1, "");

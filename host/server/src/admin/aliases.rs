@@ -7,6 +7,7 @@ use axum::{
     extract::State,
     response::{IntoResponse as _, Response},
 };
+use gust_access::Grant;
 use gust_core::{
     AliasName, Code, FunctionName, Problem, Traffic,
     api::{AliasChange, AliasInfo, Rollback},
@@ -17,7 +18,7 @@ use http::{HeaderMap, StatusCode};
 use super::{
     Admin,
     precondition::{self, ETag, IfMatch},
-    reply::{Body, Name, NameAnd, Named, Refusal},
+    reply::{Body, Name, NameAnd, Named, Refusal, Who},
 };
 use crate::{
     changes::{self, no_function},
@@ -34,8 +35,9 @@ use crate::{
 pub(super) async fn get(
     State(admin): State<Arc<Admin>>,
     NameAnd(name, alias): NameAnd<FunctionName, AliasName>,
+    Who(grant): Who,
 ) -> Result<Response, Refusal> {
-    admin.alias(&name, &alias).await
+    admin.alias(&grant, &name, &alias).await
 }
 
 /// Has an alias point elsewhere, or makes it.
@@ -48,6 +50,7 @@ pub(super) async fn get(
 pub(super) async fn put(
     State(admin): State<Arc<Admin>>,
     NameAnd(name, alias): NameAnd<FunctionName, AliasName>,
+    Who(grant): Who,
     headers: HeaderMap,
     Body(traffic): Body<Traffic>,
 ) -> Result<Response, Refusal> {
@@ -55,7 +58,7 @@ pub(super) async fn put(
     let wanted = precondition::wanted(&headers)?;
     let why = "set through the API";
     admin.change(&name, &alias, changes::change(Some(traffic), None, why), wanted).await?;
-    admin.alias(&name, &alias).await
+    admin.alias(&grant, &name, &alias).await
 }
 
 /// Removes an alias.
@@ -87,6 +90,7 @@ pub(super) async fn delete(
 pub(super) async fn rollback(
     State(admin): State<Arc<Admin>>,
     Named(name): Name,
+    Who(grant): Who,
     headers: HeaderMap,
     Body(rollback): Body<Rollback>,
 ) -> Result<Response, Refusal> {
@@ -109,7 +113,7 @@ pub(super) async fn rollback(
     };
     let why = format!("rolled back to version {to}");
     admin.change(&name, &alias, changes::change(Some(Traffic::all_to(to)), None, why), wanted).await?;
-    admin.alias(&name, &alias).await
+    admin.alias(&grant, &name, &alias).await
 }
 
 /// The version to go back to: the last one below the present one that the alias pointed to and that is still kept; else the
@@ -145,8 +149,8 @@ impl Admin {
     }
 
     /// An alias with its changes, as an answer.
-    async fn alias(&self, name: &FunctionName, alias: &AliasName) -> Result<Response, Refusal> {
-        let binding = self.changes.function(name)?;
+    async fn alias(&self, grant: &Grant, name: &FunctionName, alias: &AliasName) -> Result<Response, Refusal> {
+        let binding = self.seen(grant, name)?;
         let stored = self.stored(name).await?;
         let generation = stored.generation;
         let found = stored.aliases.into_iter().find(|stored| stored.alias == *alias);

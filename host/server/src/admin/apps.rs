@@ -24,7 +24,6 @@ use super::{
 };
 use crate::{
     app::no_app,
-    changes::no_function,
     issuers,
     logbook::unix_ms,
     snapshot::Entry,
@@ -114,11 +113,8 @@ pub(super) async fn bind(
     Body(spec): Body<BindingSpec>,
 ) -> Result<StatusCode, Refusal> {
     admin.app(&app)?;
-    // Whoever may not know of a function cannot make it theirs.
-    let snapshot = admin.changes.catalog.load().clone();
-    if auth::seen(&grant, &snapshot, &name).next().is_none() {
-        return Err(no_function(&name).into());
-    }
+    // What an app lacks may keep a function's owner from changing it, so it is shared by whoever may change it.
+    auth::may_share(&grant, &admin.changes.catalog.load(), &name)?;
     let changes = admin.changes.clone();
     to_its_end(async move { changes.bind(&app, &name, Some(spec.alias)).await }).await?;
     Ok(status::DONE)
@@ -185,12 +181,14 @@ pub(super) async fn set_issuer(
     NameAnd(app, key): NameAnd<AppName, TokenName>,
     Body(spec): Body<IssuerSpec>,
 ) -> Result<StatusCode, Refusal> {
-    issuers::check(&spec, key.as_str(), &admin.app(&app)?.app.issuers_told)?;
+    admin.app(&app)?;
     let unwritable = |error: serde_json::Error| Problem::new(Code::IssuerInvalid, error.to_string());
     let document = serde_json::to_string(&spec).map_err(unwritable)?;
     let changes = admin.changes.clone();
     let key = key.as_str().to_owned();
-    to_its_end(async move { changes.set_value(&app, SettingKind::Issuer, key, document).await }).await?;
+    let name = key.clone();
+    let may_be = move |entry: &Entry| issuers::check(&spec, &name, &entry.app.issuers_told);
+    to_its_end(async move { changes.set_value(&app, SettingKind::Issuer, key, document, may_be).await }).await?;
     Ok(status::DONE)
 }
 
@@ -259,36 +257,35 @@ impl Admin {
     async fn set(&self, app: AppName, kind: SettingKind, key: String, value: Value) -> Result<StatusCode, Refusal> {
         check_key(&key)?;
         check_value(&key, &value.value)?;
-        self.must_fit(&app, kind, &key, &value.value)?;
-        let changes = self.changes.clone();
-        to_its_end(async move { changes.set_value(&app, kind, key, value.value).await }).await?;
+        let (changes, name, bytes) = (self.changes.clone(), key.clone(), value.value.len());
+        let may_be = move |entry: &Entry| must_fit(entry, kind, &name, bytes);
+        to_its_end(async move { changes.set_value(&app, kind, key, value.value, may_be).await }).await?;
         Ok(status::DONE)
-    }
-
-    /// Whether there is room for one more value.
-    fn must_fit(&self, app: &AppName, kind: SettingKind, key: &str, value: &str) -> Result<(), Problem> {
-        let entry = self.app(app)?;
-        let size = |name: &str, bytes: usize| if name == key { 0 } else { name.len() + bytes };
-        let others: usize = match (kind, &entry.app.secrets) {
-            (SettingKind::Secret, Ok(secrets)) => secrets.iter().map(|(n, value)| size(n, value.expose().len())).sum(),
-            (SettingKind::Secret, Err(_)) => 0,
-            _ => entry.app.config.iter().map(|(name, value)| size(name, value.len())).sum(),
-        };
-        let bytes = others + key.len() + value.len();
-        if bytes <= CONFIG_BYTES_MAX {
-            return Ok(());
-        }
-        let detail =
-            format!("all names and values together would have {bytes} bytes; they have at most {CONFIG_BYTES_MAX}");
-        Err(Problem::new(Code::KeyInvalid, detail))
     }
 
     async fn unset(&self, app: AppName, kind: SettingKind, key: String) -> Result<StatusCode, Refusal> {
         let (changes, shown) = (self.changes.clone(), (app.clone(), key.clone()));
-        if to_its_end(async move { changes.set_setting(&app, kind, key, None).await }).await? {
+        if to_its_end(async move { changes.set_setting(&app, kind, key, None, |_| Ok(())).await }).await? {
             return Ok(status::DELETED);
         }
         let (app, key) = shown;
         Err(Problem::new(Code::KeyNotFound, format!("the app {app} has nothing called {key}")).into())
     }
+}
+
+/// Whether there is room for one more value.
+fn must_fit(entry: &Entry, kind: SettingKind, key: &str, value_bytes: usize) -> Result<(), Problem> {
+    let size = |name: &str, bytes: usize| if name == key { 0 } else { name.len() + bytes };
+    let others: usize = match (kind, &entry.app.secrets) {
+        (SettingKind::Secret, Ok(secrets)) => secrets.iter().map(|(n, value)| size(n, value.expose().len())).sum(),
+        (SettingKind::Secret, Err(_)) => 0,
+        _ => entry.app.config.iter().map(|(name, value)| size(name, value.len())).sum(),
+    };
+    let bytes = others + key.len() + value_bytes;
+    if bytes <= CONFIG_BYTES_MAX {
+        return Ok(());
+    }
+    let detail =
+        format!("all names and values together would have {bytes} bytes; they have at most {CONFIG_BYTES_MAX}");
+    Err(Problem::new(Code::KeyInvalid, detail))
 }

@@ -10,7 +10,7 @@ use axum::{
 };
 use gust_access::{Action, Grant, Resource};
 use gust_core::{AppName, Code, FunctionName, Problem};
-use http::{HeaderMap, Method, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
 use serde::Deserialize;
 
 use super::{Admin, reply::Refusal};
@@ -73,10 +73,13 @@ pub(super) async fn require_token(
     if let Some(path) = path {
         // What is not listed is for whoever may do everything, who is told that it is not there.
         let (action, on) = need(request.method(), path.as_str()).unwrap_or((Action::Admin, On::Host));
-        let named = (param("name"), param("app"));
-        if let Err(problem) = may(&snapshot, &grant, action, on, named, request.uri()) {
+        let token = request.headers().get(header::AUTHORIZATION).cloned();
+        let call =
+            Call { admin, action, on, function: param("name"), app: param("app"), uri: request.uri().clone(), token };
+        if let Err(problem) = call.may(&snapshot, &grant) {
             return Refusal(problem).into_response();
         }
+        request.extensions_mut().insert(Arc::new(call));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let (method, path) = (request.method(), request.uri().path().escape_debug());
@@ -87,8 +90,44 @@ pub(super) async fn require_token(
 }
 
 fn granted(snapshot: &Snapshot, headers: &HeaderMap) -> Option<Arc<Grant>> {
-    let sent = headers.get(header::AUTHORIZATION)?.as_bytes().strip_prefix(b"Bearer ")?;
+    grant_of(snapshot, headers.get(header::AUTHORIZATION)?)
+}
+
+fn grant_of(snapshot: &Snapshot, authorization: &HeaderValue) -> Option<Arc<Grant>> {
+    let sent = authorization.as_bytes().strip_prefix(b"Bearer ")?;
     snapshot.tokens.check(sent, unix_ms()).ok().cloned()
+}
+
+/// A call that was let in, so that it can be asked again when its body is here: that may take long, and a token may be
+/// revoked meanwhile, or what the call is about another's.
+pub(super) struct Call {
+    admin: Arc<Admin>,
+    action: Action,
+    on: On,
+    function: Option<String>,
+    app: Option<String>,
+    uri: Uri,
+    token: Option<HeaderValue>,
+}
+
+impl Call {
+    /// The call that a request is; none of a listener without tokens.
+    pub(super) fn of(request: &Request) -> Option<Arc<Self>> {
+        request.extensions().get::<Arc<Self>>().cloned()
+    }
+
+    /// Fails where it would not be let in any more.
+    pub(super) fn may_still(&self) -> Result<(), Problem> {
+        let snapshot = self.admin.changes.catalog.load().clone();
+        let revoked = || Problem::new(Code::AuthRequired, "the token was revoked, or expired, while the body was sent");
+        let grant = self.token.as_ref().and_then(|token| grant_of(&snapshot, token)).ok_or_else(revoked)?;
+        self.may(&snapshot, &grant)
+    }
+
+    fn may(&self, snapshot: &Snapshot, grant: &Grant) -> Result<(), Problem> {
+        let Self { action, on, function, app, uri, .. } = self;
+        may(snapshot, grant, *action, *on, (function.as_deref(), app.as_deref()), uri)
+    }
 }
 
 fn may(
@@ -96,7 +135,7 @@ fn may(
     grant: &Grant,
     action: Action,
     on: On,
-    (function, app): (Option<String>, Option<String>),
+    (function, app): (Option<&str>, Option<&str>),
     uri: &Uri,
 ) -> Result<(), Problem> {
     // What is no name is told of as such, by whoever reads it.
@@ -158,10 +197,21 @@ struct InApp {
     app: Option<AppName>,
 }
 
+/// Fails where a token may not deploy whatever it likes to an app.
+pub(super) fn must_deploy_to(grant: &Grant, app: &AppName) -> Result<(), Problem> {
+    let resource = Resource::App(app);
+    allowed(grant, Action::Deploy, &resource, || forbidden(Action::Deploy, &resource))
+}
+
 /// Fails where a token may not deploy a function to an app.
 pub(super) fn must_deploy(grant: &Grant, name: &FunctionName, app: &AppName) -> Result<(), Problem> {
     let is_in = |other: &AppName| other == app;
     allowed(grant, Action::Deploy, &Resource::Function { name, is_in: &is_in }, || no_app(app))
+}
+
+/// Fails where a token may not have other apps use a function.
+pub(super) fn may_share(grant: &Grant, snapshot: &Snapshot, name: &FunctionName) -> Result<(), Problem> {
+    may(snapshot, grant, Action::Deploy, On::OwnFunction, (Some(name.as_str()), None), &Uri::default())
 }
 
 /// A function in those apps in which a token may read of it, the one that it belongs to first.

@@ -132,7 +132,11 @@ impl Admin {
         let bindings = || auth::seen(grant, &snapshot, &binding.function);
         Some(FunctionInfo {
             name: binding.function.clone(),
-            app: binding.home.clone(),
+            // Not that of an app that may not be known of.
+            app: bindings()
+                .find(|seen| seen.app.name == seen.home)
+                .map_or(&binding.app.name, |seen| &seen.home)
+                .clone(),
             apps: bindings().map(|binding| binding.app.name.clone()).collect(),
             version: deployment.version,
             aliases: self.aliases(binding),

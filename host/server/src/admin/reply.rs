@@ -12,6 +12,7 @@ use gust_core::{Code, FunctionName, Problem, Source};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use super::auth::Call;
 use crate::status;
 
 /// A call that is refused.
@@ -110,9 +111,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let call = Call::of(&request);
         let request = request.map(|body| body::Body::new(http_body_util::Limited::new(body, JSON_BYTES_MAX)));
         let read = Json::<T>::from_request(request, state).await;
-        read.map(|Json(value)| Self(value)).map_err(|error| Refusal(unreadable(&error)))
+        let Json(value) = read.map_err(|error| Refusal(unreadable(&error)))?;
+        call.map_or(Ok(()), |call| call.may_still())?;
+        Ok(Self(value))
     }
 }
 
@@ -134,7 +138,13 @@ fn unreadable(error: &JsonRejection) -> Problem {
 
 /// What serde says is wrong, without the values that it quotes.
 fn place_of(text: &str) -> String {
-    let unquoted = text.split('"').step_by(2).collect::<Vec<_>>().join("...");
+    let mut unquoted = text.split('"').step_by(2).collect::<Vec<_>>().join("...");
+    // A key may be a value that stands at the wrong place.
+    if let Some((before, (_, after))) =
+        unquoted.split_once("field `").and_then(|(b, rest)| Some((b, rest.split_once('`')?)))
+    {
+        unquoted = format!("{before}field{after}");
+    }
     format!("the body: {unquoted}")
 }
 
@@ -146,5 +156,6 @@ mod tests {
     fn what_is_quoted_is_not_repeated() {
         let text = "invalid type: string \"s3cret\", expected u32 at line 1 column 9";
         assert_eq!(place_of(text), "the body: invalid type: string ..., expected u32 at line 1 column 9");
+        assert_eq!(place_of("unknown field `s3cret`, expected `x`"), "the body: unknown field, expected `x`");
     }
 }

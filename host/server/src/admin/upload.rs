@@ -22,6 +22,7 @@ use utoipa::{
 
 use super::{
     Admin, auth,
+    auth::Call,
     precondition::{self, ETag, IfMatch},
     release::Options,
     reply::{Asked, Name, Named, Refusal, Who},
@@ -46,6 +47,7 @@ pub(super) async fn put(
     request: Request,
 ) -> Result<Response, Refusal> {
     let wishes = options.wishes(precondition::wanted(request.headers())?)?;
+    let call = Call::of(&request);
     let kind = kind(request.headers())?;
     must_fit(request.headers(), admin.changes.config.upload_mib_max)?;
     let staging = admin.changes.stage().await?;
@@ -53,9 +55,14 @@ pub(super) async fn put(
         Kind::Component => (receive(request.into_body(), staging).await?, Manifest::default()),
         Kind::Form => receive_form(bounded(request, admin.changes.config.upload_mib_max), staging).await?,
     };
-    // What was let in before the upload arrived may be another app's by now.
+    // What was let in before the upload arrived may be another app's by now, and its token revoked.
+    call.map_or(Ok(()), |call| call.may_still())?;
     let app = admin.changes.app_for(&name, wishes.app.as_ref())?;
     auth::must_deploy(&grant, &name, &app.name)?;
+    if app.name.is_default() && manifest.routes.iter().any(|route| route.host.is_some()) {
+        // On such a host no function is called by its name any more.
+        auth::must_deploy_to(&grant, &app.name)?;
+    }
     let wishes = Wishes { app: Some(app.name.clone()), ..wishes };
     let (changes, owned) = (admin.changes.clone(), name.clone());
     let deployed = to_its_end(async move { changes.deploy(owned, staging, manifest, wishes).await }).await?;
@@ -150,7 +157,7 @@ async fn receive(body: Body, mut staging: Staging) -> Result<Staging, Problem> {
 async fn receive_form(request: Request, mut staging: Staging) -> Result<(Staging, Manifest), Problem> {
     let malformed = |error: &dyn std::fmt::Display| Problem::new(Code::ApiMalformed, format!("the form: {error}"));
     let mut form = Multipart::from_request(request, &()).await.map_err(|error| malformed(&error))?;
-    let (mut has_component, mut manifest) = (false, Manifest::default());
+    let (mut has_component, mut manifest) = (false, None);
     while let Some(mut field) = form.next_field().await.map_err(incomplete)? {
         match field.name().unwrap_or_default() {
             "component" if has_component => return Err(malformed(&"two parts are named component")),
@@ -160,14 +167,18 @@ async fn receive_form(request: Request, mut staging: Staging) -> Result<(Staging
                     staging.write(&piece)?;
                 }
             }
-            "manifest" => manifest = Manifest::parse(&text(field).await?)?,
-            other => return Err(malformed(&format!("a part is named {other:?}; there are component and manifest"))),
+            "manifest" if manifest.is_some() => return Err(malformed(&"two parts are named manifest")),
+            "manifest" => manifest = Some(Manifest::parse(&text(field).await?)?),
+            other => {
+                let shown: String = other.chars().take(64).collect();
+                return Err(malformed(&format!("a part is named {shown:?}; there are component and manifest")));
+            }
         }
     }
     if !has_component {
         return Err(Problem::new(Code::UploadIncomplete, "the form has no part named component"));
     }
-    Ok((staging, manifest))
+    Ok((staging, manifest.unwrap_or_default()))
 }
 
 async fn text(mut field: Field<'_>) -> Result<String, Problem> {

@@ -2,15 +2,16 @@
 
 use gust_access::{Action, Resource, TokenBook, TokenError};
 use gust_core::{Access, AppName, Code, Problem};
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{binding::Binding, logbook::unix_ms};
 
 /// The header that carries a key, for clients whose `Authorization` is the function's own.
 pub(super) const KEY: HeaderName = HeaderName::from_static("x-gust-key");
 
-/// How a key begins as a bearer token.
-const BEARER_KEY: &[u8] = b"Bearer gust_";
+/// How a bearer token is sent, and how a key begins as one.
+const BEARER: &[u8] = b"Bearer ";
+const KEY_PREFIX: &[u8] = b"gust_";
 
 /// Fails where a client may not call the function, or one version of it by its number. `called` is what it is called by in the
 /// request's path: all that is told of a private one.
@@ -55,8 +56,13 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     if let Some(key) = headers.get(KEY) {
         return Some(key.as_bytes());
     }
-    let bearer = headers.get(header::AUTHORIZATION)?.as_bytes();
-    bearer.starts_with(BEARER_KEY).then(|| bearer.get(b"Bearer ".len()..).unwrap_or_default())
+    bearer_key(headers.get(header::AUTHORIZATION)?)
+}
+
+/// The key that a header carries, if it carries one. The scheme is in any case (RFC 9110, section 11.1).
+fn bearer_key(authorization: &HeaderValue) -> Option<&[u8]> {
+    let (scheme, token) = authorization.as_bytes().split_at_checked(BEARER.len())?;
+    (scheme.eq_ignore_ascii_case(BEARER) && token.starts_with(KEY_PREFIX)).then_some(token)
 }
 
 fn jwt(binding: &Binding, headers: &HeaderMap) -> Result<(), Problem> {
@@ -74,7 +80,7 @@ fn jwt(binding: &Binding, headers: &HeaderMap) -> Result<(), Problem> {
 /// Takes keys off a request, which are the host's and not the function's to see.
 pub(super) fn strip(headers: &mut HeaderMap) {
     headers.remove(KEY);
-    if headers.get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(BEARER_KEY)) {
+    if headers.get(header::AUTHORIZATION).and_then(bearer_key).is_some() {
         headers.remove(header::AUTHORIZATION);
     }
 }

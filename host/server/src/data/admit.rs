@@ -27,7 +27,8 @@ const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix
 const METHOD_BYTES_MAX: usize = 32;
 
 /// Headers that speak of the message, whatever `Connection` says of them.
-static NEVER_HOP_BY_HOP: [HeaderName; 3] = [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE];
+static NEVER_HOP_BY_HOP: [HeaderName; 4] =
+    [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::AUTHORIZATION];
 
 /// Refuses methods that are no function's business.
 pub(super) fn method(method: &Method) -> Result<(), Problem> {
@@ -71,11 +72,13 @@ pub(super) fn stated_length(headers: &HeaderMap, deployment: &Deployment) -> Res
     }
 }
 
-/// Makes a request's head what the guest shall see: its own path, one authority, no word of the connection.
-pub(super) fn prepare(head: &mut Parts, target: Uri, prefix: Option<HeaderValue>) -> Result<(), Problem> {
-    // RFC 9112, section 3.2: two hosts could be two functions' to two readers.
-    if head.headers.get_all(header::HOST).iter().nth(1).is_some() {
-        return Err(Problem::new(Code::RequestMalformed, "the request has more than one Host header"));
+/// Refuses a head that says to one reader what it does not say to another.
+pub(super) fn unambiguous(head: &Parts) -> Result<(), Problem> {
+    // RFC 9112, section 3.2: two hosts could be two functions' to two readers. So could two callers.
+    for name in [header::HOST, header::AUTHORIZATION] {
+        if head.headers.get_all(&name).iter().nth(1).is_some() {
+            return Err(Problem::new(Code::RequestMalformed, format!("the request has more than one {name} header")));
+        }
     }
     // HTTP/2 has it in the target only.
     let host = head.headers.get(header::HOST);
@@ -87,9 +90,17 @@ pub(super) fn prepare(head: &mut Parts, target: Uri, prefix: Option<HeaderValue>
         let malformed = |_| Problem::new(Code::RequestMalformed, "the target's authority is not valid");
         let host = HeaderValue::from_str(authority.as_str()).map_err(malformed)?;
         must_be_host(Some(&host))?;
-        head.headers.insert(header::HOST, host);
     } else if host.is_none() {
         return Err(Problem::new(Code::RequestMalformed, "the request names no host"));
+    }
+    Ok(())
+}
+
+/// Makes a request's head what the guest shall see: its own path, one authority, no word of the connection.
+pub(super) fn prepare(head: &mut Parts, target: Uri, prefix: Option<HeaderValue>) {
+    let authority = head.uri.authority().map(|authority| HeaderValue::from_str(authority.as_str()));
+    if let Some(Ok(host)) = authority {
+        head.headers.insert(header::HOST, host);
     }
     head.uri = target;
     strip_hop_by_hop(&mut head.headers);
@@ -98,7 +109,6 @@ pub(super) fn prepare(head: &mut Parts, target: Uri, prefix: Option<HeaderValue>
         Some(prefix) => head.headers.insert(FORWARDED_PREFIX, prefix),
         None => head.headers.remove(FORWARDED_PREFIX),
     };
-    Ok(())
 }
 
 /// A host and perhaps a port, as RFC 9110, section 7.2, has it.

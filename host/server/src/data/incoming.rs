@@ -18,12 +18,15 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{self, Instant};
 
+/// Beside the bytes that were read: somebody waits for more.
+pub(super) const AWAITED: u64 = 1 << 63;
+
 /// A request's body that ends with a problem where it is over its limit or does not arrive whole.
 pub(super) struct Limited {
     source: Source,
     bytes_max: u64,
     read: u64,
-    /// Where others see what was read; none for a body that is known to be empty.
+    /// Where others see what was read, and whether more is [awaited](AWAITED); none for a body that is known to be empty.
     counter: Option<Arc<AtomicU64>>,
 }
 
@@ -101,7 +104,13 @@ impl Body for Limited {
     type Error = Problem;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
-        let Some(frame) = ready!(self.source.poll_frame(cx)?) else { return Poll::Ready(None) };
+        let polled = self.source.poll_frame(cx)?;
+        if polled.is_pending()
+            && let Some(counter) = &self.counter
+        {
+            counter.store(self.read | AWAITED, Ordering::Relaxed);
+        }
+        let Some(frame) = ready!(polled) else { return Poll::Ready(None) };
         let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
         self.read += bytes;
         if let Some(counter) = &self.counter {

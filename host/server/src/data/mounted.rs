@@ -36,12 +36,15 @@ pub(super) fn find(
     let choice = match reference {
         None => binding.main().map_or(Choice::Nothing, |main| Choice::Here(main.choose(&mut share))),
         Some(text) => {
-            let reference = text.parse::<Reference>().map_err(|_| pinned::not_found(&binding.function, text))?;
-            is_version = matches!(reference, Reference::Version(_));
-            binding.of_reference(&reference, &mut share)
+            let reference = text.parse::<Reference>().ok();
+            is_version = matches!(reference, Some(Reference::Version(_)));
+            reference.map_or(Choice::Nothing, |reference| binding.of_reference(&reference, &mut share))
         }
     };
+    // By what else it could be called is nobody's to find out where it is private.
+    let is_hidden = || binding.main().is_some_and(|main| main.first.terms.access == Access::Private);
     let serving = match choice {
+        Choice::Kept(_) | Choice::Nothing if is_hidden() => return Err(not_found(name).into()),
         Choice::Here(deployment) => Serving::Deployment(deployment.clone()),
         Choice::Kept(version) => Serving::Kept(binding.clone(), version),
         Choice::Nothing => {

@@ -19,7 +19,8 @@ pub(super) fn find(snapshot: &Snapshot, head: &Parts, target: &str) -> Option<Re
     let path = target.split('?').next().unwrap_or_default();
     // Where functions are called by their names on this host; none where it is some route's alone.
     let (first, rest) = mounted::segment(target);
-    let entry = match snapshot.routes.app_of(host) {
+    let owner = snapshot.routes.app_of(host);
+    let entry = match owner {
         Some(app) => snapshot.app(app.as_str()),
         None => (!snapshot.routes.claim(host)).then(|| snapshot.default_app()),
     };
@@ -31,7 +32,10 @@ pub(super) fn find(snapshot: &Snapshot, head: &Parts, target: &str) -> Option<Re
         None => Some(Err(not_found(first).into())),
     };
     let is_tilde = first.starts_with('~') && entry.is_some_and(|entry| entry.app.name.is_default());
+    // A host that is an app's serves that app, whatever others declare for more hosts.
+    let is_foreign = |to: &Destination| owner.is_some_and(|app| to.app != *app);
     match snapshot.routes.declared.find(host, path, &head.method) {
+        Lookup::Found(found) if is_foreign(found.value) => by_name(),
         // A function's name is more than a parameter that could be any.
         Lookup::Found(found) if is_vague(found.route) && (is_tilde || is_named()) => by_name(),
         Lookup::MethodNotAllowed(_) if is_tilde || is_named() => by_name(),

@@ -119,6 +119,7 @@ async fn serve(
 fn begin(data: &Data, caller: &Caller<'_>, request: Request<Source>, visit: &mut Visit) -> Result<Begun, Problem> {
     admit::method(request.method())?;
     let (head, body) = request.into_parts();
+    admit::unambiguous(&head)?;
     let mut found = caller.find(&data.catalog.load(), &head).map_err(|refused| visit.is_refused(refused))?;
     match &mut found.serving {
         Serving::Deployment(deployment) => {
@@ -206,7 +207,7 @@ fn enter(
         Mount::At(prefix) => Some(prefix),
         Mount::Route => None,
     };
-    admit::prepare(&mut head, found.target, prefix)?;
+    admit::prepare(&mut head, found.target, prefix);
     head.headers.extend(found.params);
     head.headers.remove(header::EXPECT);
     let counter = (!body.is_end_stream()).then(|| visit.counts_request_bytes());

@@ -20,7 +20,7 @@ use gust_core::{
 use gust_engine::{LeaseTiming, Place, Usage};
 use http::{HeaderValue, Method};
 
-use super::found::Refused;
+use super::{found::Refused, incoming::AWAITED};
 use crate::{
     deployment::Deployment,
     ledger::{Entry, Ledger},
@@ -201,7 +201,8 @@ impl Drop for Visit {
         receipt.memory_bytes_peak = self.usage.memory_bytes_peak;
         receipt.cpu_us = self.usage.cpu.as_micros() as u64;
         if let Some(read) = &self.request_bytes {
-            receipt.request_bytes = read.load(Ordering::Relaxed);
+            let read = read.load(Ordering::Relaxed);
+            (receipt.request_bytes, receipt.awaits_body) = (read & !AWAITED, read & AWAITED != 0);
         }
         self.ledger.settle(Entry { receipt, deployment: self.deployment.take(), ended });
     }

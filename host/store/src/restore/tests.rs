@@ -184,6 +184,11 @@ fn a_database_that_could_not_be_served_is_refused() {
         ("drop table tokens", "tokens"),
         ("alter table aliases drop column watch", "watch"),
         ("delete from functions where name = 'g'", "FOREIGN KEY"),
+        (
+            "drop table usage; create view usage (app, day, cpu_us) as with recursive n (x) as
+             (values (1) union all select x + 1 from n) select 'default', x, x from n",
+            "no table usage",
+        ),
         ("update versions set size_bytes = -1", "out of range"),
         ("update versions set digest = 'x'", "64 hexadecimal digits"),
         ("update functions set home = 'Not A Name' where name = 'g'", "name"),
