@@ -65,8 +65,13 @@ fn identity(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Result
     let private = PrivateKey::from_pem(&read("--key", key)?).with_context(unusable)?;
     let ders = chain.iter().map(|certificate| CertificateDer::from(certificate.der().to_vec())).collect();
     let key_der = PrivateKeyDer::try_from(private.der().to_vec()).map_err(|_| anyhow!(unusable()))?;
-    CertifiedKey::from_der(ders, key_der, provider)
-        .with_context(|| format!("--key {shown} and --cert {} cannot be used together", certificate.display()))?;
+    CertifiedKey::from_der(ders, key_der, provider).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => {
+            anyhow!("--key {shown}: it is not the key of the certificate in {}", certificate.display())
+        }
+        // As of version 1, which openssl makes where no extension is asked for.
+        other => anyhow!(other).context(format!("--cert {}: it cannot be used", certificate.display())),
+    })?;
     Ok(ClientCert::new_with_certs(&chain, private))
 }
 

@@ -89,5 +89,8 @@ pub(crate) fn no_issuer() -> Problem {
 
 /// There is no app of that name.
 pub(crate) fn no_app(name: &AppName) -> Problem {
-    Problem::new(Code::AppNotFound, format!("there is no app {name}; make it: gust app set {name}"))
+    Problem::new(
+        Code::AppNotFound,
+        format!("there is no app {name}, or none that this token may see; to make it: gust app set {name}"),
+    )
 }

@@ -79,8 +79,11 @@ fn all_hosts(hosts: &[(&AppName, &[String])]) -> Result<Router<AppName>, Problem
         routes.push((Arc::new(route), app.clone()));
     }
     let named: Vec<AppName> = routes.iter().map(|(_, app)| app.clone()).collect();
-    let told = |at: usize| named.get(at).map_or_else(String::new, |app| format!("the app {app}"));
-    Router::new(routes).map_err(|conflict| in_conflict(&conflict, told))
+    Router::new(routes).map_err(|conflict| {
+        let told = |at: usize| named.get(at).map_or("", AppName::as_str);
+        let (first, second) = (told(conflict.first), told(conflict.second));
+        Problem::new(Code::RouteConflict, format!("the apps {first} and {second} would have the same host"))
+    })
 }
 
 fn in_conflict(conflict: &Conflict, told: impl Fn(usize) -> String) -> Problem {

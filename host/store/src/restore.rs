@@ -6,13 +6,17 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use gust_core::Digest;
+use gust_core::{AppSpec, Digest, Traffic};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, params_from_iter, types::Value};
 use tempfile::TempDir;
 
 use crate::{
-    Durable, Staged, Store, StoreError, apps, backup::DATABASE, change::change, components, functions, schema, tokens,
+    Durable, Staged, Store, StoreError, StoredApp, StoredFunction, apps, backup::DATABASE, change::change, components,
+    functions, schema, tokens,
 };
+
+/// The largest number of a version or a state in a backup: far more than were ever given, and far from the end of what is stored.
+const NUMBER_MAX: i64 = 1 << 62;
 
 /// A backup that is arriving. Dropping it leaves nothing.
 pub struct Restoring {
@@ -169,20 +173,54 @@ fn copy_table(from: &Connection, to: &Transaction<'_>, table: &str) -> Result<()
 
 /// Reads all that a start reads, so that what is restored can be served. Gives the components that there have to be.
 fn read_through(database: &Connection) -> Result<BTreeMap<Digest, u64>, StoreError> {
-    if !apps::apps(database)?.iter().any(|app| app.name.is_default()) {
-        return Err(StoreError::Backup("the default app is not in it".to_owned()));
+    let refused = |what: String| Err(StoreError::Backup(what));
+    let apps = apps::apps(database)?;
+    if !apps.iter().any(|app| app.name.is_default()) {
+        return refused("the default app is not in it".to_owned());
+    }
+    for app in &apps {
+        if let Some(Err(problem)) = app.spec.as_ref().ok().map(AppSpec::check) {
+            return refused(format!("the app {}: {}", app.name, problem.detail));
+        }
     }
     let mut lost = None;
     functions::each_function(database, |function| {
-        let mut pointed_to = function.aliases.iter().flat_map(|alias| alias.traffic.versions());
-        if !pointed_to.all(|version| function.kept.contains(&version)) {
-            lost = Some(function.name);
+        if let Some(why) = unservable(&function, &apps) {
+            lost = Some(format!("{}: {why}", function.name));
         }
     })?;
-    match lost {
-        Some(name) => Err(StoreError::Backup(format!("an alias of {name} points to a version that is not in it"))),
+    if let Some(why) = lost {
+        return refused(why);
+    }
+    match out_of_range(database)? {
+        Some(name) => refused(format!("{name}: its numbers could not be counted on")),
         None => functions::components(database),
     }
+}
+
+/// Why a function could not be served as it is in a backup.
+fn unservable(function: &StoredFunction, apps: &[StoredApp]) -> Option<&'static str> {
+    let is_kept = |version| function.kept.contains(&version);
+    let traffic = || function.aliases.iter().map(|alias| &alias.traffic);
+    if function.aliases.is_empty() || traffic().any(|traffic| traffic.check().is_err()) {
+        Some("an alias of it points to no version")
+    } else if !traffic().flat_map(Traffic::versions).all(is_kept) {
+        Some("an alias of it points to a version that is not in it")
+    } else if !apps.iter().any(|app| app.name == function.home) {
+        Some("the app that it belongs to is not in it")
+    } else if !function.apps.iter().any(|(app, _)| *app == function.home) {
+        Some("it is not in the app that it belongs to")
+    } else {
+        None
+    }
+}
+
+/// A function or app whose number is below one that was given already, or so large that it has no next one.
+fn out_of_range(database: &Connection) -> Result<Option<String>, StoreError> {
+    let text = "select f.name from functions f where f.generation not between 0 and ?1 or f.version_last not between
+            coalesce((select max(v.version) from versions v where v.name = f.name), 0) and ?1
+        union all select a.name from apps a where a.revision not between 0 and ?1 limit 1";
+    Ok(database.query_row(text, [NUMBER_MAX], |row| row.get(0)).optional()?)
 }
 
 /// Whose fault it is that a database from elsewhere cannot be read: its own, unless the disk fails.

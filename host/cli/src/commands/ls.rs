@@ -21,7 +21,7 @@ pub fn run(host: &HostArgs, options: Ls) -> Result<()> {
         return output::print(&format!("{}\n", serde_json::to_string(&list)?));
     }
     if list.functions.is_empty() {
-        return output::print("nothing is deployed yet; `gust new hello` begins a function\n");
+        return output::print("nothing is deployed that this token may see; `gust new hello` begins a function\n");
     }
     let head = ["NAME", "VERSION", "SIZE", "CODE", "DEPLOYED", "URL"].map(str::to_owned).to_vec();
     let rows: Vec<_> = std::iter::once(head).chain(list.functions.iter().map(row)).collect();

@@ -43,7 +43,7 @@ fn a_function_lives_through_the_commands() {
     assert!(err(&host.gust(&["rm", "greet"])).contains("--yes"));
     assert_eq!(out(&host.gust(&["rm", "greet", "--yes"])), "removed greet\n");
     assert!(err(&host.gust(&["inspect", "greet"])).contains("[function.not_found]"));
-    assert!(out(&host.gust(&["ls"])).contains("nothing is deployed yet"));
+    assert!(out(&host.gust(&["ls"])).contains("nothing is deployed"));
 }
 
 #[test]

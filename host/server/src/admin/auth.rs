@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{MatchedPath, Query, RawPathParams, Request, State},
+    extract::{MatchedPath, Query, RawPathParams, Request, State, rejection::RawPathParamsRejection},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -58,7 +58,7 @@ pub(super) fn need(method: &Method, path: &str) -> Option<(Action, On)> {
 pub(super) async fn require_token(
     State(admin): State<Arc<Admin>>,
     path: Option<MatchedPath>,
-    params: RawPathParams,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -67,6 +67,10 @@ pub(super) async fn require_token(
         let detail = "send a token of this host as `Authorization: Bearer <token>`: the one in admin.token of its data \
                       directory, or one made with `gust token create`";
         return Refusal(Problem::new(Code::AuthRequired, detail)).into_response();
+    };
+    let params = match params {
+        Ok(params) => params,
+        Err(error) => return Refusal(Problem::new(Code::NameInvalid, error.body_text())).into_response(),
     };
     let param = |name: &str| params.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned());
     // A path that is not there is told of by whoever has a token.

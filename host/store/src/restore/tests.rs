@@ -193,7 +193,17 @@ fn a_database_that_could_not_be_served_is_refused() {
         ("update versions set digest = 'x'", "64 hexadecimal digits"),
         ("update functions set home = 'Not A Name' where name = 'g'", "name"),
         ("update aliases set traffic = 'x' where function = 'g'", "expected value"),
-        (r#"update aliases set traffic = '{"targets":[{"version":9}]}' where function = 'g'"#, "an alias of g"),
+        (r#"update aliases set traffic = '{"targets":[{"version":9}]}' where function = 'g'"#, "g: an alias of it"),
+        (
+            r#"update aliases set traffic = '{"targets":[]}' where function = 'g'"#,
+            "g: an alias of it points to no version",
+        ),
+        ("delete from aliases where function = 'g'", "g: an alias of it points to no version"),
+        ("delete from bindings where function = 'g'", "g: it is not in the app"),
+        ("update functions set version_last = 9223372036854775807 where name = 'g'", "g: its numbers"),
+        ("update functions set version_last = 0 where name = 'f'", "f: its numbers"),
+        ("update apps set revision = 9223372036854775807 where name = 'shop'", "shop: its numbers"),
+        (r#"update apps set spec = '{"hosts":["*"]}' where name = 'shop'"#, "the app shop: "),
         (
             "delete from settings; delete from bindings; delete from apps where name = 'default'",
             "the default app is not in it",
