@@ -18,7 +18,7 @@ use gust_store::SettingKind;
 use http::{HeaderMap, StatusCode};
 
 use super::{
-    Admin, auth,
+    Admin, permission,
     precondition::{self, ETag, IfMatch},
     reply::{Body, NameAnd, Named, Refusal, Who},
 };
@@ -114,7 +114,7 @@ pub(super) async fn bind(
 ) -> Result<StatusCode, Refusal> {
     admin.app(&app)?;
     // What an app lacks may keep a function's owner from changing it, so it is shared by whoever may change it.
-    auth::may_share(&grant, &admin.changes.catalog.load(), &name)?;
+    permission::may_share(&grant, &admin.changes.catalog.load(), &name)?;
     let changes = admin.changes.clone();
     to_its_end(async move { changes.bind(&app, &name, Some(spec.alias)).await }).await?;
     Ok(status::DONE)

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Body,
-    extract::State,
+    extract::{Request, State},
     response::{IntoResponse as _, Response},
 };
 use gust_core::{Code, Problem, api::RestoreInfo};
 use http::{HeaderMap, header};
 
-use super::{Admin, reply::Refusal};
+use super::{Admin, permission::Call, reply::Refusal};
 use crate::{archive, pipe, work::to_its_end};
 
 /// A tar archive.
@@ -38,14 +37,12 @@ pub(super) async fn get(State(admin): State<Arc<Admin>>) -> Result<Response, Ref
     request_body(description = "A tar archive that a host gave as its backup", content = Object, content_type = "application/x-tar"),
     responses((status = 200, description = "What was restored", body = RestoreInfo))
 )]
-pub(super) async fn restore(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Json<RestoreInfo>, Refusal> {
-    must_be_archive(&headers)?;
-    let store = admin.changes.store.clone();
-    let (backup, restoring) = pipe::read(body, move |body| archive::read(&store, body)).await??;
+pub(super) async fn restore(State(admin): State<Arc<Admin>>, request: Request) -> Result<Json<RestoreInfo>, Refusal> {
+    must_be_archive(request.headers())?;
+    let (call, store) = (Call::of(&request), admin.changes.store.clone());
+    let (backup, restoring) = pipe::read(request.into_body(), move |body| archive::read(&store, body)).await??;
+    // It may have taken long.
+    call.map_or(Ok(()), |call| call.may_still())?;
     let changes = admin.changes.clone();
     let restored = to_its_end(async move { changes.restore_from(restoring).await }).await?;
     Ok(Json(RestoreInfo {

@@ -18,7 +18,7 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::{Duration, Instant};
 
 use super::{
-    Admin, auth,
+    Admin, permission,
     precondition::{self, ETag, IfMatch},
     reply::{Name, Named, Refusal, Who},
 };
@@ -36,7 +36,7 @@ use crate::{
 )]
 pub(super) async fn list(State(admin): State<Arc<Admin>>, Who(grant): Who) -> Json<FunctionList> {
     let snapshot = admin.changes.catalog.load();
-    let seen = |home: &Arc<Binding>| auth::seen(&grant, &snapshot, &home.function).next().cloned();
+    let seen = |home: &Arc<Binding>| permission::seen(&grant, &snapshot, &home.function).next().cloned();
     let bindings = snapshot.functions().into_iter().filter_map(seen);
     let functions = bindings.filter_map(|binding| admin.info(&grant, &binding)).collect();
     Json(FunctionList { functions })
@@ -120,7 +120,7 @@ impl Admin {
     /// A function in the first app in which a token may read of it.
     pub(super) fn seen(&self, grant: &Grant, name: &FunctionName) -> Result<Arc<Binding>, Problem> {
         let snapshot = self.changes.catalog.load();
-        auth::seen(grant, &snapshot, name).next().cloned().ok_or_else(|| no_function(name))
+        permission::seen(grant, &snapshot, name).next().cloned().ok_or_else(|| no_function(name))
     }
 
     /// As the API tells of a function, by what it is in one app. Of the others it tells those where it may be read.
@@ -129,7 +129,7 @@ impl Admin {
         let loaded = deployment.residence.look();
         let function = loaded.as_ref().map(|loaded| &loaded.function);
         let snapshot = self.changes.catalog.load();
-        let bindings = || auth::seen(grant, &snapshot, &binding.function);
+        let bindings = || permission::seen(grant, &snapshot, &binding.function);
         Some(FunctionInfo {
             name: binding.function.clone(),
             // Not that of an app that may not be known of.

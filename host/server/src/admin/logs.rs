@@ -17,7 +17,7 @@ use tokio_stream::wrappers::BroadcastStream;
 use utoipa::IntoParams;
 
 use super::{
-    Admin, auth,
+    Admin, permission,
     reply::{Asked, Name, Named, Refusal, Who},
 };
 use crate::changes::no_function;
@@ -53,7 +53,7 @@ pub(super) async fn logs(
     Asked(options): Asked<Options>,
 ) -> Result<Response, Refusal> {
     let snapshot = admin.changes.catalog.load().clone();
-    let mut wanted = auth::seen(&grant, &snapshot, &name)
+    let mut wanted = permission::seen(&grant, &snapshot, &name)
         .filter(|binding| options.app.as_ref().is_none_or(|app| binding.app.name == *app));
     let log = wanted.next().ok_or_else(|| no_function(&name))?.log.clone();
     let tail = options.tail.unwrap_or(TAIL_DEFAULT);

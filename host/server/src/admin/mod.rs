@@ -9,6 +9,7 @@ mod guard;
 mod health;
 mod logs;
 mod openapi;
+mod permission;
 mod precondition;
 mod release;
 mod reply;

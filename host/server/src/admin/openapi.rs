@@ -198,7 +198,7 @@ mod tests {
     use http::Method;
     use serde_json::Value;
 
-    use super::{super::auth, *};
+    use super::{super::permission, *};
 
     fn document() -> Value {
         serde_json::from_str(&DOCUMENT).unwrap()
@@ -262,7 +262,7 @@ mod tests {
                 continue;
             }
             assert_eq!(call["security"][0][TOKEN], Value::Array(Vec::new()), "{path}");
-            assert!(auth::need(&method, path).is_some(), "{method} {path} is nobody's: see auth.rs");
+            assert!(permission::need(&method, path).is_some(), "{method} {path} is nobody's: see permission.rs");
         }
     }
 

@@ -12,7 +12,7 @@ use gust_core::{Code, FunctionName, Problem, Source};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use super::auth::Call;
+use super::permission::Call;
 use crate::status;
 
 /// A call that is refused.

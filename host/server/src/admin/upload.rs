@@ -21,8 +21,8 @@ use utoipa::{
 };
 
 use super::{
-    Admin, auth,
-    auth::Call,
+    Admin,
+    permission::{self, Call},
     precondition::{self, ETag, IfMatch},
     release::Options,
     reply::{Asked, Name, Named, Refusal, Who},
@@ -58,10 +58,10 @@ pub(super) async fn put(
     // What was let in before the upload arrived may be another app's by now, and its token revoked.
     call.map_or(Ok(()), |call| call.may_still())?;
     let app = admin.changes.app_for(&name, wishes.app.as_ref())?;
-    auth::must_deploy(&grant, &name, &app.name)?;
+    permission::must_deploy(&grant, &name, &app.name)?;
     if app.name.is_default() && manifest.routes.iter().any(|route| route.host.is_some()) {
         // On such a host no function is called by its name any more.
-        auth::must_deploy_to(&grant, &app.name)?;
+        permission::must_deploy_to(&grant, &app.name)?;
     }
     let wishes = Wishes { app: Some(app.name.clone()), ..wishes };
     let (changes, owned) = (admin.changes.clone(), name.clone());
