@@ -235,8 +235,10 @@ fn a_canary_that_goes_bad_is_taken_back_by_the_host() {
 fn a_deploy_that_cannot_be_taken_back_is_watched_until_its_time_is_over() {
     let mut host = Host::start();
     let routed = "[[route]]\npath = \"/way\"";
+    // Compiled before it counts.
+    host.deploy_as("other", "hello", "");
     host.deploy_as("hostile", "hostile", routed);
-    host.deploy_as("hostile?errors_percent_max=10&requests_min=3&window_s=3", "hostile", "");
+    host.deploy_as("hostile?errors_percent_max=10&requests_min=3&window_s=8", "hostile", "");
     assert_eq!(host.deploy_as("other", "hello", routed).status, 201, "now it is another one's");
     (0..5).for_each(|_| assert_eq!(host.get("/hostile/trap").status, 500));
     let line = host.logged(|line| line["message"] == "a deploy cannot be rolled back");
