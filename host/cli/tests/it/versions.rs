@@ -254,7 +254,7 @@ fn a_deploy_that_cannot_be_taken_back_is_watched_until_its_time_is_over() {
 fn what_is_watched_goes_on_to_count_where_the_apps_configuration_changes() {
     let host = Host::start();
     deploy(&host, 1, "");
-    deploy(&host, 2, "?errors_percent_max=10&requests_min=10&window_s=600");
+    deploy(&host, 2, "?errors_percent_max=10&requests_min=11&window_s=600");
     let fails = |times: u32| (0..times).for_each(|_| assert_eq!(host.get("/hostile/trap").status, 500));
     fails(6);
     assert!(host.gust(&["config", "set", "GREETING", "another"]).status.success());
