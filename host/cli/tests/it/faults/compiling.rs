@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{Read as _, Write as _},
     net::TcpStream,
     process::Command,
     thread,
@@ -81,7 +81,7 @@ fn a_compiler_has_limits_of_processor_time_and_memory_and_stands_back() {
     let host = Host::start_with(&[("GUST_COMPILE_MS_MAX", "50000"), ("GUST_COMPILE_MEMORY_MIB_MAX", "4096")]);
     let watch = Watch::begin(&host);
     host.until_optimised("neighbour");
-    let uploading = begin_upload(&host, "victim", &large_function(7 << 20));
+    let mut uploading = begin_upload(&host, "victim", &large_function(7 << 20));
     until("it is compiled", || compilers(&host).len() == 1);
     let pid = compilers(&host).remove(0);
     let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
@@ -98,7 +98,10 @@ fn a_compiler_has_limits_of_processor_time_and_memory_and_stands_back() {
     assert_eq!(read("environ"), "", "it knows nothing that it need not know");
     signal(&pid, "-KILL");
     until("it is gone", || compilers(&host).is_empty());
-    drop(uploading);
+    // Whoever goes away before the answer has no line in the log.
+    let mut answer = String::new();
+    uploading.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("host.busy"), "{answer}");
     watch.check(&["host.busy"]);
 }
 
