@@ -95,7 +95,7 @@ impl Changes {
         Ok(true)
     }
 
-    /// Forgets on what conditions an alias stays where it is: they held.
+    /// Forgets on what conditions an alias stays where it is: their time is over.
     pub(crate) async fn end_watch(&self, name: &FunctionName, alias: &AliasName, watch: &Watch) -> Result<(), Problem> {
         let _turn = self.changing.lock().await;
         if self.is_watched(name, alias, watch).await? {

@@ -57,7 +57,7 @@ impl Store {
         })
     }
 
-    /// Forgets on what conditions an alias stays where it is: they held.
+    /// Forgets on what conditions an alias stays where it is: their time is over.
     pub fn end_watch(&self, name: &FunctionName, alias: &AliasName) -> Result<(), StoreError> {
         let text = "update aliases set watch = null where function = ?1 and alias = ?2";
         change(&mut self.database(), |transaction| {

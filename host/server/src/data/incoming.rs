@@ -105,17 +105,14 @@ impl Body for Limited {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
         let polled = self.source.poll_frame(cx)?;
-        if polled.is_pending()
-            && let Some(counter) = &self.counter
-        {
-            counter.store(self.read | AWAITED, Ordering::Relaxed);
+        if let Poll::Ready(Some(frame)) = &polled {
+            self.read += frame.data_ref().map_or(0, |data| data.len() as u64);
+        }
+        if let Some(counter) = &self.counter {
+            let awaited = if polled.is_pending() { AWAITED } else { 0 };
+            counter.store(self.read | awaited, Ordering::Relaxed);
         }
         let Some(frame) = ready!(polled) else { return Poll::Ready(None) };
-        let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
-        self.read += bytes;
-        if let Some(counter) = &self.counter {
-            counter.store(self.read, Ordering::Relaxed);
-        }
         if self.read > self.bytes_max {
             return Poll::Ready(Some(Err(too_large(self.bytes_max))));
         }
