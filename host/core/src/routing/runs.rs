@@ -1,6 +1,7 @@
 //! Runs of literals, each with what follows it in a [tree](super::tree).
 //!
-//! Most nodes have a few, which are compared one by one: the parts of a table are far apart in memory. However many there are, none is looked for in more than a table or eight comparisons.
+//! Most nodes have a few, which are compared one by one: the parts of a table are far apart in memory. However many
+//! there are, none is looked for in more than a table or eight comparisons.
 
 use std::{collections::HashMap, mem};
 
