@@ -67,6 +67,10 @@ impl Guest for Raw {
             "/again" => calls::again(&request, out),
             "/half" => calls::half(),
             "/echo" => echo(&request, out),
+            "/hang" => {
+                drain(&request);
+                sleep(60_000);
+            }
             "/dial" => {
                 let answer = dial();
                 respond(out, |stream| write(stream, answer.as_bytes()))
@@ -142,6 +146,12 @@ fn echo(request: &IncomingRequest, out: ResponseOutparam) {
             write(stream, &piece);
         }
     });
+}
+
+fn drain(request: &IncomingRequest) {
+    let body = request.consume().unwrap();
+    let input = body.stream().unwrap();
+    while input.blocking_read(4096).is_ok() {}
 }
 
 fn dial() -> String {

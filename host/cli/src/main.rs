@@ -22,7 +22,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match args.command {
-        Command::Serve(options) => commands::serve::run(&args.host, options),
+        Command::Serve(options) => commands::serve::run(options),
         Command::New(options) => commands::new::run(&options),
         Command::Build(options) => commands::build::run(&options),
         Command::Deploy(options) => commands::deploy::run(&args.host, &options),

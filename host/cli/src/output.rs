@@ -40,8 +40,15 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
+/// Text from elsewhere on one line: what would move the cursor, or colour it, is written out.
+fn on_one_line(text: &str) -> String {
+    let written = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(written).collect()
+}
+
 /// A table with its columns aligned. The first row is its head.
 pub fn table(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| on_one_line(cell)).collect()).collect();
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
@@ -61,7 +68,7 @@ pub fn pairs(pairs: &[(&str, String)]) -> String {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let line = |(name, value): &(&str, String)| {
         let name = format!("{name:<width$}");
-        format!("{}  {value}\n", Style::new().dim().apply_to(name))
+        format!("{}  {}\n", Style::new().dim().apply_to(name), on_one_line(value))
     };
     pairs.iter().map(line).collect()
 }
@@ -112,5 +119,12 @@ mod tests {
     fn tables_are_aligned_and_plain_in_a_pipe() {
         let rows = [vec!["NAME".into(), "X".into()], vec!["a".into(), "1".into()]];
         assert_eq!(console::strip_ansi_codes(&table(&rows)), "NAME  X\na     1\n");
+    }
+
+    #[test]
+    fn values_stay_in_their_lines_and_colour_nothing() {
+        let rows = [vec!["NAME".into(), "VALUE".into()], vec!["a".into(), "1\n\u{1b}[31m2é".into()]];
+        assert_eq!(console::strip_ansi_codes(&table(&rows)), "NAME  VALUE\na     1\\n\\u{1b}[31m2é\n");
+        assert_eq!(console::strip_ansi_codes(&pairs(&[("a", "1\n2".into())])), "a  1\\n2\n");
     }
 }

@@ -27,6 +27,9 @@ pub struct Setting {
 #[error("{0}")]
 pub struct ConfigError(String);
 
+/// What follows `GUST_` in variables that commands read, but that are no settings.
+const NO_SETTINGS: [&str; 6] = ["CONFIG", "LOG", "TOKEN", "CA", "CERT", "KEY"];
+
 macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $key:ident: $type:ty = $default:literal;)*) => {
         /// The configuration as one source wrote it: what it does not mention is none.
@@ -43,6 +46,19 @@ macro_rules! settings {
             &[$(Setting { key: stringify!($key), default: $default, doc: concat!($($doc),+) },)*];
 
         impl RawConfig {
+            /// Names of environment variables that begin as settings do and are none.
+            pub fn unknown_in_env(variables: impl Iterator<Item = String>) -> impl Iterator<Item = String> {
+                variables.filter(|name| match name.strip_prefix("GUST_") {
+                    Some(key) => {
+                        let is_setting = SETTINGS.iter().any(|setting| setting.key.eq_ignore_ascii_case(key));
+                        // Kubernetes sets these where a service is called gust.
+                        let is_services = key.starts_with("SERVICE_") || key == "PORT" || key.starts_with("PORT_");
+                        !(is_setting || is_services || NO_SETTINGS.contains(&key))
+                    }
+                    None => false,
+                })
+            }
+
             /// From environment variables. Others than the settings' are passed over.
             pub fn from_env(variables: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
                 let mut raw = Self::default();
@@ -147,7 +163,11 @@ impl RawConfig {
     /// From the text of `gust-host.toml`.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         let raw: Self = toml::from_str(text).map_err(|error| {
-            let message = error.message().trim().replace('\n', ", ");
+            let mut message = error.message().trim().replace('\n', ", ");
+            // toml names a key that it does not know, but not the one whose value it cannot read.
+            if let Some(key) = error.span().and_then(|span| key_of(text, &span)) {
+                message = format!("{key}: {message}");
+            }
             at(text, error.span(), &ConfigError(message))
         })?;
         raw.zero().map_or(Ok(raw), |key| Err(at(text, span_of(text, key), &is_zero(key))))
@@ -178,6 +198,13 @@ fn is_zero(key: &str) -> ConfigError {
 fn span_of(text: &str, key: &str) -> Option<Range<usize>> {
     let keys: BTreeMap<Spanned<String>, IgnoredAny> = toml::from_str(text).ok()?;
     keys.into_keys().find(|spanned| spanned.get_ref() == key).map(|spanned| spanned.span())
+}
+
+/// The key whose value stands here.
+fn key_of<'t>(text: &'t str, value: &Range<usize>) -> Option<&'t str> {
+    let before = text.get(..value.start)?;
+    let line = before.get(before.rfind('\n').map_or(0, |at| at + 1)..)?;
+    line.split_once('=').map(|(key, _)| key.trim())
 }
 
 /// An error with its place.
@@ -250,7 +277,8 @@ mod tests {
     fn mistakes_are_named() {
         let text = |result: Result<RawConfig, ConfigError>| result.unwrap_err().to_string();
         assert!(text(RawConfig::from_toml("x = 1\n")).starts_with("line 1, column 1: unknown field `x`"));
-        assert!(text(RawConfig::from_toml("\nlisten = \"here\"")).starts_with("line 2, column"));
+        let of_value = text(RawConfig::from_toml("\nlisten = \"here\""));
+        assert!(of_value.starts_with("line 2, column 10: listen: invalid socket address"), "{of_value}");
         assert!(text(env(&[("GUST_QUEUE_MS", "soon")])).starts_with("GUST_QUEUE_MS: \"soon\""));
         for zero in ["instances_max", "memory_mib_max", "connections_max", "upload_mib_max", "header_ms"] {
             let of_file = RawConfig::from_toml(&format!("queue_ms = 1\n{zero} = 0"));
@@ -261,6 +289,13 @@ mod tests {
         let same = RawConfig::from_toml("listen = \"127.0.0.1:9\"\nadmin = \"127.0.0.1:9\"").unwrap();
         assert!(HostConfig::try_from(same).is_err());
         assert!(text(RawConfig::from_toml("admin_hosts = \"a:1\"")).contains("without scheme or port"));
+    }
+
+    #[test]
+    fn variables_that_were_meant_to_be_settings_are_found() {
+        let names = ["GUST_QUEUE_MS", "GUST_QUEU_MS", "GUST_TOKEN", "GUST_SERVICE_HOST", "GUST_PORT", "GUST_PORT_80_TCP", "X"];
+        let unknown: Vec<_> = RawConfig::unknown_in_env(names.map(str::to_owned).into_iter()).collect();
+        assert_eq!(unknown, ["GUST_QUEU_MS"]);
     }
 
     #[test]

@@ -127,6 +127,11 @@ impl Manifest {
             return Err(ManifestError::new("build.command is empty; it is a program and its arguments"));
         }
         self.check_env()?;
+        if self.access == Access::Private && !self.routes.is_empty() {
+            let message = "a private function has no routes, for clients may not call it; take out the [[route]]s, or say \
+                another access";
+            return Err(ManifestError::new(message));
+        }
         self.routes()?;
         Ok(())
     }
@@ -263,6 +268,7 @@ mod tests {
         assert!(error("access = \"closed\"").starts_with("gust.toml:1:10: unknown variant `closed`"));
         assert!(error("secrets = [\"A\", \"A\"]").contains("names A twice"));
         assert!(error("secrets = [\"A\"]\n[env]\nA = \"x\"").contains("both in env and in secrets"));
+        assert!(error("access = \"private\"\n[[route]]\npath = \"/a\"").contains("a private function has no routes"));
         assert!(error("[build]\ncommand = [\"make\"]").contains("component is missing"));
         assert!(error("[[trigger]]\non = \"x\"").contains("not served by this version"));
         assert!(error("[limits]\ncpu_ms = 1").contains("not served by this version"));

@@ -17,7 +17,8 @@ use tokio::sync::Notify;
 /// Some places.
 #[derive(Debug)]
 pub struct Places {
-    free: AtomicUsize,
+    count: AtomicUsize,
+    taken: AtomicUsize,
     waiting: AtomicUsize,
     freed: Notify,
 }
@@ -31,17 +32,25 @@ pub struct Place {
 impl Places {
     /// This many.
     pub fn new(count: usize) -> Arc<Self> {
-        Arc::new(Self { free: AtomicUsize::new(count), waiting: AtomicUsize::new(0), freed: Notify::new() })
+        let (count, taken, waiting) = (AtomicUsize::new(count), AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self { count, taken, waiting, freed: Notify::new() })
     }
 
     /// Those that are free now.
     pub fn free(&self) -> usize {
-        self.free.load(SeqCst)
+        self.count.load(SeqCst).saturating_sub(self.taken.load(SeqCst))
+    }
+
+    /// From now on there are this many. Where more are taken, those stay taken until they are given back.
+    pub fn resize(&self, count: usize) {
+        self.count.store(count, SeqCst);
+        self.freed.notify_waiters();
     }
 
     /// Takes one if one is free.
     pub fn try_take(self: &Arc<Self>) -> Option<Place> {
-        let taken = self.free.fetch_update(SeqCst, SeqCst, |free| free.checked_sub(1));
+        let count = self.count.load(SeqCst);
+        let taken = self.taken.fetch_update(SeqCst, SeqCst, |taken| (taken < count).then_some(taken + 1));
         taken.is_ok().then(|| Place { of: self.clone() })
     }
 
@@ -62,7 +71,7 @@ impl Places {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.of.free.fetch_add(1, SeqCst);
+        self.of.taken.fetch_sub(1, SeqCst);
         if self.of.waiting.load(SeqCst) > 0 {
             self.of.freed.notify_one();
         }
@@ -101,6 +110,20 @@ mod tests {
         drop(first);
         assert_eq!(places.free(), 1);
         drop(second);
+        assert_eq!(places.free(), 2);
+    }
+
+    #[test]
+    fn those_that_are_taken_count_where_there_are_more_or_fewer() {
+        let places = Places::new(2);
+        let (first, second) = (places.try_take().unwrap(), places.try_take().unwrap());
+        places.resize(1);
+        drop(first);
+        assert!(places.try_take().is_none(), "one is taken, and there is one");
+        places.resize(2);
+        let third = places.try_take().unwrap();
+        assert!(places.try_take().is_none());
+        drop((second, third));
         assert_eq!(places.free(), 2);
     }
 

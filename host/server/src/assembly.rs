@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gust_core::{AliasName, AppName, Code, Problem};
+use gust_core::{AliasName, AppName, Code, Problem, routing::Route};
 use gust_engine::Places;
 use gust_store::{StoredAlias, StoredFunction, StoredVersion};
 use http::HeaderValue;
@@ -67,6 +67,7 @@ impl Assembler {
             generation: stored.generation,
             alias: interned(alias),
             aliases,
+            routes_before: routes_before(stored, alias),
             kept: stored.kept.clone().into(),
             log: common.log,
             metrics: common.metrics,
@@ -160,6 +161,14 @@ pub(crate) fn terms(app: &App, stored: &StoredVersion) -> Result<Terms, Problem>
         Problem::new(Code::ManifestInvalid, detail)
     })?;
     app.terms(stored.digest, manifest)
+}
+
+/// The routes of the version that an alias may go back to by itself.
+fn routes_before(stored: &StoredFunction, alias: &AliasName) -> Box<[Arc<Route>]> {
+    let watch = stored.aliases.iter().find(|stored| stored.alias == *alias).and_then(|stored| stored.watch.as_ref());
+    let before = watch.and_then(|watch| stored.targets.iter().find(|target| target.version == watch.before.first()));
+    let manifest = before.and_then(|before| before.manifest.as_ref().ok());
+    manifest.and_then(|manifest| manifest.routes().ok()).unwrap_or_default().into()
 }
 
 /// Places for so many requests. Those that run on other versions of the function count too.

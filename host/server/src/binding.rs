@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gust_core::{AliasName, AppName, FunctionName, Traffic, name::Reference, traffic::Sticky};
+use gust_core::{AliasName, AppName, FunctionName, Traffic, name::Reference, routing::Route, traffic::Sticky};
 
 use crate::{app::App, deployment::Deployment, function_metrics::FunctionMetrics, logbook::FunctionLog};
 
@@ -20,6 +20,8 @@ pub(crate) struct Binding {
     pub(crate) alias: AliasName,
     /// Where the function's aliases send requests, by name.
     pub(crate) aliases: Box<[Aliased]>,
+    /// The routes of the version that its alias may go back to by itself: no other function may take them meanwhile.
+    pub(crate) routes_before: Box<[Arc<Route>]>,
     /// The numbers of the versions that are kept, ascending.
     pub(crate) kept: Box<[u64]>,
     /// What the function and the host say of its requests in this app.
@@ -59,6 +61,11 @@ impl Binding {
     /// An alias.
     pub(crate) fn aliased(&self, alias: &AliasName) -> Option<&Aliased> {
         self.aliases.iter().find(|aliased| aliased.alias == *alias)
+    }
+
+    /// The routes that it has in this app.
+    pub(crate) fn routes(&self) -> &[Arc<Route>] {
+        self.main().map_or(&[], |main| &main.first.terms.routes)
     }
 
     /// All deployments that aliases point to; some twice.

@@ -217,7 +217,7 @@ impl Changes {
         }
         self.warm(&bindings).await;
         let before: Vec<_> = self.catalog.load().bindings(name.as_str()).cloned().collect();
-        self.watches.set(&stored, &before);
+        self.watches.set(&stored, &[before, bindings.clone()].concat());
         self.catalog.change(|next| next.set_function(name, bindings));
         self.pinned.forget(|_, function| function == name);
         self.count_functions();

@@ -100,6 +100,9 @@ impl Changes {
     pub(crate) fn app_for(&self, name: &FunctionName, wanted: Option<&AppName>) -> Result<Arc<App>, Problem> {
         let snapshot = self.catalog.load();
         let home = snapshot.function(name.as_str()).map(|binding| binding.app.clone());
+        if let Some(absent) = wanted.filter(|wanted| snapshot.app(wanted.as_str()).is_none()) {
+            return Err(no_app(absent));
+        }
         let app = match (home, wanted) {
             (Some(home), Some(wanted)) if home.name != *wanted => {
                 let detail = format!("the function {name} belongs to another app; choose another name, or bind it");

@@ -250,6 +250,11 @@ impl Loader {
 fn unavailable(problem: &Problem) -> Problem {
     match problem.code {
         Code::HostBusy => problem.clone(),
+        // What an app keeps secret, and how that is called, is nothing for clients.
+        Code::SecretMissing | Code::SecretUnreadable => {
+            let detail = "its app lacks a secret that it names; gust inspect says which";
+            Problem::new(Code::FunctionUnavailable, detail).with_internal(problem.to_string())
+        }
         _ => Problem::new(Code::FunctionUnavailable, problem.to_string()),
     }
 }

@@ -65,11 +65,10 @@ impl Quota {
     /// As an app's owner has it. What was used of the quotas before goes on to count.
     pub(crate) fn new(quotas: &Quotas, before: Option<&Self>, cpu: Arc<CpuAccount>) -> Self {
         let places = quotas.concurrency.map(|concurrency| {
-            let before = before.and_then(|before| before.places.as_ref());
-            match before.filter(|(_, max)| *max == concurrency) {
-                Some(same) => same.clone(),
-                None => (Places::new(concurrency as usize), concurrency),
-            }
+            let running = before.and_then(|before| before.places.as_ref()).map(|(places, _)| places.clone());
+            let places = running.unwrap_or_else(|| Places::new(0));
+            places.resize(concurrency as usize);
+            (places, concurrency)
         });
         let rate = quotas.requests_per_s.map(|per_s| {
             let before = before.and_then(|before| before.rate.as_ref());
@@ -168,13 +167,20 @@ mod tests {
     }
 
     #[test]
-    fn places_are_kept_where_the_quota_stays_the_same() {
-        let quotas = Quotas { concurrency: Some(1), ..Quotas::default() };
-        let quota = Quota::new(&quotas, None, Arc::default());
+    fn requests_that_run_count_also_where_the_quota_is_changed() {
+        let of = |concurrency, before| {
+            let quotas = Quotas { concurrency: Some(concurrency), ..Quotas::default() };
+            Quota::new(&quotas, before, Arc::default())
+        };
+        let quota = of(1, None);
         let held = quota.admit(|| 0).unwrap();
-        let same = Quota::new(&quotas, Some(&quota), Arc::default());
-        assert_eq!(same.admit(|| 0).unwrap_err().code, Code::QuotaConcurrency);
+        let (same, more) = (of(1, Some(&quota)), of(2, Some(&quota)));
+        let another = more.admit(|| 0).unwrap();
+        assert_eq!(more.admit(|| 0).unwrap_err().code, Code::QuotaConcurrency);
+        let fewer = of(1, Some(&more));
         drop(held);
-        assert!(same.admit(|| 0).is_ok());
+        assert!(fewer.admit(|| 0).is_err() && same.admit(|| 0).is_err(), "another one runs");
+        drop(another);
+        assert!(fewer.admit(|| 0).is_ok());
     }
 }

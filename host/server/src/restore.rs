@@ -63,13 +63,16 @@ impl Changes {
             apps.insert(stored.name.clone(), (self.opened(stored)?, Vec::new()));
         }
         self.store.each_function(|stored| {
-            self.watches.set(&stored, &before.bindings(stored.name.as_str()).cloned().collect::<Vec<_>>());
+            let mut all: Vec<_> = before.bindings(stored.name.as_str()).cloned().collect();
             for (app, alias) in &stored.apps {
                 let present = before.app(app.as_str()).and_then(|entry| entry.get(stored.name.as_str()));
                 if let Some((app, bindings)) = apps.get_mut(app) {
-                    bindings.push(self.assembler.binding(app, &stored, alias, present, Ready::default()));
+                    let binding = self.assembler.binding(app, &stored, alias, present, Ready::default());
+                    all.push(binding.clone());
+                    bindings.push(binding);
                 }
             }
+            self.watches.set(&stored, &all);
         })?;
         Ok(apps)
     }

@@ -9,13 +9,14 @@ use gust_core::{
 use gust_store::{StoredFunction, StoredVersion};
 
 use crate::{
+    binding::Binding,
     routes::{Declared, Routes},
     snapshot::Snapshot,
 };
 
 /// The routes of what is deployed. What was let in before is not in conflict.
 pub(crate) fn of(snapshot: &Snapshot) -> Routes {
-    all(snapshot, None, None).unwrap_or_else(|problem| {
+    all(snapshot, &Change::None, None).unwrap_or_else(|problem| {
         tracing::error!(%problem, "routes that are stored are in conflict; none is served");
         Routes::default()
     })
@@ -23,11 +24,11 @@ pub(crate) fn of(snapshot: &Snapshot) -> Routes {
 
 /// Whether a function could have the routes that it would have.
 pub(crate) fn check_function(snapshot: &Snapshot, state: &StoredFunction) -> Result<(), Problem> {
-    if snapshot.routes.are_none() && state.targets.iter().all(has_none) {
+    if !snapshot.has_routes() && state.targets.iter().all(has_none) {
         return Ok(());
     }
     names_are_free(snapshot, state)?;
-    all(snapshot, Some(state), None).map(drop)
+    check(snapshot, &Change::Function(state))
 }
 
 /// Fails where a route is for what another function of the app is called by, so that whoever may deploy the one does not take
@@ -35,9 +36,9 @@ pub(crate) fn check_function(snapshot: &Snapshot, state: &StoredFunction) -> Res
 fn names_are_free(snapshot: &Snapshot, state: &StoredFunction) -> Result<(), Problem> {
     for entry in snapshot.apps() {
         let app = &entry.app.name;
-        // What is in force stays, and so may be deployed again.
-        let present = entry.get(state.name.as_str()).and_then(|binding| binding.main());
-        let is_in_force = |route: &Arc<Route>| present.is_some_and(|main| main.first.terms.routes.contains(route));
+        // What is in force stays, or may come back, and so may be deployed again.
+        let present = entry.get(state.name.as_str()).filter(|binding| binding.main().is_some());
+        let is_in_force = |route: &Arc<Route>| present.is_some_and(|present| reserved(present).any(|held| held == route));
         for route in routes_of(state, app)?.iter().filter(|route| !is_in_force(route)) {
             let taken = mount(app, route).filter(|mount| mount.starts_with('~') || entry.get(mount).is_some());
             if let Some(mount) = taken.filter(|mount| *mount != state.name.as_str()) {
@@ -46,14 +47,18 @@ fn names_are_free(snapshot: &Snapshot, state: &StoredFunction) -> Result<(), Pro
         }
         if present.is_none() && state.apps.iter().any(|(bound, _)| bound == app) {
             for binding in entry.functions.iter().map(|bound| &bound.0) {
-                let mut routes = binding.main().into_iter().flat_map(|main| &main.first.terms.routes);
-                if let Some(route) = routes.find(|route| mount(app, route) == Some(state.name.as_str())) {
+                if let Some(route) = reserved(binding).find(|route| mount(app, route) == Some(state.name.as_str())) {
                     return Err(taken_name(route, &binding.function, state.name.as_str()));
                 }
             }
         }
     }
     Ok(())
+}
+
+/// The routes that a function has in an app, and those that it may go back to.
+fn reserved(binding: &Binding) -> impl Iterator<Item = &Arc<Route>> {
+    binding.routes().iter().chain(&binding.routes_before)
 }
 
 /// The first segment of a route's path, where it is a literal and functions are called by their names on the route's host.
@@ -72,32 +77,52 @@ fn taken_name(route: &Route, function: &FunctionName, mount: &str) -> Problem {
 
 /// Whether an app could have these hosts.
 pub(crate) fn check_hosts(snapshot: &Snapshot, app: &AppName, hosts: &[String]) -> Result<(), Problem> {
-    all(snapshot, None, Some((app, hosts))).map(drop)
+    check(snapshot, &Change::Hosts(app, hosts))
+}
+
+/// Whether all routes could be together after a change, also where a function that is watched goes back.
+fn check(snapshot: &Snapshot, change: &Change<'_>) -> Result<(), Problem> {
+    all(snapshot, change, None)?;
+    for watched in snapshot.all().filter(|binding| !binding.routes_before.is_empty()) {
+        all(snapshot, change, Some(watched)).map_err(|problem| {
+            let detail = format!("{}; {} may go back to it as long as it is watched", problem.detail, watched.function);
+            Problem::new(problem.code, detail)
+        })?;
+    }
+    Ok(())
 }
 
 fn has_none(version: &StoredVersion) -> bool {
     version.manifest.as_ref().map_or(true, |manifest| manifest.routes.is_empty())
 }
 
-/// All routes, one function being as it would be, or one app having other hosts.
-fn all(
-    snapshot: &Snapshot,
-    state: Option<&StoredFunction>,
-    changed: Option<(&AppName, &[String])>,
-) -> Result<Routes, Problem> {
+/// What would be otherwise than it is.
+enum Change<'a> {
+    /// Nothing.
+    None,
+    /// A function.
+    Function(&'a StoredFunction),
+    /// The hosts of an app.
+    Hosts(&'a AppName, &'a [String]),
+}
+
+/// All routes after a change, with one binding gone back to what it may go back to, where one is named.
+fn all(snapshot: &Snapshot, change: &Change<'_>, gone_back: Option<&Arc<Binding>>) -> Result<Routes, Problem> {
     let mut hosts: Vec<(&AppName, &[String])> =
         snapshot.apps().map(|entry| (&entry.app.name, &*entry.app.spec.hosts)).collect();
-    if let Some((app, changed)) = changed {
-        hosts.retain(|(present, _)| *present != app);
+    if let Change::Hosts(app, changed) = change {
+        hosts.retain(|(present, _)| present != app);
         hosts.push((app, changed));
     }
+    let state = if let Change::Function(state) = change { Some(*state) } else { None };
     let mut declared = Vec::new();
     for entry in snapshot.apps() {
         let app = &entry.app.name;
         let hosts = hosts.iter().find(|(named, _)| *named == app).map_or(&[][..], |(_, hosts)| hosts);
         let bindings = entry.functions.iter().map(|bound| &bound.0);
         for binding in bindings.filter(|binding| state.is_none_or(|state| state.name != binding.function)) {
-            let routes = binding.main().map_or(&[][..], |main| &main.first.terms.routes);
+            let is_back = gone_back.is_some_and(|back| Arc::ptr_eq(back, binding));
+            let routes = if is_back { &binding.routes_before } else { binding.routes() };
             if !routes.is_empty() {
                 declared.push(Declared { app, hosts, function: &binding.function, routes: routes.to_vec() });
             }

@@ -133,9 +133,9 @@ impl Snapshot {
         binding.is_some_and(|binding| binding.deployments().any(|present| Arc::ptr_eq(present, deployment)))
     }
 
-    /// Whether any function has a route, or any app a host.
+    /// Whether any function has a route or may go back to one, or any app has a host.
     pub(crate) fn has_routes(&self) -> bool {
-        let routed = |binding: &Arc<Binding>| binding.main().is_some_and(|main| !main.first.terms.routes.is_empty());
+        let routed = |binding: &Arc<Binding>| !binding.routes().is_empty() || !binding.routes_before.is_empty();
         self.apps().any(|entry| !entry.app.spec.hosts.is_empty()) || self.all().any(routed)
     }
 

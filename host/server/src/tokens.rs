@@ -26,7 +26,8 @@ impl Changes {
             Problem::new(Code::TokenExists, format!("revoke it first (gust token rm {name}), or choose another name"))
         };
         if name.as_str() == ROOT_NAME {
-            return Err(taken());
+            let detail = format!("{ROOT_NAME} is the token in the data directory; choose another name");
+            return Err(Problem::new(Code::TokenExists, detail));
         }
         let mut random = [0; RANDOM_BYTES];
         let failed = |error: getrandom::Error| {

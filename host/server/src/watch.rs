@@ -14,7 +14,7 @@ use tokio::time;
 use crate::{
     changes::{self, Changes},
     logbook::unix_ms,
-    watches::{Watching, counted},
+    watches::Watching,
 };
 
 /// How often watched versions are judged.
@@ -33,7 +33,7 @@ pub(crate) async fn run(changes: Arc<Changes>) {
 
 async fn judge(changes: &Changes, watching: &Watching) {
     let Watching { function, alias, watch, .. } = watching;
-    let (new, before) = seen(changes, watching);
+    let (new, before) = seen(watching);
     if let Some(why) = watch.conditions.broken(&new, &before) {
         take_back(changes, watching, &why).await;
     } else if unix_ms() >= watch.until_unix_ms && end(changes, watching).await {
@@ -52,14 +52,10 @@ async fn end(changes: &Changes, watching: &Watching) -> bool {
 }
 
 /// What was seen of the watched version, and of the one before it.
-fn seen(changes: &Changes, watching: &Watching) -> (Seen, Seen) {
-    let snapshot = changes.catalog.load();
-    let now = |version| counted(snapshot.bindings(watching.function.as_str()), version);
-    let watch = &watching.watch;
-    let new = now(watch.version).since(&watching.new_began);
-    let beside = now(watch.before.first()).since(&watching.before_began);
+fn seen(Watching { watch, new, before, .. }: &Watching) -> (Seen, Seen) {
+    let beside = before.since();
     let is_enough = beside.requests >= u64::from(watch.conditions.requests_min);
-    (new, if is_enough { beside } else { watching.before_began.all() })
+    (new.since(), if is_enough { beside } else { before.earlier() })
 }
 
 async fn take_back(changes: &Changes, watching: &Watching, why: &str) {

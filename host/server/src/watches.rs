@@ -1,11 +1,14 @@
-//! Which aliases are watched, on what conditions, and what their versions had answered when that began.
+//! Which aliases are watched, on what conditions, and what their versions have answered since that began.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool};
 
-use gust_core::{AliasName, FunctionName};
+use gust_core::{AliasName, FunctionName, conditions::Seen};
 use gust_store::{StoredFunction, Watch};
 
-use crate::{binding::Binding, health::Counted};
+use crate::{
+    binding::Binding,
+    health::{Counted, Health},
+};
 
 /// What is watched now.
 #[derive(Default)]
@@ -18,34 +21,84 @@ pub(crate) struct Watching {
     pub(crate) function: FunctionName,
     pub(crate) alias: AliasName,
     pub(crate) watch: Watch,
-    /// What the watched version had answered when that began.
-    pub(crate) new_began: Counted,
-    /// The same of the version before it.
-    pub(crate) before_began: Counted,
+    /// What the watched version answers.
+    pub(crate) new: Followed,
+    /// What the version before it answers.
+    pub(crate) before: Followed,
     /// Whether going back has failed.
     pub(crate) has_failed: AtomicBool,
 }
 
+/// What a version answers in all apps together, also in those that it is no longer in.
+pub(crate) struct Followed {
+    version: u64,
+    /// What it had answered when that began.
+    began: Counted,
+    in_apps: Mutex<Vec<Arc<Health>>>,
+}
+
+impl Followed {
+    fn begin(version: u64, bindings: &[Arc<Binding>]) -> Self {
+        let mut followed = Self { version, began: Counted::default(), in_apps: Mutex::default() };
+        followed.follow(bindings);
+        followed.began = followed.now();
+        followed
+    }
+
+    /// Counts what it answers in these apps too.
+    fn follow(&self, bindings: &[Arc<Binding>]) {
+        let mut in_apps = self.lock();
+        let deployments = bindings.iter().flat_map(|binding| binding.deployments());
+        for deployment in deployments.filter(|deployment| deployment.version == self.version) {
+            if !in_apps.iter().any(|health| Arc::ptr_eq(health, &deployment.health)) {
+                in_apps.push(deployment.health.clone());
+            }
+        }
+    }
+
+    fn now(&self) -> Counted {
+        let mut together = Counted::default();
+        self.lock().iter().for_each(|health| together.add(&health.now()));
+        together
+    }
+
+    /// What it answered since that began.
+    pub(crate) fn since(&self) -> Seen {
+        self.now().since(&self.began)
+    }
+
+    /// What it had answered before.
+    pub(crate) fn earlier(&self) -> Seen {
+        self.began.all()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Health>>> {
+        self.in_apps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Watches {
-    /// Watches what is to be watched of a function, in the place of what was. `before` are its bindings as they still serve.
-    pub(crate) fn set(&self, stored: &StoredFunction, before: &[Arc<Binding>]) {
+    /// Watches what is to be watched of a function, in the place of what was. `bindings` are those that serve, and those that will.
+    pub(crate) fn set(&self, stored: &StoredFunction, bindings: &[Arc<Binding>]) {
         let mut here = self.lock();
         let (mut same, mut others): (Vec<_>, Vec<_>) =
             here.drain(..).partition(|watching| watching.function == stored.name);
         for alias in &stored.aliases {
             let Some(watch) = &alias.watch else { continue };
             let is_same = |present: &mut Arc<Watching>| present.alias == alias.alias && present.watch == *watch;
-            others.push(same.extract_if(.., is_same).next().unwrap_or_else(|| {
-                let counted = |version| counted(before.iter(), version);
+            let watching = same.extract_if(.., is_same).next().unwrap_or_else(|| {
                 Arc::new(Watching {
                     function: stored.name.clone(),
                     alias: alias.alias.clone(),
                     watch: watch.clone(),
-                    new_began: counted(watch.version),
-                    before_began: counted(watch.before.first()),
+                    new: Followed::begin(watch.version, bindings),
+                    before: Followed::begin(watch.before.first(), bindings),
                     has_failed: AtomicBool::new(false),
                 })
-            }));
+            });
+            watching.new.follow(bindings);
+            watching.before.follow(bindings);
+            others.push(watching);
         }
         *here = others;
     }
@@ -77,15 +130,4 @@ impl Watches {
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Watching>>> {
         self.here.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What a version answered, in all apps together.
-pub(crate) fn counted<'a>(bindings: impl Iterator<Item = &'a Arc<Binding>>, version: u64) -> Counted {
-    let mut together = Counted::default();
-    for binding in bindings {
-        if let Some(deployment) = binding.deployments().find(|deployment| deployment.version == version) {
-            together.add(&deployment.health.now());
-        }
-    }
-    together
 }

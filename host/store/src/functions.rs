@@ -68,7 +68,7 @@ pub struct StoredFunction {
     pub kept: Vec<u64>,
     /// Its aliases, by name.
     pub aliases: Vec<StoredAlias>,
-    /// The versions that its aliases point to, ascending.
+    /// The versions that its aliases point to or may go back to by themselves, ascending.
     pub targets: Vec<StoredVersion>,
     /// The apps that it is in, and the alias that each uses.
     pub apps: Vec<(AppName, AliasName)>,
@@ -162,7 +162,9 @@ pub(crate) fn function(database: &Connection, name: &FunctionName) -> Result<Opt
         .prepare_cached("select home, generation from functions where name = ?1")?
         .query_row([name.as_str()], |row| Ok((parsed(row, 0)?, row.get(1)?)))?;
     let aliases = aliases(database, name)?;
+    let back = |alias: &'_ StoredAlias| alias.watch.as_ref().map(|watch| watch.before.versions().collect::<Vec<_>>());
     let mut numbers: Vec<u64> = aliases.iter().flat_map(|alias| alias.traffic.versions()).collect();
+    numbers.extend(aliases.iter().filter_map(back).flatten());
     numbers.sort_unstable();
     numbers.dedup();
     let mut targets = Vec::with_capacity(numbers.len());

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use gust_core::{AppSpec, Digest, Traffic};
+use gust_core::{AppName, AppSpec, Digest, Traffic};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, params_from_iter, types::Value};
 use tempfile::TempDir;
 
@@ -183,6 +183,9 @@ fn read_through(database: &Connection) -> Result<BTreeMap<Digest, u64>, StoreErr
             return refused(format!("the app {}: {}", app.name, problem.detail));
         }
     }
+    if let Some((host, first, second)) = shared_host(&apps) {
+        return refused(format!("the apps {first} and {second} both have the host {host}"));
+    }
     let mut lost = None;
     functions::each_function(database, |function| {
         if let Some(why) = unservable(&function, &apps) {
@@ -196,6 +199,19 @@ fn read_through(database: &Connection) -> Result<BTreeMap<Digest, u64>, StoreErr
         Some(name) => refused(format!("{name}: its numbers could not be counted on")),
         None => functions::components(database),
     }
+}
+
+/// A host that two apps have, and those.
+fn shared_host(apps: &[StoredApp]) -> Option<(String, &AppName, &AppName)> {
+    let mut owners = BTreeMap::new();
+    let specs = apps.iter().filter_map(|app| Some((&app.name, app.spec.as_ref().ok()?)));
+    for (app, host) in specs.flat_map(|(app, spec)| spec.hosts.iter().map(move |host| (app, host))) {
+        let host = host.to_ascii_lowercase();
+        if let Some(other) = owners.insert(host.clone(), app).filter(|other| *other != app) {
+            return Some((host, other, app));
+        }
+    }
+    None
 }
 
 /// Why a function could not be served as it is in a backup.

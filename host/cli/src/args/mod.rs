@@ -136,8 +136,9 @@ pub struct Serve {
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
     /// Where the admin API is [env: GUST_ADMIN] [default: 127.0.0.1:3001]
-    #[arg(long = "admin", id = "serve_admin", value_name = "ADDRESS")]
-    pub admin: Option<SocketAddr>,
+    // By its name it stands in the place of the one that says which host is called.
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<String>,
     /// Where everything is kept [env: GUST_DATA_DIR] [default: gust-data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -147,6 +148,21 @@ pub struct Serve {
     /// How the log is written
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
+    #[command(flatten)]
+    pub host: NotForServe,
+}
+
+/// The rest of [`HostArgs`], which a host has no use for: not in its help.
+#[derive(Debug, ClapArgs)]
+pub struct NotForServe {
+    #[arg(long, hide = true)]
+    pub token_file: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    pub ca: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    pub cert: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    pub key: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -282,6 +298,15 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+
+    #[test]
+    fn a_hosts_own_help_has_its_own_address_alone() {
+        let mut command = Args::command();
+        command.build();
+        let help = command.find_subcommand_mut("serve").unwrap().render_long_help().to_string();
+        assert_eq!(help.matches("--admin").count(), 1, "{help}");
+        assert!(!help.contains("--token-file") && !help.contains("--ca "), "{help}");
+    }
 
     #[test]
     fn the_definition_holds_and_every_command_shows_an_example() {

@@ -13,7 +13,7 @@ pub struct Release {
     #[arg(long)]
     pub alias: Option<String>,
     /// Its share of live's requests in percent; the rest stay where they are
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=99))]
+    #[arg(long, value_name = "PERCENT", value_parser = share)]
     pub weight: Option<u8>,
     #[command(flatten)]
     pub sticky: Sticky,
@@ -39,6 +39,12 @@ pub struct Sticky {
     pub sticky_cookie: Option<String>,
 }
 
+/// Reads a share of the requests.
+fn share(text: &str) -> Result<u8, String> {
+    let percent = text.trim_end_matches('%').parse().ok().filter(|percent| (1..=99).contains(percent));
+    percent.ok_or_else(|| "a share is a whole number of percent, from 1 to 99".to_owned())
+}
+
 /// What takes a deploy back.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Condition {
@@ -56,8 +62,14 @@ impl std::str::FromStr for Condition {
         let (what, value) = text.split_once('>').ok_or_else(wrong)?;
         let number = |unit: char| value.trim().trim_end_matches(unit).trim().parse::<f64>().map_err(|_| wrong());
         match what.trim() {
-            "errors" => number('%').map(Self::ErrorsPercent),
-            "p99" => number('x').map(Self::P99Factor),
+            "errors" => match number('%')? {
+                percent if (0.0..100.0).contains(&percent) => Ok(Self::ErrorsPercent(percent)),
+                _ => Err(format!("{text:?}: errors are from 0% to less than 100% of the requests")),
+            },
+            "p99" => match number('x')? {
+                factor if (1.0..=1000.0).contains(&factor) => Ok(Self::P99Factor(factor)),
+                _ => Err(format!("{text:?}: the p99 may be from 1x to 1000x that of the version before")),
+            },
             _ => Err(wrong()),
         }
     }
@@ -131,7 +143,7 @@ pub enum Alias {
         #[arg(long, value_name = "VERSION", requires = "weight")]
         and: Option<u64>,
         /// The other version's share in percent
-        #[arg(long, value_name = "PERCENT", requires = "and", value_parser = clap::value_parser!(u8).range(1..=99))]
+        #[arg(long, value_name = "PERCENT", requires = "and", value_parser = share)]
         weight: Option<u8>,
         #[command(flatten)]
         sticky: Sticky,
@@ -150,11 +162,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn shares_are_read_as_people_write_them() {
+        assert_eq!((share("10"), share("99%")), (Ok(10), Ok(99)));
+        for bad in ["0", "100", "abc", "", "-1", "1.5"] {
+            assert!(share(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn conditions_are_read_as_people_write_them() {
         assert_eq!("errors>5%".parse(), Ok(Condition::ErrorsPercent(5.0)));
         assert_eq!("errors > 0.5".parse(), Ok(Condition::ErrorsPercent(0.5)));
         assert_eq!("p99>1.5x".parse(), Ok(Condition::P99Factor(1.5)));
-        for bad in ["", "errors", "errors<5%", "latency>5", "errors>five"] {
+        for bad in ["", "errors", "errors<5%", "latency>5", "errors>five", "errors>100%", "errors>NaN%", "p99>0.5x"] {
             assert!(bad.parse::<Condition>().is_err(), "{bad}");
         }
     }

@@ -15,7 +15,7 @@ use super::name;
 use crate::{
     args::{Condition, Deploy, HostArgs, Release, Sticky},
     client::{self, Client},
-    output,
+    output::{self, UsageError},
     project::{self, ManifestFile, component},
 };
 
@@ -58,10 +58,14 @@ fn query(release: &Release) -> Result<String> {
     pairs.extend(sticky_header.clone().map(|header| ("sticky_header", header)));
     pairs.extend(sticky_cookie.clone().map(|cookie| ("sticky_cookie", cookie)));
     for condition in &release.rollback_if {
-        pairs.push(match condition {
-            Condition::ErrorsPercent(percent) => ("errors_percent_max", percent.to_string()),
-            Condition::P99Factor(factor) => ("p99_factor_max", factor.to_string()),
-        });
+        let (what, key, value) = match condition {
+            Condition::ErrorsPercent(percent) => ("errors", "errors_percent_max", percent),
+            Condition::P99Factor(factor) => ("p99", "p99_factor_max", factor),
+        };
+        if pairs.iter().any(|(present, _)| *present == key) {
+            return Err(UsageError(format!("--rollback-if says {what} twice; say it once")).into());
+        }
+        pairs.push((key, value.to_string()));
     }
     pairs.extend(release.window.map(|seconds| ("window_s", seconds.to_string())));
     pairs.extend(release.min_requests.map(|requests| ("requests_min", requests.to_string())));

@@ -14,7 +14,7 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    args::{HostArgs, LogFormat, Serve},
+    args::{LogFormat, NotForServe, Serve},
     environment, host_link,
     output::UsageError,
 };
@@ -27,15 +27,19 @@ const CONFIG_FILE: &str = "gust-host.toml";
 const LOG_WRITES_WAITING: usize = 4 << 10;
 
 /// Runs a host until SIGTERM or SIGINT.
-pub fn run(host: &HostArgs, options: Serve) -> Result<()> {
-    if host.ca.is_some() || host.cert.is_some() || host.key.is_some() {
-        let error = "--ca, --cert and --key are for calls of a host; what a host itself shows is set with tls_certificate and \
-            tls_key, as docs/configuration.md says";
+pub fn run(options: Serve) -> Result<()> {
+    let NotForServe { token_file, ca, cert, key } = &options.host;
+    if [token_file, ca, cert, key].iter().any(|given| given.is_some()) {
+        let error = "--token-file, --ca, --cert and --key are for calls of a host; what a host itself shows is set with \
+            tls_certificate and tls_key, as docs/configuration.md says";
         return Err(UsageError(error.to_owned()).into());
     }
     let log_format = options.log_format;
     let config = configuration(options)?;
     let (request_log, _log) = start_log(log_format)?;
+    for name in RawConfig::unknown_in_env(environment::variables().map(|(name, _)| name)) {
+        tracing::warn!(name, "this variable is no setting, so it says nothing; docs/configuration.md lists those there are");
+    }
     let data_dir = config.data_dir.clone();
     let ready = move |admin: SocketAddr| host_link::leave(&admin.to_string(), &data_dir);
     gust_server::serve(config, request_log, ready).map_err(|error| UsageError(error.to_string()).into())
@@ -51,8 +55,9 @@ fn configuration(options: Serve) -> Result<HostConfig> {
         None => RawConfig::default(),
     };
     let env = RawConfig::from_env(environment::variables()).map_err(usage)?;
-    let flags =
-        RawConfig { listen: options.listen, admin: options.admin, data_dir: options.data_dir, ..RawConfig::default() };
+    let wrong = |error| UsageError(format!("--admin: {error}: it is an address and port, as 127.0.0.1:3001"));
+    let admin = options.admin.map(|admin| admin.parse()).transpose().map_err(wrong)?;
+    let flags = RawConfig { listen: options.listen, admin, data_dir: options.data_dir, ..RawConfig::default() };
     flags.or(env).or(file).try_into().map_err(usage)
 }
 

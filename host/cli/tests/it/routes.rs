@@ -3,7 +3,7 @@
 use serde_json::json;
 use ureq::{Agent, http::Request};
 
-use crate::fixture::{Answer, Host, send};
+use crate::fixture::{Answer, Host, send, until};
 
 /// A request for a host. Redirects are answers here.
 fn call(host: &Host, method: &str, authority: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -108,11 +108,34 @@ fn what_a_function_is_called_by_is_no_others_route() {
 #[test]
 fn a_private_functions_route_tells_nothing_of_it() {
     let host = Host::start();
-    host.deploy_as("hidden", "hello", "access = \"private\"\n[[route]]\npath = \"/door\"");
-    let answer = host.get("/door");
-    assert!(answer.status == 404 && !answer.text().contains("hidden"), "{}", answer.text());
+    let door = "[[route]]\npath = \"/door\"\nmethods = [\"PUT\"]";
+    let refused = host.deploy_as("hidden", "hello", &format!("access = \"private\"\n{door}"));
+    assert_eq!((refused.status, refused.code().as_str()), (400, "manifest.invalid"), "a route would tell its methods");
+    host.deploy_as("hidden", "hello", door);
+    assert_eq!(host.get("/door").status, 405);
+    assert_eq!(host.deploy_as("hidden", "hello", "access = \"private\"").status, 201);
     let detail = |path: &str| host.get(&format!("/{path}")).json()["detail"].as_str().unwrap().replace(path, "X");
     assert_eq!(detail("door"), detail("wall"), "nothing tells them apart");
+}
+
+#[test]
+fn what_a_watched_deploy_would_go_back_to_is_taken_by_nobody() {
+    let host = Host::start();
+    let door = "[[route]]\npath = \"/door/{which}\"";
+    host.deploy_as("first", "hello", door);
+    host.deploy_as("first?errors_percent_max=10&requests_min=3&window_s=600", "hostile", "");
+    let taken = host.deploy_as("second", "hello", "[[route]]\npath = \"/door/{other}\"");
+    assert_eq!((taken.status, taken.code().as_str()), (409, "route.conflict"));
+    assert!(taken.text().contains("first may go back to it"), "{}", taken.text());
+    assert_eq!(host.deploy_as("door", "hello", "").code(), "route.conflict", "its routes begin with the name");
+    until("it is taken back", || {
+        host.get("/first/trap");
+        host.info("first")["version"] == 1
+    });
+    assert_eq!(call(&host, "GET", "x", "/door/left", &[]).text(), "Hello, world!");
+    // What is watched no longer holds nothing back.
+    assert_eq!(host.deploy_as("first", "hostile", "").status, 200);
+    assert_eq!(host.deploy_as("door", "hello", "").status, 201);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Versions and aliases: what is tried, promoted, taken back, and that no request is hurt by it.
 
 use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpStream,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -33,7 +36,11 @@ fn ask(host: &Host, mount: &str) -> u64 {
 }
 
 fn alias(host: &Host, alias: &str) -> Value {
-    host.api("GET", &format!("/v1/functions/hostile/aliases/{alias}"), "", b"").json()
+    alias_of(host, "hostile", alias)
+}
+
+fn alias_of(host: &Host, function: &str, alias: &str) -> Value {
+    host.api("GET", &format!("/v1/functions/{function}/aliases/{alias}"), "", b"").json()
 }
 
 fn put_alias(host: &Host, alias: &str, document: &Value) -> Answer {
@@ -234,15 +241,16 @@ fn a_canary_that_goes_bad_is_taken_back_by_the_host() {
 #[test]
 fn a_deploy_that_cannot_be_taken_back_is_watched_until_its_time_is_over() {
     let mut host = Host::start();
-    let routed = "[[route]]\npath = \"/way\"";
-    // Compiled before it counts.
-    host.deploy_as("other", "hello", "");
-    host.deploy_as("hostile", "hostile", routed);
+    host.deploy_as("hostile", "hello", "");
+    host.until_optimised("hostile");
+    let digest = host.info("hostile")["digest"].as_str().unwrap().to_owned();
     host.deploy_as("hostile?errors_percent_max=10&requests_min=3&window_s=8", "hostile", "");
-    assert_eq!(host.deploy_as("other", "hello", routed).status, 201, "now it is another one's");
+    // The disk has lost what it would go back to.
+    fs::write(host.dir.join(format!("components/{digest}.wasm")), b"lost").unwrap();
+    fs::remove_dir_all(host.dir.join("artifacts")).unwrap();
     (0..5).for_each(|_| assert_eq!(host.get("/hostile/trap").status, 500));
     let line = host.logged(|line| line["message"] == "a deploy cannot be rolled back");
-    assert!(line["problem"].as_str().unwrap().contains("route.conflict"), "{line}");
+    assert!(line["problem"].as_str().unwrap().contains("function.unavailable"), "{line}");
     until("nobody watches any more", || alias(&host, "live").get("watched").is_none());
     assert_eq!(host.info("hostile")["version"], 2);
     host.child.kill().unwrap();
@@ -263,6 +271,53 @@ fn what_is_watched_goes_on_to_count_where_the_apps_configuration_changes() {
     until("it is taken back", || host.info("hostile")["version"] == 1);
     let why = alias(&host, "live")["changes"][0]["why"].to_string();
     assert!(why.contains("10 of 11 requests failed"), "{why}");
+}
+
+#[test]
+fn what_is_watched_goes_on_to_count_where_an_app_gives_the_function_up() {
+    let host = Host::start();
+    deploy(&host, 1, "");
+    for arguments in [["app", "set", "shop", ""], ["app", "bind", "shop", "hostile"]] {
+        let arguments: Vec<_> = arguments.into_iter().filter(|argument| !argument.is_empty()).collect();
+        assert!(host.gust(&arguments).status.success(), "{arguments:?}");
+    }
+    deploy(&host, 2, "?errors_percent_max=10&requests_min=8&window_s=600");
+    let fails = |path: &str, times: u32| (0..times).for_each(|_| assert_eq!(host.get(path).status, 500));
+    fails("/~shop/hostile/trap", 6);
+    assert!(host.gust(&["app", "unbind", "shop", "hostile"]).status.success());
+    fails("/hostile/trap", 2);
+    until("it is taken back", || host.info("hostile")["version"] == 1);
+    let why = alias(&host, "live")["changes"][0]["why"].to_string();
+    assert!(why.contains("8 of 8 requests failed"), "{why}");
+}
+
+/// Sends a body's first piece as soon as the function waits for it, and its end where that is wanted. Gives the answer's status.
+fn hang(host: &Host, has_end: bool) -> String {
+    let mut stream = TcpStream::connect(host.data).unwrap();
+    let head = "POST /raw/hang HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = BufReader::new(stream.try_clone().unwrap());
+    let mut line = String::new();
+    answer.read_line(&mut line).unwrap();
+    assert!(line.starts_with("HTTP/1.1 100"), "{line}");
+    stream.write_all(if has_end { b"1\r\nx\r\n0\r\n\r\n" } else { b"1\r\nx\r\n" }).unwrap();
+    answer.read_line(&mut line).unwrap();
+    line.clear();
+    answer.read_line(&mut line).unwrap();
+    line.split(' ').nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn a_client_that_sends_slowly_is_no_fault_of_the_function_and_hanging_after_that_is() {
+    let host = Host::start();
+    host.deploy_as("raw", "hello", "");
+    let watched = "raw?errors_percent_max=10&requests_min=4&window_s=600";
+    assert_eq!(host.deploy_as(watched, "raw", "[limits]\nwall_ms = 300").status, 201);
+    assert_eq!([hang(&host, false), hang(&host, false), hang(&host, true)], ["504", "504", "504"]);
+    (0..3).for_each(|_| assert_eq!(host.get("/raw").text(), "Hello from wasi:http"));
+    until("it is taken back", || host.info("raw")["version"] == 1);
+    let why = alias_of(&host, "raw", "live")["changes"][0]["why"].to_string();
+    assert!(why.contains("1 of 4 requests failed"), "{why}");
 }
 
 #[test]

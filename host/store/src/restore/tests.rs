@@ -204,6 +204,7 @@ fn a_database_that_could_not_be_served_is_refused() {
         ("update functions set version_last = 0 where name = 'f'", "f: its numbers"),
         ("update apps set revision = 9223372036854775807 where name = 'shop'", "shop: its numbers"),
         (r#"update apps set spec = '{"hosts":["*"]}' where name = 'shop'"#, "the app shop: "),
+        (r#"update apps set spec = '{"hosts":["a.test"]}'"#, "default and shop both have the host a.test"),
         (
             "delete from settings; delete from bindings; delete from apps where name = 'default'",
             "the default app is not in it",
