@@ -130,7 +130,7 @@ fn what_is_found(router: &Router<usize>, method: &Method, host: &str, path: &str
             black_box((found.value, found.values()));
             ROUTE
         }
-        Lookup::MethodNotAllowed(_) => OTHER_METHODS,
+        Lookup::MethodNotAllowed(..) => OTHER_METHODS,
         Lookup::Ambiguous => "an ambiguous path",
         Lookup::NotFound => NOTHING,
     }

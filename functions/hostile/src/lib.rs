@@ -45,6 +45,7 @@ fn hostile(
         "/deep" => return Ok(deep(n).to_string().into_response()),
         "/exit" => process::exit(3),
         "/big" => return Ok(vec![b'x'; n as usize].into_response()),
+        "/redirect" => return Ok(redirect(&how.0.url)),
         "/status" => return Ok(StatusCode::from_u16(n as u16)?.into_response()),
         "/many-headers" => return Ok(many_headers(n)),
         "/framing" => return Ok(([("content-length", "3"), ("connection", "close")], "four").into_response()),
@@ -62,6 +63,12 @@ fn hostile(
         other => return Err(Error::bad_request(format!("{other} is not known"))),
     }
     Ok("done".into_response())
+}
+
+fn redirect(url: &str) -> Response {
+    let mut response = StatusCode::FOUND.into_response();
+    response.headers_mut().insert("location", url.parse().unwrap());
+    response
 }
 
 fn many_headers(n: u64) -> Response {

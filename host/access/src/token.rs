@@ -16,6 +16,15 @@ const PREFIX: &str = "gust_";
 const ID_BYTES: usize = 6;
 const SECRET_BYTES: usize = 32;
 
+/// How a token is sent in `Authorization` (RFC 6750).
+const BEARER: &[u8] = b"Bearer ";
+
+/// The token that a value of `Authorization` carries, if it carries one. The scheme is in any case (RFC 9110, section 11.1).
+pub fn bearer(authorization: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = authorization.split_at_checked(BEARER.len())?;
+    scheme.eq_ignore_ascii_case(BEARER).then_some(token)
+}
+
 /// How many random bytes a token is made of.
 pub const RANDOM_BYTES: usize = ID_BYTES + SECRET_BYTES;
 

@@ -75,16 +75,6 @@ pub enum BookError {
     Id(TokenId),
 }
 
-impl TokenError {
-    /// One word, the same for every occurrence, for logs.
-    pub fn reason(self) -> &'static str {
-        match self {
-            TokenError::Unknown => "unknown",
-            TokenError::Expired => "expired",
-        }
-    }
-}
-
 impl TokenBook {
     /// The book of these tokens and of the root's, which may do everything.
     pub fn new(root: &str, tokens: impl IntoIterator<Item = StoredToken>) -> Result<Self, BookError> {

@@ -60,8 +60,8 @@ pub struct Client {
 
 /// An agent to which every status is an answer.
 fn agent(host: &HostArgs) -> Result<Agent> {
-    let config = Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true);
-    // Even where the host speaks plain HTTP: a function's answer may lead to where TLS is spoken.
+    // No redirect is followed: it would take a token or a key to wherever a function's answer leads.
+    let config = Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true).max_redirects(0);
     Ok(config.tls_config(trust::config(host)?).build().new_agent())
 }
 
@@ -104,6 +104,15 @@ impl Client {
     /// Where the host is.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// A URL as it can be reached from here. A host that listens at every address names none of them.
+    pub fn reachable(&self, url: &str) -> String {
+        let here = self.base.parse::<Uri>().ok().and_then(|base| base.host().map(str::to_owned)).unwrap_or_default();
+        ["0.0.0.0", "[::]"].iter().fold(url.to_owned(), |url, any| {
+            let (from, to) = (format!("://{any}:"), format!("://{here}:"));
+            url.replacen(&from, &to, 1)
+        })
     }
 
     /// The token that it sends.

@@ -3,7 +3,11 @@
 //! A host that starts leaves a note of where its data directory is, under its admin address. A command for that address
 //! reads the note and takes the token from there, if the directory lets it.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use crate::environment;
 
@@ -13,8 +17,12 @@ fn note(authority: &str) -> Option<PathBuf> {
 }
 
 /// Leaves the note. It is a convenience, so a note that cannot be written is passed over.
-pub fn leave(authority: &str, data_dir: &std::path::Path) {
-    let (Some(note), Ok(data_dir)) = (note(authority), std::path::absolute(data_dir)) else { return };
+pub fn leave(mut admin: SocketAddr, data_dir: &std::path::Path) {
+    // Who listens at every address is called by this one.
+    if admin.ip().is_unspecified() {
+        admin.set_ip(if admin.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    let (Some(note), Ok(data_dir)) = (note(&admin.to_string()), std::path::absolute(data_dir)) else { return };
     if let Some(parent) = note.parent() {
         let _ = fs::create_dir_all(parent);
     }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::IpAddr,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
@@ -16,8 +17,8 @@ use crate::{
 /// The file's name in a data directory.
 const FILE: &str = "admin.token";
 
-/// `--token-file`, else `GUST_TOKEN`, else the data directory of the host at `authority`: as `GUST_DATA_DIR` says, as the
-/// host left word of it, or where hosts are usually started.
+/// `--token-file`, else `GUST_TOKEN`, else the data directory of the host at `authority`: as the host left word of it, or, on this
+/// machine, as `GUST_DATA_DIR` says or where hosts are usually started.
 pub fn find(host: &HostArgs, authority: &str) -> Result<String> {
     if let Some(path) = &host.token_file {
         return read(path);
@@ -25,10 +26,11 @@ pub fn find(host: &HostArgs, authority: &str) -> Result<String> {
     if let Some(token) = environment::variable("GUST_TOKEN") {
         return Ok(token);
     }
-    let named = environment::variable("GUST_DATA_DIR").map(PathBuf::from);
-    // A token found by chance goes to the usual address only, and to no other that somebody names.
+    // A token of this machine goes to no other one that somebody names.
+    let named = environment::variable("GUST_DATA_DIR").filter(|_| is_here(authority)).map(PathBuf::from);
+    // One that is found by chance goes to the usual address only.
     let usual = ["gust-data", ".gust"].iter().filter(|_| authority == args::ADMIN_DEFAULT).map(PathBuf::from);
-    let dirs = named.into_iter().chain(host_link::data_dir(authority)).chain(usual);
+    let dirs = host_link::data_dir(authority).into_iter().chain(named).chain(usual);
     let places: Vec<PathBuf> = dirs.map(|dir| dir.join(FILE)).collect();
     if let Some(path) = places.iter().find(|path| path.exists()) {
         return read(path);
@@ -39,6 +41,13 @@ pub fn find(host: &HostArgs, authority: &str) -> Result<String> {
         "no admin token for {authority}: it is not in GUST_TOKEN{not_in}; start a host with `gust serve`, or say where its \
          token is with --token-file FILE"
     )
+}
+
+/// Whether an authority is this machine's own.
+fn is_here(authority: &str) -> bool {
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn read(path: &Path) -> Result<String> {
@@ -56,6 +65,20 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn this_machine_is_known_by_its_loopback_addresses() {
+        for (authority, is_here) in [
+            ("127.0.0.1:3001", true),
+            ("[::1]:3001", true),
+            ("localhost", true),
+            ("10.0.0.7:3001", false),
+            ("localhost.example.com:80", false),
+            ("127.0.0.1.example.com:80", false),
+        ] {
+            assert_eq!(super::is_here(authority), is_here, "{authority}");
+        }
+    }
 
     #[test]
     fn a_token_that_others_can_read_is_refused() {

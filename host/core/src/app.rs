@@ -91,8 +91,11 @@ impl AppSpec {
         if self.hosts.len() > HOSTS_MAX {
             return Err(invalid(format!("an app has at most {HOSTS_MAX} hosts")));
         }
-        for host in &self.hosts {
+        for (at, host) in self.hosts.iter().enumerate() {
             HostPattern::parse(Some(host)).map_err(|why| invalid(format!("hosts: {why}")))?;
+            if self.hosts.iter().take(at).any(|earlier| earlier.eq_ignore_ascii_case(host)) {
+                return Err(invalid(format!("hosts names {host} twice")));
+            }
         }
         if let Some((key, _)) = self.limits.by_key().into_iter().find(|(_, cap)| *cap == Some(0)) {
             return Err(invalid(format!("limits.{key} is 0; it is at least 1, or left out")));

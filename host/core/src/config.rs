@@ -293,7 +293,8 @@ mod tests {
 
     #[test]
     fn variables_that_were_meant_to_be_settings_are_found() {
-        let names = ["GUST_QUEUE_MS", "GUST_QUEU_MS", "GUST_TOKEN", "GUST_SERVICE_HOST", "GUST_PORT", "GUST_PORT_80_TCP", "X"];
+        let names =
+            ["GUST_QUEUE_MS", "GUST_QUEU_MS", "GUST_TOKEN", "GUST_SERVICE_HOST", "GUST_PORT", "GUST_PORT_80_TCP", "X"];
         let unknown: Vec<_> = RawConfig::unknown_in_env(names.map(str::to_owned).into_iter()).collect();
         assert_eq!(unknown, ["GUST_QUEU_MS"]);
     }

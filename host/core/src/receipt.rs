@@ -65,6 +65,8 @@ pub struct Receipt {
     pub cpu_us: u64,
     /// Whether its function was waiting for its client's body when it ended.
     pub awaits_body: bool,
+    /// Whether its route had the answer, and no function was called.
+    pub by_route: bool,
     /// What only the log may know of a failure.
     pub internal: Option<Box<str>>,
 }
@@ -84,6 +86,7 @@ impl Receipt {
             memory_bytes_peak: 0,
             cpu_us: 0,
             awaits_body: false,
+            by_route: false,
             internal: None,
         }
     }

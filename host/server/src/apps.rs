@@ -115,8 +115,9 @@ impl Changes {
         }
         self.warm(&bindings).await;
         #[expect(clippy::mutable_key_type, reason = "a binding's function never changes")]
-        let functions: Functions = bindings.into_iter().map(Bound).collect();
+        let functions: Functions = bindings.iter().cloned().map(Bound).collect();
         self.catalog.change(|next| next.set_app(Entry { app, functions: Arc::new(functions) }));
+        self.have_optimised(&bindings);
         self.pinned.forget(|app, _| app == name);
         Ok(())
     }

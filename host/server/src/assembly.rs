@@ -122,14 +122,15 @@ impl Assembler {
             Ok(terms) => (terms, Residence::default()),
             Err(problem) => {
                 tracing::error!(function = %stored.name, app = %common.app.name, %problem, "not available");
-                // It serves nothing, so what stands in its place limits nothing.
-                (Terms::nothing(stored.digest), Residence::never(problem))
+                (Terms::unserved(stored.digest, stored.manifest.as_ref().ok()), Residence::never(problem))
             }
         };
         let is_same = |present: &&Arc<Deployment>| {
             present.version == stored.version && present.deployed_unix_ms == stored.deployed_unix_ms
         };
-        let is_alike = |present: &&Arc<Deployment>| present.terms == terms && residence.failure().is_none();
+        let is_alike = |present: &&Arc<Deployment>| {
+            present.terms == terms && residence.failure().is_none() && present.residence.why_never().is_none()
+        };
         let mut same = common.present.iter().rev().filter(is_same);
         if let Some(present) = same.clone().find(is_alike) {
             return present.clone();

@@ -158,6 +158,7 @@ impl Changes {
         for binding in self.catalog.load().bindings(name.as_str()) {
             binding.metrics.forget();
         }
+        self.assembler.metrics.forget_rollbacks(name);
         self.catalog.change(|next| next.set_function(name, Vec::new()));
         self.pinned.forget(|_, function| function == name);
         self.watches.forget(name);
@@ -174,6 +175,11 @@ impl Changes {
         alias: Option<AliasName>,
     ) -> Result<bool, Problem> {
         let turn = self.changing.lock().await;
+        let is_in = self.catalog.load().app(app.as_str()).is_some_and(|entry| entry.get(name.as_str()).is_some());
+        if alias.is_none() && !is_in {
+            // Nothing is changed, nor told, of what is elsewhere.
+            return Ok(false);
+        }
         let binding = self.function(name)?;
         if alias.is_none() && binding.home == *app {
             let detail = format!("{name} belongs to {app}; remove it instead: gust rm {name}");
@@ -184,8 +190,10 @@ impl Changes {
         state.apps.retain(|(other, _)| other != app);
         state.apps.extend(alias.clone().map(|alias| (app.clone(), alias)));
         servable(&snapshot, &state)?;
-        let (store, owned) = (self.store.clone(), (app.clone(), name.clone()));
+        let (store, owned, stays) = (self.store.clone(), (app.clone(), name.clone()), alias.is_some());
         let changed = blocking(move || store.bind(&owned.0, &owned.1, alias.as_ref())).await??;
+        let left = snapshot.app(app.as_str()).and_then(|entry| entry.get(name.as_str())).filter(|_| !stays);
+        left.into_iter().for_each(|binding| binding.metrics.forget());
         self.refresh(name, &[], None).await?;
         self.refresh_app(app).await?;
         drop(turn);
@@ -218,7 +226,8 @@ impl Changes {
         self.warm(&bindings).await;
         let before: Vec<_> = self.catalog.load().bindings(name.as_str()).cloned().collect();
         self.watches.set(&stored, &[before, bindings.clone()].concat());
-        self.catalog.change(|next| next.set_function(name, bindings));
+        self.catalog.change(|next| next.set_function(name, bindings.clone()));
+        self.have_optimised(&bindings);
         self.pinned.forget(|_, function| function == name);
         self.count_functions();
         Ok(())
@@ -247,6 +256,15 @@ impl Changes {
             for deployment in binding.deployments().filter(|deployment| !is_loaded(deployment)) {
                 // What cannot be loaded says so to whoever calls it.
                 let _ = self.loader.load(deployment, deadline).await;
+            }
+        }
+    }
+
+    /// Has the quick code optimised of what is loaded and in force now: what was not yet when it was loaded was passed over.
+    pub(crate) fn have_optimised(&self, bindings: &[Arc<Binding>]) {
+        for deployment in bindings.iter().flat_map(|binding| binding.deployments()) {
+            if let Some(loaded) = &*deployment.residence.look() {
+                self.loader.have_optimised(deployment, loaded);
             }
         }
     }

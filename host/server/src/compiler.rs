@@ -96,7 +96,7 @@ impl Compiler {
             .arg(WORKER_COMMAND)
             .args([component, artifact])
             .args([mode.to_string(), tier.to_string()])
-            .args([self.memory_mib.to_string(), self.wall.as_secs().saturating_add(1).to_string()])
+            .args([self.memory_mib.to_string(), self.cpu_s(tier).to_string()])
             .arg(process::id().to_string())
             // What it takes from here is what it is told: secrets may be among the rest.
             .env_clear()
@@ -117,9 +117,22 @@ impl Compiler {
         match output.status.signal() {
             // Its limits end it by other signals, and one that took too long for this host was not waited for.
             Some(signal) if signal == Signal::KILL.as_raw() => Err(killed()),
+            Some(signal) if signal == Signal::XCPU.as_raw() => {
+                let detail = format!("compiling took more than {} s of CPU time (compile_ms_max)", self.cpu_s(tier));
+                Err(Problem::new(Code::ComponentCompile, detail))
+            }
             _ if output.status.success() => Ok(()),
             _ => Err(problem_of(&output.stdout, self.memory_mib)),
         }
+    }
+}
+
+impl Compiler {
+    /// The most CPU time of one compiler, in seconds. Quick code is made on all cores at once.
+    fn cpu_s(&self, tier: Tier) -> u64 {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+        let threads = if tier == Tier::Quick { cores } else { 1 };
+        self.wall.as_secs().saturating_mul(threads).saturating_add(1)
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use gust_core::{Access, AppName, Digest, FunctionName, InstanceMode, Limits, Tier, manifest::Allow, routing::Route};
+use gust_core::{
+    Access, AppName, Digest, FunctionName, InstanceMode, Limits, Manifest, Tier, manifest::Allow, routing::Route,
+};
 use gust_engine::Places;
 use http::HeaderValue;
 
@@ -67,11 +69,13 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
-    /// Of what cannot be served.
-    pub(crate) fn nothing(digest: Digest) -> Self {
-        let (limits, instance, access) = (Limits::default(), InstanceMode::default(), Access::default());
-        let allow = Allow::default();
-        let (routes, secrets) = Default::default();
+    /// Of what cannot be served: it limits nothing, but its place among the others stays its own. `manifest` is its owner's, where
+    /// that can be read.
+    pub(crate) fn unserved(digest: Digest, manifest: Option<&Manifest>) -> Self {
+        let (limits, instance, allow) = (Limits::default(), InstanceMode::default(), Allow::default());
+        let routes = manifest.and_then(|manifest| manifest.routes().ok()).unwrap_or_default().into();
+        let access = manifest.map(|manifest| manifest.access).unwrap_or_default();
+        let secrets = manifest.map(|manifest| manifest.secrets.clone()).unwrap_or_default().into();
         Self { digest, limits, instance, access, allow, routes, secrets, env: Vec::new() }
     }
 }
@@ -147,6 +151,6 @@ pub(crate) mod testing {
             cpu: Arc::default(),
             health: Arc::default(),
         };
-        Deployment::new(parts, Terms::nothing(Digest::of(b"")), Residence::default())
+        Deployment::new(parts, Terms::unserved(Digest::of(b""), None), Residence::default())
     }
 }

@@ -38,11 +38,11 @@ impl Default for Counted {
 
 impl Health {
     /// Counts a request that is over. One that its client gave up, or that was refused, says nothing of the function, nor does one
-    /// whose time was over while the function waited for what its client was to send.
+    /// that its route answered, or whose time was over while the function waited for what its client was to send.
     pub(crate) fn note(&self, receipt: &Receipt) {
         let code = receipt.ending.code();
         let is_clients = |code: Code| code.source() == Source::Client || code == Code::LimitWall && receipt.awaits_body;
-        if code.is_some_and(is_clients) {
+        if receipt.by_route || code.is_some_and(is_clients) {
             return;
         }
         let mut counted = self.lock();
@@ -163,6 +163,7 @@ mod tests {
         health.note(&receipt(200, Ending::Cancelled, 1));
         health.note(&receipt(404, Ending::Complete, 1_000));
         health.note(&receipt(429, Ending::Failed(Code::LimitConcurrency), 10));
+        health.note(&Receipt { by_route: true, ..receipt(503, Ending::Complete, 1) });
         health.note(&Receipt { awaits_body: true, ..receipt(504, Ending::Failed(Code::LimitWall), 90_000) });
         health.note(&receipt(503, Ending::Complete, 1_000));
         health.note(&receipt(200, Ending::Failed(Code::Trap), 90_000));

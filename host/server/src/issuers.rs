@@ -9,6 +9,9 @@ use gust_store::{SettingKind, StoredSetting};
 
 use crate::app::no_issuer;
 
+/// Issuers of one app: their keys are in memory, and are read again with each change of the app.
+const ISSUERS_MAX: usize = 16;
+
 /// The issuers, and how they are told of. One that cannot be read lets nobody in.
 pub(crate) fn of(settings: &[StoredSetting]) -> (Result<Issuers, Problem>, Vec<IssuerInfo>) {
     let stored = settings.iter().filter(|setting| setting.kind == SettingKind::Issuer);
@@ -49,6 +52,10 @@ fn read(spec: IssuerSpec) -> Result<(Issuer, IssuerInfo), Problem> {
 pub(crate) fn check(spec: &IssuerSpec, name: &str, told: &[IssuerInfo]) -> Result<(), Problem> {
     let (issuer, _) = read(spec.clone())?;
     all(vec![issuer])?;
+    if told.len() >= ISSUERS_MAX && told.iter().all(|other| other.name != name) {
+        let detail = format!("the app has {ISSUERS_MAX} issuers, and may have no more; remove one first");
+        return Err(Problem::new(Code::IssuerInvalid, detail));
+    }
     match told.iter().find(|other| other.name != name && other.issuer == spec.issuer) {
         Some(other) => {
             let detail = format!("{} is the issuer {:?} already; change that one", other.name, other.issuer);

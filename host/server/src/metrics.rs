@@ -1,6 +1,6 @@
 //! The metrics, as Prometheus reads them. All are made from receipts, off the requests' way.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use gust_core::{AliasName, AppName, Code, FunctionName, Receipt, Tier};
 use prometheus_client::{
@@ -44,6 +44,8 @@ pub(crate) struct Metrics {
     pub(crate) unloads: Counter,
     compilations: Family<InTier, Counter>,
     rollbacks: Family<RolledBack, Counter>,
+    /// What is counted there, to be forgotten some day.
+    rolled_back: Mutex<Vec<RolledBack>>,
     /// Functions whose code waits to be optimised.
     pub(crate) to_optimise: Gauge,
     /// Instances that could be made now.
@@ -65,6 +67,7 @@ impl Metrics {
             unloads: Counter::default(),
             compilations: Family::default(),
             rollbacks: Family::default(),
+            rolled_back: Mutex::default(),
             to_optimise: Gauge::default(),
             slots_free: Gauge::default(),
             connections: Gauge::default(),
@@ -98,6 +101,18 @@ impl Metrics {
     pub(crate) fn rolled_back(&self, function: &FunctionName, alias: &AliasName, condition: &'static str) {
         let which = RolledBack { function: function.to_string(), alias: alias.to_string(), condition };
         self.rollbacks.get_or_create(&which).inc();
+        let mut counted = self.rolled_back.lock().unwrap_or_else(PoisonError::into_inner);
+        if !counted.contains(&which) {
+            counted.push(which);
+        }
+    }
+
+    /// Forgets those of a function that is gone.
+    pub(crate) fn forget_rollbacks(&self, function: &FunctionName) {
+        let mut counted = self.rolled_back.lock().unwrap_or_else(PoisonError::into_inner);
+        for which in counted.extract_if(.., |which| which.function == function.as_str()) {
+            self.rollbacks.remove(&which);
+        }
     }
 
     /// Counts a function as loaded, until what is returned is dropped.

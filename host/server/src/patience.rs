@@ -36,18 +36,24 @@ pub(crate) struct Activity {
 }
 
 /// A request that a function is at work for, until it is dropped.
-pub(crate) struct Work(Arc<Activity>);
+pub(crate) struct Work {
+    on: Arc<Activity>,
+    alone: bool,
+}
 
 impl Work {
-    /// Says that its answer was broken off: the connection must not look as if it ended well.
+    /// Says that its answer was broken off: the connection must not look as if it ended well. One with others on it has a way of
+    /// its own to say so (RFC 9113, section 5.4.2).
     pub(crate) fn breaks_off(&self) {
-        self.0.is_broken.store(true, Relaxed);
+        if self.alone {
+            self.on.is_broken.store(true, Relaxed);
+        }
     }
 }
 
 impl Drop for Work {
     fn drop(&mut self) {
-        self.0.at_work.fetch_sub(1, Relaxed);
+        self.on.at_work.fetch_sub(1, Relaxed);
     }
 }
 
@@ -63,12 +69,13 @@ impl Activity {
         })
     }
 
-    /// Says that a function is at work, until then at the latest, without a byte moving.
-    pub(crate) fn work(self: &Arc<Self>, deadline: Instant) -> Work {
+    /// Says that a function is at work, until then at the latest, without a byte moving; and whether its answer is alone on the
+    /// connection meanwhile.
+    pub(crate) fn work(self: &Arc<Self>, deadline: Instant, alone: bool) -> Work {
         let ms = deadline.saturating_duration_since(self.began).as_millis();
         self.busy_until_ms.fetch_max(u64::try_from(ms).unwrap_or(u64::MAX), Relaxed);
         self.at_work.fetch_add(1, Relaxed);
-        Work(self.clone())
+        Work { on: self.clone(), alone }
     }
 
     /// Whether an answer was broken off.
@@ -200,13 +207,21 @@ mod tests {
     fn a_function_at_work_is_waited_for() {
         let (activity, mut seen) = (Activity::new(), 0);
         let after = |seconds| activity.began + Duration::from_secs(seconds);
-        let (long, short) = (activity.work(after(200)), activity.work(after(1)));
+        let (long, short) = (activity.work(after(200), true), activity.work(after(1), true));
         assert!(!activity.stood_still(&mut seen, after(199)));
         assert!(activity.stood_still(&mut seen, after(201)), "but not for longer than it may take");
         drop(short);
         assert!(!activity.stood_still(&mut seen, after(199)));
         drop(long);
         assert!(activity.stood_still(&mut seen, after(2)), "nor when it is done");
+    }
+
+    #[test]
+    fn an_answer_that_breaks_off_ends_a_connection_that_is_its_own() {
+        let (own, shared) = (Activity::new(), Activity::new());
+        own.work(Instant::now(), true).breaks_off();
+        shared.work(Instant::now(), false).breaks_off();
+        assert!(own.is_broken() && !shared.is_broken());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use gust_core::{AppName, Code, FunctionName, Problem};
@@ -19,7 +19,13 @@ type Key = (AppName, FunctionName, u64);
 pub(crate) struct Pinned {
     store: Arc<Store>,
     assembler: Arc<Assembler>,
-    here: Mutex<HashMap<Key, Arc<Deployment>>>,
+    here: Mutex<HashMap<Key, Ready>>,
+}
+
+/// A deployment, and the binding on whose terms it is. A request may hold on to an earlier one while something is changed.
+struct Ready {
+    of: Weak<Binding>,
+    deployment: Arc<Deployment>,
 }
 
 impl Pinned {
@@ -31,8 +37,9 @@ impl Pinned {
     /// The deployment of a version in an app.
     pub(crate) async fn get(&self, binding: &Arc<Binding>, version: u64) -> Result<Arc<Deployment>, Problem> {
         let key = (binding.app.name.clone(), binding.function.clone(), version);
-        if let Some(deployment) = self.lock().get(&key) {
-            return Ok(deployment.clone());
+        let of = Arc::downgrade(binding);
+        if let Some(ready) = self.lock().get(&key).filter(|ready| ready.of.ptr_eq(&of)) {
+            return Ok(ready.deployment.clone());
         }
         let (store, name) = (self.store.clone(), binding.function.clone());
         let stored = blocking(move || store.version(&name, version)).await??;
@@ -43,7 +50,7 @@ impl Pinned {
             // Whoever still calls one of them has it made ready again.
             here.clear();
         }
-        here.insert(key, deployment.clone());
+        here.insert(key, Ready { of, deployment: deployment.clone() });
         Ok(deployment)
     }
 
@@ -52,7 +59,7 @@ impl Pinned {
         self.lock().retain(|(app, name, _), _| !is_changed(app, name));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Deployment>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Ready>> {
         self.here.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -219,6 +219,7 @@ mod tests {
             memory_bytes_peak: 0,
             cpu_us: 700,
             awaits_body: false,
+            by_route: false,
             internal: Some("wasm `unreachable`\nat 0x1".into()),
         }
     }

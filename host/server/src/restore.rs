@@ -48,6 +48,7 @@ impl Changes {
         self.warm(&bindings).await;
         let before = self.catalog.load().clone();
         self.catalog.change(|next| *next = snapshot(tokens, apps));
+        self.have_optimised(&bindings);
         self.forget_those_gone(&before);
         self.pinned.forget(|_, _| true);
         self.noted.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -86,6 +87,7 @@ impl Changes {
                 binding.metrics.forget();
             }
             if now.bindings(function).next().is_none() {
+                self.assembler.metrics.forget_rollbacks(&binding.function);
                 self.watches.forget(&binding.function);
             }
         }

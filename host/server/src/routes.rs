@@ -25,22 +25,23 @@ pub(crate) struct Routes {
     pub(crate) declared: Router<Destination>,
     /// What apps have.
     hosts: Router<AppName>,
+    /// Functions whose routes cannot be served with those of the others, and why: none of what was let in, unless what is stored
+    /// came from elsewhere.
+    pub(crate) left_out: Vec<(Destination, Problem)>,
 }
 
 impl Routes {
-    /// Those that functions declare, on the hosts where they may, and those hosts; or why they cannot be together.
-    pub(crate) fn of(hosts: &[(&AppName, &[String])], declared: &[Declared<'_>]) -> Result<Self, Problem> {
-        let mut routes = Vec::new();
-        for one in declared {
-            for route in &one.routes {
-                let to = Destination { app: one.app.clone(), function: one.function.clone() };
-                routes.extend(placed(one, route, hosts)?.into_iter().map(|route| (route, to.clone())));
+    /// Those that functions declare, on the hosts where they may, and those hosts. A function whose routes cannot be among them is
+    /// left out with all of its routes; of two in conflict the one that comes later.
+    pub(crate) fn of(hosts: &[(&AppName, &[String])], mut declared: Vec<Declared<'_>>) -> Result<Self, Problem> {
+        let hosts_served = all_hosts(hosts)?;
+        let mut left_out = Vec::new();
+        loop {
+            match together(hosts, &declared) {
+                Ok(declared) => return Ok(Self { declared, hosts: hosts_served, left_out }),
+                Err((at, problem)) => left_out.push((declared.remove(at).to(), problem)),
             }
         }
-        let named: Vec<Destination> = routes.iter().map(|(_, to)| to.clone()).collect();
-        let told = |at: usize| named.get(at).map_or_else(String::new, told);
-        let declared = Router::new(routes).map_err(|conflict| in_conflict(&conflict, told))?;
-        Ok(Self { declared, hosts: all_hosts(hosts)? })
     }
 
     /// Whether there are none.
@@ -68,6 +69,33 @@ pub(crate) struct Declared<'a> {
     pub(crate) hosts: &'a [String],
     pub(crate) function: &'a FunctionName,
     pub(crate) routes: Vec<Arc<Route>>,
+}
+
+impl Declared<'_> {
+    fn to(&self) -> Destination {
+        Destination { app: self.app.clone(), function: self.function.clone() }
+    }
+}
+
+/// A router of all that is declared; or whose cannot be in it, by its place, and why.
+fn together(
+    hosts: &[(&AppName, &[String])],
+    declared: &[Declared<'_>],
+) -> Result<Router<Destination>, (usize, Problem)> {
+    let (mut routes, mut owners) = (Vec::new(), Vec::new());
+    for (at, one) in declared.iter().enumerate() {
+        for route in &one.routes {
+            for route in placed(one, route, hosts).map_err(|problem| (at, problem))? {
+                routes.push((route, one.to()));
+                owners.push(at);
+            }
+        }
+    }
+    Router::new(routes).map_err(|conflict| {
+        let owner = |route: usize| owners.get(route).copied().unwrap_or_default();
+        let told = |route: usize| declared.get(owner(route)).map_or_else(String::new, |one| told(&one.to()));
+        (owner(conflict.second), in_conflict(&conflict, told))
+    })
 }
 
 /// The hosts of all apps.
@@ -141,4 +169,38 @@ fn covers(hosts: &[String], pattern: &HostPattern) -> bool {
         let host = host.to_ascii_lowercase();
         host == name || host.strip_prefix('*').is_some_and(|below| name.ends_with(below))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_served_is_left_out_and_the_rest_is_served() {
+        let (default, shop) = (AppName::default_app(), "shop".parse::<AppName>().unwrap());
+        let names: Vec<FunctionName> = ["a", "b", "c", "d"].map(|name| name.parse().unwrap()).into();
+        let route = |path: &str| {
+            let spec = RouteSpec { path: path.to_owned(), ..RouteSpec::default() };
+            vec![Arc::new(Route::new(1, &spec).unwrap())]
+        };
+        let declared =
+            |app, function: usize, path| Declared { app, hosts: &[], function: &names[function], routes: route(path) };
+        let all = vec![
+            declared(&default, 0, "/x/{id}"),
+            declared(&default, 1, "/x/{number}"),
+            declared(&default, 2, "/y"),
+            declared(&shop, 3, "/z"),
+        ];
+        let hosts = ["other.test".to_owned()];
+        let routes = Routes::of(&[(&default, &[]), (&shop, &[]), (&names_app("other"), &hosts)], all).unwrap();
+        let out: Vec<_> = routes.left_out.iter().map(|(to, problem)| (to.function.as_str(), problem.code)).collect();
+        assert_eq!(out, [("d", Code::RouteHost), ("b", Code::RouteConflict)]);
+        let leads = |path| matches!(routes.declared.find("h", path, &Method::GET), Lookup::Found(_));
+        assert!(leads("/x/1") && leads("/y") && !leads("/z"));
+        assert!(routes.app_of("other.test").is_some(), "hosts are claimed whatever becomes of routes");
+    }
+
+    fn names_app(name: &str) -> AppName {
+        name.parse().unwrap()
+    }
 }

@@ -10,16 +10,22 @@ use gust_store::{StoredFunction, StoredVersion};
 
 use crate::{
     binding::Binding,
-    routes::{Declared, Routes},
+    routes::{Declared, Destination, Routes},
     snapshot::Snapshot,
 };
 
-/// The routes of what is deployed. What was let in before is not in conflict.
+/// The routes of what is deployed. What was let in before is not in conflict, but what is stored may come from elsewhere.
 pub(crate) fn of(snapshot: &Snapshot) -> Routes {
-    all(snapshot, &Change::None, None).unwrap_or_else(|problem| {
-        tracing::error!(%problem, "routes that are stored are in conflict; none is served");
+    let routes = all(snapshot, &Change::None, None).unwrap_or_else(|problem| {
+        tracing::error!(%problem, "hosts that are stored are in conflict; no route is served");
         Routes::default()
-    })
+    });
+    for (Destination { app, function }, problem) in &routes.left_out {
+        if !snapshot.routes.left_out.iter().any(|(known, _)| known.app == *app && known.function == *function) {
+            tracing::error!(%app, %function, %problem, "its routes are not served");
+        }
+    }
+    routes
 }
 
 /// Whether a function could have the routes that it would have.
@@ -28,7 +34,16 @@ pub(crate) fn check_function(snapshot: &Snapshot, state: &StoredFunction) -> Res
         return Ok(());
     }
     names_are_free(snapshot, state)?;
-    check(snapshot, &Change::Function(state))
+    check(snapshot, &Change::Function(state))?;
+    // And so when it goes back by itself.
+    for (at, watch) in state.aliases.iter().enumerate().filter_map(|(at, alias)| Some((at, alias.watch.as_ref()?))) {
+        let mut back = state.clone();
+        if let Some(alias) = back.aliases.get_mut(at) {
+            alias.traffic = watch.before.clone();
+        }
+        check(snapshot, &Change::Function(&back))?;
+    }
+    Ok(())
 }
 
 /// Fails where a route is for what another function of the app is called by, so that whoever may deploy the one does not take
@@ -38,7 +53,8 @@ fn names_are_free(snapshot: &Snapshot, state: &StoredFunction) -> Result<(), Pro
         let app = &entry.app.name;
         // What is in force stays, or may come back, and so may be deployed again.
         let present = entry.get(state.name.as_str()).filter(|binding| binding.main().is_some());
-        let is_in_force = |route: &Arc<Route>| present.is_some_and(|present| reserved(present).any(|held| held == route));
+        let is_in_force =
+            |route: &Arc<Route>| present.is_some_and(|present| reserved(present).any(|held| held == route));
         for route in routes_of(state, app)?.iter().filter(|route| !is_in_force(route)) {
             let taken = mount(app, route).filter(|mount| mount.starts_with('~') || entry.get(mount).is_some());
             if let Some(mount) = taken.filter(|mount| *mount != state.name.as_str()) {
@@ -82,14 +98,25 @@ pub(crate) fn check_hosts(snapshot: &Snapshot, app: &AppName, hosts: &[String]) 
 
 /// Whether all routes could be together after a change, also where a function that is watched goes back.
 fn check(snapshot: &Snapshot, change: &Change<'_>) -> Result<(), Problem> {
-    all(snapshot, change, None)?;
+    served(snapshot, change, None)?;
     for watched in snapshot.all().filter(|binding| !binding.routes_before.is_empty()) {
-        all(snapshot, change, Some(watched)).map_err(|problem| {
+        served(snapshot, change, Some(watched)).map_err(|problem| {
             let detail = format!("{}; {} may go back to it as long as it is watched", problem.detail, watched.function);
             Problem::new(problem.code, detail)
         })?;
     }
     Ok(())
+}
+
+/// Fails where a change would leave out what it is about, or somebody's who is served now.
+fn served(snapshot: &Snapshot, change: &Change<'_>, gone_back: Option<&Arc<Binding>>) -> Result<(), Problem> {
+    let is_changed = |function: &FunctionName| matches!(change, Change::Function(state) if state.name == *function);
+    let is_out = |to: &Destination| snapshot.routes.left_out.iter().any(|(known, _)| known == to);
+    let left_out = all(snapshot, change, gone_back)?.left_out;
+    match left_out.into_iter().find(|(to, _)| is_changed(&to.function) || !is_out(to)) {
+        Some((_, problem)) => Err(problem),
+        None => Ok(()),
+    }
 }
 
 fn has_none(version: &StoredVersion) -> bool {
@@ -119,8 +146,9 @@ fn all(snapshot: &Snapshot, change: &Change<'_>, gone_back: Option<&Arc<Binding>
     for entry in snapshot.apps() {
         let app = &entry.app.name;
         let hosts = hosts.iter().find(|(named, _)| *named == app).map_or(&[][..], |(_, hosts)| hosts);
-        let bindings = entry.functions.iter().map(|bound| &bound.0);
-        for binding in bindings.filter(|binding| state.is_none_or(|state| state.name != binding.function)) {
+        let mut bindings: Vec<_> = entry.functions.iter().map(|bound| &bound.0).collect();
+        bindings.sort_by(|a, b| a.function.cmp(&b.function));
+        for binding in bindings.into_iter().filter(|binding| state.is_none_or(|state| state.name != binding.function)) {
             let is_back = gone_back.is_some_and(|back| Arc::ptr_eq(back, binding));
             let routes = if is_back { &binding.routes_before } else { binding.routes() };
             if !routes.is_empty() {
@@ -131,7 +159,7 @@ fn all(snapshot: &Snapshot, change: &Change<'_>, gone_back: Option<&Arc<Binding>
             declared.push(Declared { app, hosts, function: &state.name, routes: routes_of(state, app)? });
         }
     }
-    Routes::of(&hosts, &declared)
+    Routes::of(&hosts, declared)
 }
 
 /// The routes that a function would have in an app.

@@ -150,6 +150,8 @@ fn verifier(file: &Named, provider: Arc<CryptoProvider>) -> Result<Arc<dyn Clien
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     modified: SystemTime,
+    /// Seconds and nanoseconds of the last change of anything: of who may read it, too.
+    changed: (i64, i64),
     size_bytes: u64,
     inode: u64,
 }
@@ -159,7 +161,8 @@ type Stamps = [Option<Stamp>; 3];
 impl Stamp {
     fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
-        Some(Self { modified: metadata.modified().ok()?, size_bytes: metadata.len(), inode: metadata.ino() })
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        Some(Self { modified: metadata.modified().ok()?, changed, size_bytes: metadata.len(), inode: metadata.ino() })
     }
 }
 

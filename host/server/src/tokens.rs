@@ -8,6 +8,9 @@ use gust_store::Store;
 
 use crate::{changes::Changes, logbook::unix_ms, work::blocking};
 
+/// Tokens that there may be: all of them are in memory.
+const TOKENS_MAX: usize = 10_000;
+
 /// A token that was just made: what its holder gets, and what is kept.
 pub(crate) struct NewToken {
     pub(crate) text: TokenText,
@@ -41,6 +44,10 @@ impl Changes {
         let document = serde_json::to_string(&stored)
             .map_err(|error| Problem::new(Code::Internal, "no token was made").with_internal(error.to_string()))?;
         let turn = self.changing.lock().await;
+        if self.tokens().await?.len() >= TOKENS_MAX {
+            let detail = format!("there are {TOKENS_MAX} tokens, and no more can be made; revoke some first");
+            return Err(Problem::new(Code::TokenInvalid, detail));
+        }
         let (store, owned) = (self.store.clone(), name.clone());
         if !blocking(move || store.add_token(&owned, &document)).await?? {
             return Err(taken());
@@ -51,9 +58,15 @@ impl Changes {
         Ok(NewToken { text, stored })
     }
 
-    /// Revokes a token, at once. Says whether there was one.
-    pub(crate) async fn remove_token(&self, name: &TokenName) -> Result<bool, Problem> {
+    /// Revokes a token, at once. Says whether there was one. `may_be` is asked about it as it is when that is this change's turn: none
+    /// where there is none, or where it cannot be read.
+    pub(crate) async fn remove_token(
+        &self,
+        name: &TokenName,
+        may_be: impl FnOnce(Option<&StoredToken>) -> Result<(), Problem>,
+    ) -> Result<bool, Problem> {
         let turn = self.changing.lock().await;
+        may_be(self.tokens().await?.iter().find(|token| token.name == *name))?;
         let (store, owned) = (self.store.clone(), name.clone());
         let existed = blocking(move || store.delete_token(&owned)).await??;
         self.refresh_tokens().await?;
@@ -92,7 +105,7 @@ pub(crate) fn read(documents: &[String]) -> Vec<StoredToken> {
     let token = |document: &String| match serde_json::from_str(document) {
         Ok(token) => Some(token),
         Err(error) => {
-            tracing::error!(%error, "a stored token cannot be read; make it again");
+            tracing::error!(%error, "a stored token cannot be read; revoke it and make it again");
             None
         }
     };

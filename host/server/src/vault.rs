@@ -32,8 +32,12 @@ impl Vault {
     /// The key in a file of its own; without one, a key that is made in the data directory.
     pub(crate) fn open(store: &Store, key_file: &Path) -> Result<Self, VaultError> {
         if !key_file.as_os_str().is_empty() {
-            let text = gust_store::private_file(key_file)?;
-            let text = String::from_utf8_lossy(&text);
+            let bytes = gust_store::private_file(key_file)?;
+            // As this host makes one in its data directory, from where it may have been moved.
+            if let Ok(bytes) = <&[u8; KEY_BYTES]>::try_from(bytes.as_slice()) {
+                return Ok(Self { key: SealingKey::from_bytes(bytes)? });
+            }
+            let text = String::from_utf8_lossy(&bytes);
             return Ok(Self { key: text.trim().parse()? });
         }
         let bytes = store.key("secrets")?;

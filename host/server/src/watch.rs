@@ -9,7 +9,7 @@ use std::{
 };
 
 use gust_core::conditions::Seen;
-use tokio::time;
+use tokio::{task, time};
 
 use crate::{
     changes::{self, Changes},
@@ -26,7 +26,14 @@ pub(crate) async fn run(changes: Arc<Changes>) {
     loop {
         ticks.tick().await;
         for watching in changes.watches.all() {
-            judge(&changes, &watching).await;
+            // What one goes back to may take long to load, and the others are judged meanwhile.
+            if !watching.is_judged.swap(true, Relaxed) {
+                let changes = changes.clone();
+                task::spawn(async move {
+                    judge(&changes, &watching).await;
+                    watching.is_judged.store(false, Relaxed);
+                });
+            }
         }
     }
 }
@@ -45,8 +52,10 @@ async fn judge(changes: &Changes, watching: &Watching) {
 async fn end(changes: &Changes, watching: &Watching) -> bool {
     let Watching { function, alias, watch, .. } = watching;
     let ended = changes.end_watch(function, alias, watch).await;
-    if let Err(problem) = &ended {
-        tracing::error!(%function, %alias, %problem, "what is watched could not be changed");
+    if let Err(problem) = &ended
+        && !watching.has_ended_badly.swap(true, Relaxed)
+    {
+        tracing::error!(%function, %alias, %problem, "what is watched could not be changed; that is tried again");
     }
     ended.is_ok()
 }

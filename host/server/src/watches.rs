@@ -25,8 +25,12 @@ pub(crate) struct Watching {
     pub(crate) new: Followed,
     /// What the version before it answers.
     pub(crate) before: Followed,
+    /// Whether it is being judged.
+    pub(crate) is_judged: AtomicBool,
     /// Whether going back has failed.
     pub(crate) has_failed: AtomicBool,
+    /// Whether ending to watch it has failed.
+    pub(crate) has_ended_badly: AtomicBool,
 }
 
 /// What a version answers in all apps together, also in those that it is no longer in.
@@ -93,7 +97,9 @@ impl Watches {
                     watch: watch.clone(),
                     new: Followed::begin(watch.version, bindings),
                     before: Followed::begin(watch.before.first(), bindings),
+                    is_judged: AtomicBool::new(false),
                     has_failed: AtomicBool::new(false),
+                    has_ended_badly: AtomicBool::new(false),
                 })
             });
             watching.new.follow(bindings);

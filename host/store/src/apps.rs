@@ -78,7 +78,9 @@ impl Store {
         self.change_app(name, if_revision, |transaction| {
             let text = "insert into apps values (?1, ?2, 0) on conflict (name) do update set spec = excluded.spec
                 returning revision = 0";
-            Ok(transaction.query_row(text, [name.as_str(), &json(spec)?], |row| row.get(0))?)
+            let is_new = transaction.query_row(text, [name.as_str(), &json(spec)?], |row| row.get(0))?;
+            raise_revision(transaction, name)?;
+            Ok(is_new)
         })
     }
 
@@ -115,6 +117,9 @@ impl Store {
                 None => transaction
                     .execute("delete from settings where app = ?1 and kind = ?2 and name = ?3", [app, kind, key])?,
             };
+            if changed > 0 {
+                raise_revision(transaction, name)?;
+            }
             Ok(changed > 0)
         })
     }
@@ -122,13 +127,16 @@ impl Store {
     /// Puts a function into an app, or takes it out. Durable when it returns.
     pub fn bind(&self, app: &AppName, function: &FunctionName, alias: Option<&AliasName>) -> Result<bool, StoreError> {
         self.change_app(app, None, |transaction| {
-            let (app, name) = (app.as_str(), function.as_str());
+            let (of, name) = (app.as_str(), function.as_str());
             let changed = match alias {
                 Some(alias) => transaction
-                    .execute("insert or replace into bindings values (?1, ?2, ?3)", [app, name, alias.as_str()])?,
-                None => transaction.execute("delete from bindings where app = ?1 and function = ?2", [app, name])?,
+                    .execute("insert or replace into bindings values (?1, ?2, ?3)", [of, name, alias.as_str()])?,
+                None => transaction.execute("delete from bindings where app = ?1 and function = ?2", [of, name])?,
             };
-            transaction.execute("update functions set generation = generation + 1 where name = ?1", [name])?;
+            if changed > 0 {
+                transaction.execute("update functions set generation = generation + 1 where name = ?1", [name])?;
+                raise_revision(transaction, app)?;
+            }
             Ok(changed > 0)
         })
     }
@@ -164,11 +172,15 @@ impl Store {
             {
                 return Err(StoreError::Changed);
             }
-            let changed = make(transaction)?;
-            transaction.execute("update apps set revision = revision + 1 where name = ?1", [name.as_str()])?;
-            Ok(changed)
+            make(transaction)
         })
     }
+}
+
+/// Whoever saw the app before has not seen this change.
+fn raise_revision(transaction: &Transaction<'_>, app: &AppName) -> Result<(), StoreError> {
+    transaction.execute("update apps set revision = revision + 1 where name = ?1", [app.as_str()])?;
+    Ok(())
 }
 
 pub(crate) fn apps(database: &Connection) -> Result<Vec<StoredApp>, StoreError> {

@@ -49,10 +49,7 @@ fn secret(path: &Path, make: impl FnOnce() -> io::Result<Vec<u8>>) -> Result<Vec
         Ok(bytes) => {
             let mode = fs::metadata(path).map_err(failed())?.mode() & 0o777;
             if bytes.trim_ascii().is_empty() {
-                return Err(failed()(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "it is empty; remove it to have one made",
-                )));
+                return Err(failed()(io::Error::new(io::ErrorKind::InvalidData, "it is empty, and holds no secret")));
             }
             if mode & 0o077 != 0 { Err(StoreError::Exposed(path.to_owned(), mode)) } else { Ok(bytes) }
         }

@@ -117,7 +117,7 @@ impl Restoring {
 /// A database of this version's making with all that is in the one from elsewhere.
 fn copied(from: &Path, to: &Path) -> Result<Connection, StoreError> {
     let foreign = foreign(from).map_err(unreadable)?;
-    let (mut database, _) = schema::open(to)?;
+    let mut database = schema::open(to)?;
     // The constraints are this version's too.
     change(&mut database, |transaction| copy_rows(&foreign, transaction)).map_err(unreadable)?;
     Ok(database)

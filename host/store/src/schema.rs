@@ -101,19 +101,30 @@ pub(crate) const MIGRATIONS: &[&str] = &[
 /// What the database may hold of its file, in KiB.
 const CACHE_KIB: i32 = 256;
 
-/// Opens the database and brings its schema up to date. Says whether it was not there, or empty.
-pub(crate) fn open(path: &Path) -> Result<(Connection, bool), StoreError> {
+/// Opens the database and brings its schema up to date.
+pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let mut database = connect(path)?;
+    migrate(&mut database)?;
+    Ok(database)
+}
+
+/// Opens the database, made empty where it is not there.
+pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
     // For its owner alone, as the files beside it, which get its mode. Where that fails opening it says why.
     let _ = File::options().create(true).append(true).mode(0o600).open(path);
-    let mut database = Connection::open(path)?;
+    let database = Connection::open(path)?;
     database.pragma_update(None, "journal_mode", "wal")?;
     // Every commit is on the disk before it is acknowledged.
     database.pragma_update(None, "synchronous", "full")?;
     database.pragma_update(None, "foreign_keys", true)?;
     // What is deployed is read once, at the start.
     database.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    let found = migrate(&mut database)?;
-    Ok((database, found == 0))
+    Ok(database)
+}
+
+/// The version of a database's schema; 0 where there is none.
+pub(crate) fn version(database: &Connection) -> Result<u32, StoreError> {
+    Ok(database.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
 /// The version of the schema that this version of gust writes.
@@ -123,7 +134,7 @@ pub(crate) fn newest() -> u32 {
 
 /// Brings a database's schema up to date. Gives the version that it had.
 pub(crate) fn migrate(database: &mut Connection) -> Result<u32, StoreError> {
-    let found: u32 = database.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let found = version(database)?;
     let known = newest();
     if found > known {
         return Err(StoreError::NewerSchema { found, known });

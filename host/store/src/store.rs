@@ -34,14 +34,7 @@ impl Store {
         // Made and removed, so that a read-only directory is told of now and not at the first deploy.
         let probe = tempfile::NamedTempFile::new_in(dir).and_then(|mut file| file.write_all(b"x"));
         probe.map_err(failed(dir))?;
-        let database_path = dir.join(DATABASE);
-        let (database, is_new) = schema::open(&database_path)?;
-        if is_new && holds_files(&dir.join(components::DIR))? {
-            // Not left behind, or the next start would take it for the real one.
-            drop(database);
-            fs::remove_file(&database_path).map_err(failed(&database_path))?;
-            return Err(StoreError::Lost(dir.to_owned()));
-        }
+        let database = database(dir)?;
         let store = Self { dir: dir.to_owned(), database: Mutex::new(database), _lock: lock };
         store.remove_unreferenced()?;
         Ok(store)
@@ -70,6 +63,22 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Opens the database. Where there are components and none, it was lost: it is not made anew, for what no database knows is removed.
+fn database(dir: &Path) -> Result<Connection, StoreError> {
+    let (path, lost) = (dir.join(DATABASE), || StoreError::Lost(dir.to_owned()));
+    let must_be_there = holds_files(&dir.join(components::DIR))?;
+    let is_there = fs::metadata(&path).is_ok_and(|metadata| metadata.len() > 0);
+    if must_be_there && !is_there {
+        return Err(lost());
+    }
+    let mut database = schema::connect(&path)?;
+    if must_be_there && schema::version(&database)? == 0 {
+        return Err(lost());
+    }
+    schema::migrate(&mut database)?;
+    Ok(database)
 }
 
 fn lock(dir: &Path) -> Result<File, StoreError> {

@@ -73,7 +73,10 @@ pub enum Command {
     #[command(after_help = "Example: gust versions hello")]
     Versions(Versions),
     /// Have live point to the version that was tried
-    #[command(after_help = "Examples: gust promote hello\n          gust promote hello --version 8")]
+    #[command(
+        disable_version_flag = true,
+        after_help = "Examples: gust promote hello\n          gust promote hello --version 8"
+    )]
     Promote(Promote),
     /// Have live point to the version before
     #[command(after_help = "Examples: gust rollback hello\n          gust rollback hello --to 6")]

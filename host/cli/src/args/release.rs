@@ -89,10 +89,10 @@ pub struct Promote {
     /// The function
     pub name: String,
     /// The version; else the one that shares live's requests, else canary's
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, id = "promoted", value_name = "VERSION")]
     pub version: Option<u64>,
     /// Take the version that this alias points to
-    #[arg(long, value_name = "ALIAS", conflicts_with = "version")]
+    #[arg(long, value_name = "ALIAS", conflicts_with = "promoted")]
     pub from: Option<String>,
     /// The alias that is to point to it
     #[arg(long, value_name = "ALIAS", default_value = "live")]
@@ -138,6 +138,7 @@ pub enum Alias {
         /// The alias
         alias: String,
         /// The version
+        #[arg(id = "target", value_name = "VERSION")]
         version: u64,
         /// Another version that gets a share of the requests
         #[arg(long, value_name = "VERSION", requires = "weight")]

@@ -36,7 +36,8 @@ pub fn run(host: &HostArgs, action: &Alias) -> Result<()> {
     }
 }
 
-fn path(function: &FunctionName, alias: &AliasName) -> String {
+/// Where the API has an alias.
+pub fn path(function: &FunctionName, alias: &AliasName) -> String {
     format!("/v1/functions/{function}/aliases/{alias}")
 }
 
@@ -84,7 +85,8 @@ pub fn set(
         request = request.header("if-match", tag);
     }
     let info: AliasInfo = client.json(request.body(serde_json::to_vec(to)?)?)?;
-    output::print(&format!("{alias} of {function} is version {}\n\n  curl {}\n", traffic(&info.traffic), info.url))
+    let url = client.reachable(&info.url);
+    output::print(&format!("{alias} of {function} is version {}\n\n  curl {url}\n", traffic(&info.traffic)))
 }
 
 /// Where an alias points, in short: `7`, or `7 (90 %), 8 (10 %)`.

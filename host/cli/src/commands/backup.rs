@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 
 use crate::{
     args::{Backup, HostArgs},
@@ -44,8 +44,13 @@ pub fn run(host: &HostArgs, options: &Backup) -> Result<()> {
 /// Writes a file that is whole or not there: under another name until it is on the disk.
 fn keep(body: &mut impl Read, file: &Path, length: u64) -> Result<()> {
     let part = part(file);
-    let written = write(body, &part, length)
-        .and_then(|()| fs::rename(&part, file).with_context(|| format!("keeping {}", file.display())));
+    let shown = || format!("keeping {}", file.display());
+    let written = write(body, &part, length).and_then(|()| {
+        fs::rename(&part, file).with_context(shown)?;
+        // The name is on the disk too, before it is said to be.
+        let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(dir).and_then(|dir| dir.sync_all()).with_context(shown)
+    });
     if written.is_err() {
         // What went wrong is told already.
         let _ = fs::remove_file(&part);
@@ -65,13 +70,13 @@ fn write(body: &mut impl Read, part: &Path, length: u64) -> Result<()> {
     let _ = fs::remove_file(part);
     let mut out = OpenOptions::new().write(true).create_new(true).mode(MODE).open(part).with_context(shown)?;
     copy(body, &mut out, length)?;
-    out.sync_all().with_context(shown)?;
-    let dir = part.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(dir).and_then(|dir| dir.sync_all()).with_context(shown)
+    out.sync_all().with_context(shown)
 }
 
 fn copy(body: &mut impl Read, out: &mut impl Write, length: u64) -> Result<()> {
-    let copied = io::copy(body, out).context("the backup broke off")?;
+    // A reader that goes away is no reason to end well here: somebody counts on the backup.
+    let broken_off = |error: io::Error| anyhow!("the backup broke off: {error}");
+    let copied = io::copy(body, out).map_err(broken_off)?;
     ensure!(copied == length, "the backup broke off; the host's log may have the cause");
-    Ok(out.flush()?)
+    out.flush().map_err(broken_off)
 }

@@ -41,7 +41,7 @@ pub fn run(host: &HostArgs, options: &Deploy) -> Result<()> {
     if options.json {
         return output::print(&format!("{}\n", serde_json::to_string(&info)?));
     }
-    output::print(&told(&info, is_new, !options.release.rollback_if.is_empty()))
+    output::print(&client.reachable(&told(&info, is_new, !options.release.rollback_if.is_empty())))
 }
 
 /// The release as the API's query.
@@ -83,9 +83,11 @@ fn function_name(options: &Deploy, manifest: Option<&ManifestFile>, component: &
     if let Some(named) = manifest.and_then(|file| file.manifest.name.clone()) {
         return Ok(named);
     }
-    let path = if options.component.is_some() { component.to_owned() } else { fs::canonicalize(&options.path)? };
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    name(&stem.replace('_', "-")).context("the file's name is no function's name; give one with --name")
+    // Of a file the name without its extension; a directory's name has none.
+    let dir = if options.component.is_some() { None } else { Some(fs::canonicalize(&options.path)?) };
+    let stem = dir.as_ref().map_or_else(|| component.file_stem(), |dir| dir.file_name());
+    let stem = stem.and_then(|stem| stem.to_str()).unwrap_or_default();
+    name(&stem.replace('_', "-")).context("what it is called is no function's name; give one with --name")
 }
 
 /// The function, and whether this made a new version of it.

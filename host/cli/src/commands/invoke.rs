@@ -52,6 +52,7 @@ fn url(client: &Client, options: &Invoke) -> Result<(String, bool)> {
     let app = options.app.as_deref().map(super::name::<AppName>).transpose()?.unwrap_or(info.app);
     let at = info.apps.iter().position(|present| *present == app);
     let url = at.and_then(|at| info.urls.get(at)).with_context(|| format!("{name} is not in the app {app}"))?;
+    let url = client.reachable(url);
     let takes_key = reference.is_some() || info.access == Access::Key;
     Ok((reference.map_or_else(|| url.clone(), |reference| format!("{url}@{reference}")), takes_key))
 }

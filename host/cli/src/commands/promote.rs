@@ -1,12 +1,15 @@
 //! `gust promote`: the version that was tried becomes the one that serves.
 
 use anyhow::{Result, bail};
-use gust_core::{AliasName, FunctionName, Traffic, api::FunctionInfo};
+use gust_core::{
+    AliasName, FunctionName, Traffic,
+    api::{AliasInfo, FunctionInfo},
+};
 
 use super::{alias, name};
 use crate::{
     args::{HostArgs, Promote},
-    client::Client,
+    client::{Client, HostProblem},
 };
 
 /// The alias of a version that is tried.
@@ -23,7 +26,7 @@ pub fn run(host: &HostArgs, options: &Promote) -> Result<()> {
     let (info, seen) = client.tagged_function(&function)?;
     let version = match &options.from {
         Some(from) => of_alias(&info, &name(from)?)?,
-        None => tried(&info, &to)?,
+        None => tried(&client, &info, &to)?,
     };
     alias::set(&client, &function, &to, &Traffic::all_to(version), Some(seen))
 }
@@ -36,12 +39,35 @@ fn of_alias(function: &FunctionInfo, alias: &AliasName) -> Result<u64> {
 }
 
 /// The version that shares the requests, else the canary.
-fn tried(function: &FunctionInfo, to: &AliasName) -> Result<u64> {
+fn tried(client: &Client, function: &FunctionInfo, to: &AliasName) -> Result<u64> {
     if let Some(second) = function.aliases.get(to).and_then(|info| info.traffic.second()) {
         return Ok(second.version);
     }
-    match function.aliases.get(CANARY) {
-        Some(canary) => Ok(canary.traffic.first()),
-        None => bail!("no version of {} is being tried: say which with --version or --from", function.name),
+    let Some(canary) = function.aliases.get(CANARY) else {
+        bail!("no version of {} is being tried: say which with --version or --from", function.name);
+    };
+    let version = canary.traffic.first();
+    match taken_back(client, &function.name, to, version)? {
+        Some(why) => {
+            bail!("version {version} was taken from {to}: {why}; to have it all the same: --version {version}")
+        }
+        None => Ok(version),
     }
+}
+
+/// Why an alias no longer points to a version, where the last thing that was done to the alias was to take it away.
+fn taken_back(client: &Client, function: &FunctionName, alias: &AliasName, version: u64) -> Result<Option<String>> {
+    let info: AliasInfo = match client.get(&alias::path(function, alias)) {
+        Ok(info) => info,
+        // It is to be made.
+        Err(error)
+            if error.downcast_ref::<HostProblem>().is_some_and(|problem| problem.0.code == "alias.not_found") =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let had = |traffic: &Option<Traffic>| traffic.as_ref().is_some_and(|it| it.versions().any(|had| had == version));
+    let last = info.changes.into_iter().next().filter(|last| had(&last.before) && !had(&last.after));
+    Ok(last.map(|last| last.why))
 }

@@ -18,7 +18,7 @@ use super::{app::path, name};
 use crate::{
     args::{HostArgs, Secret},
     client::Client,
-    output,
+    output::{self, UsageError},
 };
 
 /// Lists names or changes one.
@@ -59,6 +59,11 @@ fn value(key: &str, file: Option<&Path>) -> Result<String> {
         None => {
             let mut text = String::new();
             io::stdin().read_to_string(&mut text).context("the secret is not text")?;
+            if text.is_empty() {
+                let error =
+                    "nothing came through the pipe, so nothing was set; one that is to be empty is --from-file FILE";
+                return Err(UsageError(error.to_owned()).into());
+            }
             text
         }
     };

@@ -38,10 +38,13 @@ pub fn run(options: Serve) -> Result<()> {
     let config = configuration(options)?;
     let (request_log, _log) = start_log(log_format)?;
     for name in RawConfig::unknown_in_env(environment::variables().map(|(name, _)| name)) {
-        tracing::warn!(name, "this variable is no setting, so it says nothing; docs/configuration.md lists those there are");
+        tracing::warn!(
+            name,
+            "this variable is no setting, so it says nothing; docs/configuration.md lists those there are"
+        );
     }
     let data_dir = config.data_dir.clone();
-    let ready = move |admin: SocketAddr| host_link::leave(&admin.to_string(), &data_dir);
+    let ready = move |admin: SocketAddr| host_link::leave(admin, &data_dir);
     gust_server::serve(config, request_log, ready).map_err(|error| UsageError(error.to_string()).into())
 }
 

@@ -191,10 +191,11 @@ fn secrets_are_sealed_with_the_hosts_key() {
         fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     };
     write_key("a");
+    let way = "[[route]]\npath = \"/way\"";
     let variables = [("GUST_SECRETS_KEY_FILE", key.to_str().unwrap())];
     let mut host = Host::start_in(&data, &variables);
     put(&host, "/v1/apps/default/secrets/API_KEY", &json!({"value": "x"}));
-    host.deploy_as("hostile", "hostile", "secrets = [\"API_KEY\"]");
+    host.deploy_as("hostile", "hostile", &format!("secrets = [\"API_KEY\"]\n{way}"));
     host.deploy_as("hello", "hello", "");
     assert!(!data.join("secrets.key").exists(), "the key is outside");
     host.child.kill().unwrap();
@@ -205,6 +206,33 @@ fn secrets_are_sealed_with_the_hosts_key() {
     let answer = host.get("/hostile/state");
     assert!(answer.status == 503 && !answer.text().contains("API_KEY"), "{}", answer.text());
     assert!(host.info("hostile")["unavailable"].as_str().unwrap().contains("secret.unreadable"));
+    // What it has stays its own.
+    assert_eq!(
+        (host.get("/way").status, host.deploy_as("hello", "hello", way).code().as_str()),
+        (503, "route.conflict")
+    );
+    assert_eq!(host.api("DELETE", "/v1/apps/default/secrets/API_KEY", "", b"").code(), "secret.in_use");
+    put(&host, "/v1/apps/default/secrets/API_KEY", &json!({"value": "y"}));
+    assert_eq!(host.get("/hostile/config/API_KEY").text(), "Some(\"y\")");
+}
+
+#[test]
+fn what_changes_nothing_leaves_an_apps_tag_as_it_is() {
+    let host = Host::start();
+    put(&host, "/v1/apps/shop", &json!({}));
+    host.deploy_as("hello", "hello", "");
+    let tag = |path: &str| host.api("GET", path, "", b"").header("etag").to_owned();
+    let before = (tag("/v1/apps/shop"), tag("/v1/functions/hello"));
+    for path in ["config/NOPE", "secrets/NOPE", "issuers/nope", "functions/hello"] {
+        assert_eq!(host.api("DELETE", &format!("/v1/apps/shop/{path}"), "", b"").status, 404, "{path}");
+    }
+    assert_eq!((tag("/v1/apps/shop"), tag("/v1/functions/hello")), before);
+    let url = format!("http://{}/v1/apps/shop", host.admin);
+    let request = Request::builder().method("PUT").uri(url).header("if-match", &before.0);
+    let root = std::fs::read_to_string(host.dir.join("admin.token")).unwrap();
+    let request = request.header("authorization", format!("Bearer {}", root.trim()));
+    let request = request.header("content-type", "application/json").body(&b"{}"[..]).unwrap();
+    assert_eq!(send(&agent(), request).status, 200);
 }
 
 #[test]
@@ -235,6 +263,14 @@ fn tenants_see_and_change_their_own_and_nothing_else() {
     let refused = api_as(&host, &reader, "GET", "/metrics", "");
     assert!(refused.code() == "auth.forbidden" && refused.text().contains("scope read:* "), "{}", refused.text());
     assert_eq!(api_as(&host, &admin, "PUT", "/v1/apps/a/functions/yours", "{}").code(), "function.not_found");
+    let (hidden, missing) = (
+        api_as(&host, &admin, "DELETE", "/v1/apps/a/functions/yours", ""),
+        api_as(&host, &admin, "DELETE", "/v1/apps/a/functions/nobody", ""),
+    );
+    let detail = |answer: &Answer| answer.json()["detail"].as_str().unwrap().to_owned();
+    assert_eq!(detail(&hidden).replace("yours", "X"), detail(&missing).replace("nobody", "X"));
+    // Whoever may make no tokens sees none.
+    assert_eq!(api_as(&host, &reader, "GET", "/v1/tokens", "").json(), json!({"tokens": []}));
     // A token gives no more than it has.
     let more = json!({"name": "more", "scopes": ["admin:*"]}).to_string();
     assert_eq!(api_as(&host, &admin, "POST", "/v1/tokens", &more).code(), "auth.forbidden");

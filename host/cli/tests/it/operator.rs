@@ -43,6 +43,35 @@ fn the_command_finds_the_token_of_a_host_here_and_gives_it_to_no_other() {
 }
 
 #[test]
+fn no_key_follows_a_functions_answer_to_where_it_leads() {
+    let (host, elsewhere) = (Host::start(), Host::start());
+    host.deploy_as("hostile", "hostile", "access = \"key\"");
+    elsewhere.deploy_as("hostile", "hostile", "");
+    let path = format!("/redirect?url=http://{}/hostile/headers", elsewhere.data);
+    let called = host.gust(&["invoke", "hostile", "--include", "--path", &path]);
+    let told = String::from_utf8_lossy(&called.stdout).into_owned();
+    assert!(called.status.success() && told.contains("302") && told.contains("location: "), "{called:?}");
+    assert!(!told.contains("x-gust-key"), "{told}");
+}
+
+#[test]
+fn a_secret_that_nothing_came_for_is_left_as_it_is() {
+    let host = Host::start();
+    let set = host.gust(&["secret", "set", "API_KEY"]);
+    assert_eq!(set.status.code(), Some(2), "{set:?}");
+    assert!(String::from_utf8_lossy(&set.stderr).contains("nothing came"), "{set:?}");
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), b"").unwrap();
+    // It does not start where a file is, and says so after that.
+    let failed = serve(&dir.path().join("file"), &[], &[("GUST_QUEU_MS", "5")]);
+    assert!(said(&failed).contains("GUST_QUEU_MS") && said(&failed).contains("no setting"), "{}", said(&failed));
+}
+
+#[test]
 fn the_documented_number_of_instances_fits() {
     let host = Host::start_with(&[("GUST_INSTANCES_MAX", "2000")]);
     assert_eq!(host.metric("gust_instances_free", &[]), 2000.0);

@@ -139,6 +139,20 @@ fn what_a_watched_deploy_would_go_back_to_is_taken_by_nobody() {
 }
 
 #[test]
+fn a_function_that_may_go_back_to_routes_is_in_no_app_where_it_could_not() {
+    let host = Host::start();
+    assert!(host.gust(&["app", "set", "shop"]).status.success());
+    host.deploy_as("first", "hello", "[[route]]\npath = \"/door\"");
+    host.deploy_as("first?errors_percent_max=10&requests_min=3&window_s=600", "hostile", "");
+    let bound = host.api("PUT", "/v1/apps/shop/functions/first", "application/json", b"{}");
+    assert_eq!(bound.code(), "route.host", "the app has no hosts");
+    until("it is taken back", || {
+        host.get("/first/trap");
+        host.info("first")["version"] == 1
+    });
+}
+
+#[test]
 fn an_apps_hosts_are_its_own() {
     let host = Host::start();
     let hosts = |app: &str, hosts: serde_json::Value| {
@@ -160,6 +174,9 @@ fn an_apps_hosts_are_its_own() {
     assert_eq!(host.deploy_as("thief?app=other", "hello", &route("a.example.com")).code(), "route.host");
     assert_eq!(host.deploy_as("thief?app=other", "hello", "[[route]]\npath = \"/x\"").code(), "route.host");
     assert_eq!(host.deploy_as("honest?app=shop", "hello", "[[route]]\npath = \"/greeting\"").status, 201);
+    host.deploy_as("everywhere", "hello", "[[route]]\npath = \"/where\"\nmethods = [\"GET\"]");
+    let post = |authority: &str| call(&host, "POST", authority, "/where", &[]).status;
+    assert_eq!((post("x"), post("shop.example.com")), (405, 404), "nor is it told which methods others have");
     assert_eq!((get("eu.shop.example.com", "/greeting"), get("x", "/greeting")), (200, 404));
 }
 

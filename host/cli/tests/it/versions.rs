@@ -239,6 +239,33 @@ fn a_canary_that_goes_bad_is_taken_back_by_the_host() {
 }
 
 #[test]
+fn a_canary_that_was_taken_back_is_not_promoted_by_mistake() {
+    let host = Host::start();
+    host.deploy_as("hello", "hello", "");
+    let bad = fs::read(crate::fixture::component("hostile")).unwrap();
+    host.deploy_bytes("hello?alias=canary&weight=50&errors_percent_max=10&requests_min=3&window_s=600", &bad, "");
+    until("the bad version is taken back", || {
+        host.get("/hello@canary/trap");
+        alias_of(&host, "hello", "live").get("watched").is_none()
+    });
+    let promoted = host.gust(&["promote", "hello"]);
+    let told = String::from_utf8_lossy(&promoted.stderr).into_owned();
+    assert!(!promoted.status.success() && told.contains("version 2 was taken from live: rolled back"), "{told}");
+    assert_eq!(host.info("hello")["version"], 1);
+    assert!(host.gust(&["promote", "hello", "--version", "2"]).status.success());
+    assert_eq!(host.info("hello")["version"], 2);
+}
+
+#[test]
+fn what_is_rolled_back_to_is_optimised_however_early_it_was_given_up() {
+    let host = Host::start();
+    host.deploy_as("hello", "hello", "");
+    host.deploy_as("hello", "hostile", "");
+    assert!(host.gust(&["rollback", "hello"]).status.success());
+    host.until_optimised("hello");
+}
+
+#[test]
 fn a_deploy_that_cannot_be_taken_back_is_watched_until_its_time_is_over() {
     let mut host = Host::start();
     host.deploy_as("hostile", "hello", "");

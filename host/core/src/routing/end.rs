@@ -41,6 +41,11 @@ impl End {
         self.naming(method).or_else(head_as_get).or(self.all)
     }
 
+    /// One of its routes.
+    pub(super) fn any(&self) -> Option<Index> {
+        self.named.first().map(|(_, route)| *route).or(self.all)
+    }
+
     fn naming(&self, method: &Method) -> Option<Index> {
         self.named.iter().find(|(named, _)| named == method).map(|(_, route)| *route)
     }

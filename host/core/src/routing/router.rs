@@ -32,8 +32,8 @@ struct Hosts {
 pub enum Lookup<'r, 'p, T> {
     /// A route that takes it.
     Found(Match<'r, 'p, T>),
-    /// Routes for its path, but none for its method.
-    MethodNotAllowed(Allow<'r>),
+    /// Routes for its path, but none for its method; and the value of one of them. All of them are for the same host.
+    MethodNotAllowed(Allow<'r>, &'r T),
     /// A path that is not routed as it is written: it could be taken for another one (`sent.rs`).
     Ambiguous,
     /// Nothing.
@@ -89,9 +89,12 @@ impl<T> Router<T> {
         if !taken_apart.is_well_written {
             return Lookup::Ambiguous;
         }
-        match end.taking(method).and_then(|index| self.routes.get(index)) {
-            Some((route, value)) => Lookup::Found(Match { route, value, values: taken_apart.values }),
-            None => Lookup::MethodNotAllowed(Allow(end)),
+        if let Some((route, value)) = end.taking(method).and_then(|index| self.routes.get(index)) {
+            return Lookup::Found(Match { route, value, values: taken_apart.values });
+        }
+        match end.any().and_then(|index| self.routes.get(index)) {
+            Some((_, value)) => Lookup::MethodNotAllowed(Allow(end), value),
+            None => Lookup::NotFound,
         }
     }
 

@@ -45,7 +45,7 @@ pub(super) async fn require_token(
         let token = request.headers().get(header::AUTHORIZATION).cloned();
         let call =
             Call { admin, action, on, function: param("name"), app: param("app"), uri: request.uri().clone(), token };
-        if let Err(problem) = call.may(&snapshot, &grant) {
+        if let Err(problem) = call.may(&snapshot, &grant).and_then(|()| asks_for_what_it_takes(&request, on)) {
             return Refusal(problem).into_response();
         }
         request.extensions_mut().insert(Arc::new(call));
@@ -56,6 +56,17 @@ pub(super) async fn require_token(
     }
     request.extensions_mut().insert(grant);
     next.run(request).await
+}
+
+/// Fails where a change has a query and takes none: whoever asks for a part of something must not get all of it done.
+fn asks_for_what_it_takes(request: &Request, on: On) -> Result<(), Problem> {
+    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    match request.uri().query() {
+        Some(query) if changes && !query.is_empty() && !matches!(on, On::Upload) => {
+            Err(Problem::new(Code::ApiMalformed, "this call takes no query; nothing was changed"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn granted(snapshot: &Snapshot, headers: &HeaderMap) -> Option<Arc<Grant>> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Query, Request};
-use gust_access::{Action, Grant, Resource};
+use gust_access::{Action, Grant, Resource, token};
 use gust_core::{AppName, Code, FunctionName, Problem};
 use http::{HeaderValue, Method, Uri};
 use serde::Deserialize;
@@ -52,7 +52,7 @@ pub(super) fn need(method: &Method, path: &str) -> Option<(Action, On)> {
 
 /// What a token grants, by the header that it is sent in.
 pub(super) fn grant_of(snapshot: &Snapshot, authorization: &HeaderValue) -> Option<Arc<Grant>> {
-    let sent = authorization.as_bytes().strip_prefix(b"Bearer ")?;
+    let sent = token::bearer(authorization.as_bytes())?;
     snapshot.tokens.check(sent, unix_ms()).ok().cloned()
 }
 

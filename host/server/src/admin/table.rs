@@ -132,7 +132,8 @@ impl Calls {
         for method in &methods {
             self.router = self.router.route(&path, on(filter(method), handler.clone()));
         }
-        openapi::complete(&mut operation, &path, self.takes_token, &own.concat());
+        let changes = !methods.iter().all(|method| matches!(method, HttpMethod::Get | HttpMethod::Head));
+        openapi::complete(&mut operation, &path, (self.takes_token, changes), &own.concat());
         let mut schemas = Vec::new();
         P::schemas(&mut schemas);
         self.described.push(Described { path, methods, operation, schemas });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
-use gust_access::{Action, Grant, Scope, Scopes, StoredToken};
+use gust_access::{Action, Grant, Resource, Scope, Scopes, StoredToken};
 use gust_core::{
     Code, Problem, TokenName,
     api::{NewToken, TokenInfo, TokenList, TokenSpec},
@@ -18,14 +18,15 @@ use crate::{logbook::unix_ms, status, work::to_its_end};
 /// Scopes of one token.
 const SCOPES_MAX: usize = 32;
 
-/// Lists the tokens that the caller could have made.
+/// Lists the tokens that the caller could have made: none for one that may make none.
 #[utoipa::path(
     get, path = "/v1/tokens", operation_id = "list_tokens",
     responses((status = 200, description = "The tokens, without their texts", body = TokenList))
 )]
 pub(super) async fn list(State(admin): State<Arc<Admin>>, Who(grant): Who) -> Result<Json<TokenList>, Refusal> {
     let tokens = admin.changes.tokens().await?;
-    let seen = tokens.iter().filter(|token| grant.scopes.cover(&token.scopes));
+    let may_make = must_administer(&grant).is_ok();
+    let seen = tokens.iter().filter(|token| may_make && grant.scopes.cover(&token.scopes));
     Ok(Json(TokenList { tokens: seen.map(info).collect() }))
 }
 
@@ -70,13 +71,19 @@ pub(super) async fn delete(
     Named(name): Named<TokenName>,
 ) -> Result<StatusCode, Refusal> {
     must_administer(&grant)?;
-    let tokens = admin.changes.tokens().await?;
-    let found = tokens.iter().find(|token| token.name == name && grant.scopes.cover(&token.scopes));
-    let missing = || Problem::new(Code::TokenNotFound, format!("there is no token {name}; `gust token ls` lists them"));
-    found.ok_or_else(missing)?;
-    let changes = admin.changes.clone();
-    to_its_end(async move { changes.remove_token(&name).await }).await?;
-    Ok(status::DELETED)
+    let detail = format!("there is no token {name}; `gust token ls` lists them");
+    let missing = move || Problem::new(Code::TokenNotFound, detail.clone());
+    let (changes, absent) = (admin.changes.clone(), missing.clone());
+    let may_be = move |token: Option<&StoredToken>| match token {
+        Some(token) if grant.scopes.cover(&token.scopes) => Ok(()),
+        // One that cannot be read is there to be removed by whoever may do everything.
+        None if grant.scopes.allows(Action::Admin, &Resource::Host) => Ok(()),
+        _ => Err(absent()),
+    };
+    match to_its_end(async move { changes.remove_token(&name, may_be).await }).await? {
+        true => Ok(status::DELETED),
+        false => Err(missing().into()),
+    }
 }
 
 /// Fails where a token may only use what there is.

@@ -1,6 +1,6 @@
 //! Whether whoever calls may call this function: decided before an instance is spent.
 
-use gust_access::{Action, Resource, TokenBook, TokenError};
+use gust_access::{Action, Resource, TokenBook, TokenError, token};
 use gust_core::{Access, AppName, Code, Problem};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -9,8 +9,7 @@ use crate::{binding::Binding, logbook::unix_ms};
 /// The header that carries a key, for clients whose `Authorization` is the function's own.
 pub(super) const KEY: HeaderName = HeaderName::from_static("x-gust-key");
 
-/// How a bearer token is sent, and how a key begins as one.
-const BEARER: &[u8] = b"Bearer ";
+/// How a key begins where it is sent as a bearer token.
 const KEY_PREFIX: &[u8] = b"gust_";
 
 /// Fails where a client may not call the function, or one version of it by its number. `called` is what it is called by in the
@@ -59,15 +58,15 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     bearer_key(headers.get(header::AUTHORIZATION)?)
 }
 
-/// The key that a header carries, if it carries one. The scheme is in any case (RFC 9110, section 11.1).
+/// The key that a header carries, if it carries one.
 fn bearer_key(authorization: &HeaderValue) -> Option<&[u8]> {
-    let (scheme, token) = authorization.as_bytes().split_at_checked(BEARER.len())?;
-    (scheme.eq_ignore_ascii_case(BEARER) && token.starts_with(KEY_PREFIX)).then_some(token)
+    token::bearer(authorization.as_bytes()).filter(|token| token.starts_with(KEY_PREFIX))
 }
 
 fn jwt(binding: &Binding, headers: &HeaderMap) -> Result<(), Problem> {
     let required = |detail: String| Problem::new(Code::AccessJwtRequired, detail);
-    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let sent = headers.get(header::AUTHORIZATION).and_then(|value| token::bearer(value.as_bytes()));
+    let sent = sent.and_then(|token| str::from_utf8(token).ok());
     let token =
         sent.ok_or_else(|| required("send a token of the app's issuer as `Authorization: Bearer <token>`".to_owned()))?;
     let issuers = binding.app.issuers.as_ref().map_err(Clone::clone)?;

@@ -133,8 +133,10 @@ fn is_host(authority: &Authority) -> bool {
 }
 
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if let Some(named) = headers.remove(header::CONNECTION) {
-        for name in named.to_str().unwrap_or_default().split(',').map(str::trim) {
+    if let http::header::Entry::Occupied(named) = headers.entry(header::CONNECTION) {
+        let (_, named) = named.remove_entry_mult();
+        for name in named.collect::<Vec<_>>().iter().flat_map(|names| names.to_str().unwrap_or_default().split(',')) {
+            let name = name.trim();
             if !NEVER_HOP_BY_HOP.iter().any(|kept| name.eq_ignore_ascii_case(kept.as_str())) {
                 headers.remove(name);
             }
@@ -160,9 +162,10 @@ mod tests {
     #[test]
     fn what_connection_names_is_stripped_too() {
         let mut headers = HeaderMap::new();
-        let sent = [("connection", "x-secret, close, Host"), ("x-secret", "1"), ("te", "trailers"), ("host", "y")];
-        for (name, value) in sent {
-            headers.insert(name, HeaderValue::from_static(value));
+        let sent =
+            [("connection", "x-secret, close, Host"), ("connection", "x-hop"), ("x-secret", "1"), ("x-hop", "1")];
+        for (name, value) in sent.into_iter().chain([("te", "trailers"), ("host", "y")]) {
+            headers.append(name, HeaderValue::from_static(value));
         }
         strip_hop_by_hop(&mut headers);
         assert_eq!(headers.keys().collect::<Vec<_>>(), ["host"]);

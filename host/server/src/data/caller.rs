@@ -23,8 +23,8 @@ const DEPTH_MAX: u8 = 16;
 
 /// Who sends a request.
 pub(super) enum Caller<'a> {
-    /// A client, over a connection of the data listener.
-    Client { activity: &'a Arc<Activity>, scheme: Scheme },
+    /// A client, over a connection of the data listener, whose answers are `alone` where nothing else is on it at the same time.
+    Client { activity: &'a Arc<Activity>, scheme: Scheme, alone: bool },
     /// Another function, in memory.
     Function(&'a Call),
 }
@@ -68,7 +68,7 @@ impl Caller<'_> {
     /// Says on the connection that a function is at work. Where there is none, the calling function's is told already.
     pub(super) fn works(&self, deadline: Instant) -> Option<Work> {
         match self {
-            Self::Client { activity, .. } => Some(activity.work(deadline)),
+            Self::Client { activity, alone, .. } => Some(activity.work(deadline, *alone)),
             Self::Function(_) => None,
         }
     }

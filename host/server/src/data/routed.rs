@@ -38,9 +38,9 @@ pub(super) fn find(snapshot: &Snapshot, head: &Parts, target: &str) -> Option<Re
         Lookup::Found(found) if is_foreign(found.value) => by_name(),
         // A function's name is more than a parameter that could be any.
         Lookup::Found(found) if is_vague(found.route) && (is_tilde || is_named()) => by_name(),
-        Lookup::MethodNotAllowed(_) if is_tilde || is_named() => by_name(),
+        Lookup::MethodNotAllowed(_, to) if is_foreign(to) || is_tilde || is_named() => by_name(),
         Lookup::Found(found) => Some(function_of(snapshot, head, &found)),
-        Lookup::MethodNotAllowed(allow) => Some(Err(not_allowed(&allow.to_string()))),
+        Lookup::MethodNotAllowed(allow, _) => Some(Err(not_allowed(&allow.to_string()))),
         Lookup::Ambiguous | Lookup::NotFound => by_name(),
     }
 }

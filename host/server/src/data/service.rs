@@ -5,7 +5,7 @@ use std::{mem, sync::Arc, time::Duration};
 use bytes::Bytes;
 use gust_core::{Code, Problem, RequestId, api::World};
 use gust_engine::{Function, GuestBody, Invocation, Lease, Scheme, SentBody};
-use http::{HeaderMap, Method, Request, Response, header, request::Parts};
+use http::{HeaderMap, Method, Request, Response, Version, header, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time;
@@ -43,7 +43,8 @@ pub(crate) fn answer(
     scheme: Scheme,
 ) -> impl Future<Output = Response<Outgoing>> {
     let visit = visit(data, request_id(request.headers()), request.method());
-    respond(data, Caller::Client { activity, scheme }, request.map(Source::Wire), visit)
+    let alone = request.version() < Version::HTTP_2;
+    respond(data, Caller::Client { activity, scheme, alone }, request.map(Source::Wire), visit)
 }
 
 /// Answers one of another function, under the id of the request that waits for it.
@@ -133,6 +134,7 @@ fn begin(data: &Data, caller: &Caller<'_>, request: Request<Source>, visit: &mut
         }
         Serving::Route(deployment, response) => {
             visit.goes_to(deployment.clone());
+            visit.is_answered_by_route();
             visit.gives(found.cookie);
             Ok(Begun::Answered(mem::take(response)))
         }

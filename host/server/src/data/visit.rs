@@ -99,6 +99,11 @@ impl Visit {
         refused.problem
     }
 
+    /// Says that its route has the answer, and no function is called.
+    pub(super) fn is_answered_by_route(&mut self) {
+        self.receipt.by_route = true;
+    }
+
     /// Keeps the function's place until the end.
     pub(super) fn holds(&mut self, place: Place) {
         self.place = Some(place);

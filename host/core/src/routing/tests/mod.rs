@@ -39,7 +39,7 @@ fn found(router: &Router<usize>, request: &str) -> String {
             let params: Vec<String> = found.params().map(|(name, value)| format!(" {name}={value}")).collect();
             format!("{}{}", found.route, params.concat())
         }
-        Lookup::MethodNotAllowed(allow) => format!("only {allow}"),
+        Lookup::MethodNotAllowed(allow, _) => format!("only {allow}"),
         Lookup::Ambiguous => "ambiguous".to_owned(),
         Lookup::NotFound => "nothing".to_owned(),
     }

@@ -93,7 +93,7 @@ fn found(router: &Router<usize>, host: &str, path: &str, method: &str) -> Expect
         Lookup::Found(found) => {
             Expected::Found(*found.value, found.values().iter().map(|value| (*value).to_owned()).collect())
         }
-        Lookup::MethodNotAllowed(allow) => {
+        Lookup::MethodNotAllowed(allow, _) => {
             let mut methods: Vec<String> = allow.methods().map(|method| method.to_string()).collect();
             methods.sort();
             Expected::MethodNotAllowed(methods)
