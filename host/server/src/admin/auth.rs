@@ -45,7 +45,7 @@ pub(super) async fn require_token(
         let token = request.headers().get(header::AUTHORIZATION).cloned();
         let call =
             Call { admin, action, on, function: param("name"), app: param("app"), uri: request.uri().clone(), token };
-        if let Err(problem) = call.may(&snapshot, &grant).and_then(|()| asks_for_what_it_takes(&request, on)) {
+        if let Err(problem) = call.may(&snapshot, &grant) {
             return Refusal(problem).into_response();
         }
         request.extensions_mut().insert(Arc::new(call));
@@ -58,15 +58,13 @@ pub(super) async fn require_token(
     next.run(request).await
 }
 
-/// Fails where a change has a query and takes none: whoever asks for a part of something must not get all of it done.
-fn asks_for_what_it_takes(request: &Request, on: On) -> Result<(), Problem> {
-    let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
-    match request.uri().query() {
-        Some(query) if changes && !query.is_empty() && !matches!(on, On::Upload) => {
-            Err(Problem::new(Code::ApiMalformed, "this call takes no query; nothing was changed"))
-        }
-        _ => Ok(()),
+/// Refuses a query where a change takes none: whoever asks for a part of something must not get all of it done.
+pub(super) async fn refuse_query(request: Request, next: Next) -> Response {
+    if request.uri().query().is_some_and(|query| !query.is_empty()) {
+        let problem = Problem::new(Code::ApiMalformed, "this call takes no query; nothing was changed");
+        return Refusal(problem).into_response();
     }
+    next.run(request).await
 }
 
 fn granted(snapshot: &Snapshot, headers: &HeaderMap) -> Option<Arc<Grant>> {

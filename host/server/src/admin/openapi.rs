@@ -92,15 +92,19 @@ fn description() -> utoipa::openapi::OpenApi {
 }
 
 /// Adds to a call what it can fail with, and where it belongs.
-pub(super) fn complete(operation: &mut Operation, path: &str, (takes_token, changes): (bool, bool), own: &[Code]) {
+pub(super) fn complete(
+    operation: &mut Operation,
+    path: &str,
+    (takes_token, refuses_query): (bool, bool),
+    own: &[Code],
+) {
     operation.tags = Some(vec![tag(path).to_owned()]);
     let mut codes = implied(operation);
     if takes_token {
         operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(TOKEN, [])]);
         codes.extend(GUARDED);
     }
-    // What changes something takes no query that it does not know.
-    if takes_token && changes {
+    if refuses_query {
         codes.push(Code::ApiMalformed);
     }
     codes.extend(own);

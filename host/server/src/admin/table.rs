@@ -5,15 +5,19 @@ use std::sync::Arc;
 use axum::{
     Router,
     handler::Handler,
+    middleware::from_fn,
     routing::{MethodFilter, on},
 };
 use gust_core::Code::{self, *};
 use utoipa::{
     __dev::SchemaReferences,
-    openapi::{HttpMethod, RefOr, Schema, path::Operation},
+    openapi::{
+        HttpMethod, RefOr, Schema,
+        path::{Operation, ParameterIn},
+    },
 };
 
-use super::{Admin, aliases, apps, backup, functions, health, logs, openapi, tokens, upload};
+use super::{Admin, aliases, apps, auth, backup, functions, health, logs, openapi, tokens, upload};
 
 /// What changing an app, or a function's aliases, can come to.
 const UNSERVABLE: [Code; 5] = [SecretMissing, SecretUnreadable, RouteConflict, RouteHost, ManifestInvalid];
@@ -129,11 +133,15 @@ impl Calls {
         T: 'static,
     {
         let (path, methods, mut operation) = (P::path(), P::methods(), P::operation());
+        let reads = methods.iter().all(|method| matches!(method, HttpMethod::Get | HttpMethod::Head));
+        let has_query = operation.parameters.iter().flatten().any(|one| one.parameter_in == ParameterIn::Query);
+        let refuses_query = !reads && !has_query;
         for method in &methods {
-            self.router = self.router.route(&path, on(filter(method), handler.clone()));
+            let routed = on(filter(method), handler.clone());
+            let routed = if refuses_query { routed.route_layer(from_fn(auth::refuse_query)) } else { routed };
+            self.router = self.router.route(&path, routed);
         }
-        let changes = !methods.iter().all(|method| matches!(method, HttpMethod::Get | HttpMethod::Head));
-        openapi::complete(&mut operation, &path, (self.takes_token, changes), &own.concat());
+        openapi::complete(&mut operation, &path, (self.takes_token, refuses_query), &own.concat());
         let mut schemas = Vec::new();
         P::schemas(&mut schemas);
         self.described.push(Described { path, methods, operation, schemas });
