@@ -5,8 +5,8 @@ use std::{convert::Infallible, fs, path::Path, sync::Arc, time::Duration};
 use bytes::Bytes;
 use gust_core::{Digest, InstanceMode, Limits, Problem, RequestId, RewindPolicy, Tier};
 use gust_engine::{
-    ArtifactCache, ArtifactKey, Engine, Function, FunctionConfig, Invocation, Lease, OutputSink, OutputStream, Scheme,
-    Settings, Usage, compile,
+    ArtifactCache, ArtifactKey, Engine, Function, FunctionConfig, Invocation, Lease, Meter, OutputSink, OutputStream,
+    Scheme, Settings, Share, compile,
 };
 use http::Request;
 use http_body_util::{BodyExt as _, Empty, combinators::MapErr};
@@ -55,7 +55,15 @@ impl Hosted {
         let load = || {
             let sink = Arc::new(NoOutput);
             let (limits, env, config) = (Limits::default(), Vec::new(), Vec::new());
-            let config = FunctionConfig { limits, env, config, sink, outbound: None, instance };
+            let config = FunctionConfig {
+                limits,
+                env,
+                config,
+                sink,
+                outbound: None,
+                instance,
+                share: Share::new(Share::WEIGHT_DEFAULT),
+            };
             artifacts.load(&engine, &key, &config).unwrap()
         };
         let function = load().unwrap_or_else(|| {
@@ -107,11 +115,10 @@ async fn answer(function: &Function, path: &str, number: u64) -> bool {
         deadline: Instant::now() + Duration::from_secs(30),
         depth: 0,
     };
-    let mut usage = Usage::default();
-    let lease = Lease::take(function, &invocation, &mut usage).await.unwrap();
+    let lease = Lease::take(function, &invocation, &Meter::new()).await.unwrap();
     let body: NoBody = Empty::new().map_err(nothing as fn(Infallible) -> Problem);
     let request = Request::builder().uri(path).header("host", "localhost").body(body).unwrap();
-    let Ok(response) = lease.call(Box::new(request), Scheme::Http, &mut usage).await else { return false };
+    let Ok(response) = lease.call(Box::new(request), Scheme::Http).await else { return false };
     assert_eq!(response.status(), 200);
     !response.into_body().collect().await.unwrap().to_bytes().is_empty()
 }

@@ -16,6 +16,9 @@ pub const CONFIG_BYTES_MAX: usize = 64 << 10;
 /// Hosts of an app.
 const HOSTS_MAX: usize = 32;
 
+/// The greatest weight of an app, where the usual one is 100.
+const CPU_WEIGHT_MAX: u32 = 10_000;
+
 /// What an app's owner decides about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -42,6 +45,10 @@ pub struct Quotas {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 4294967295u32)]
     pub concurrency: Option<u32>,
+    /// Its share of the processor where guests of other apps want it too, beside theirs. Default 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 10000)]
+    pub cpu_weight: Option<u32>,
     /// Time that guests run, each day (UTC), in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 18446744073709551615u64)]
@@ -54,10 +61,11 @@ pub struct Quotas {
 
 impl Quotas {
     /// Each quota by its key.
-    pub fn by_key(&self) -> [(&'static str, Option<u64>); 4] {
+    pub fn by_key(&self) -> [(&'static str, Option<u64>); 5] {
         [
             ("requests_per_s", self.requests_per_s.map(u64::from)),
             ("concurrency", self.concurrency.map(u64::from)),
+            ("cpu_weight", self.cpu_weight.map(u64::from)),
             ("cpu_ms_per_day", self.cpu_ms_per_day),
             ("stored_bytes", self.stored_bytes),
         ]
@@ -66,6 +74,9 @@ impl Quotas {
     fn check(&self) -> Result<(), Problem> {
         match self.by_key().iter().find(|(_, quota)| *quota == Some(0)) {
             Some((key, _)) => Err(invalid(format!("quotas.{key} is 0; it is at least 1, or left out"))),
+            None if self.cpu_weight.is_some_and(|weight| weight > CPU_WEIGHT_MAX) => {
+                Err(invalid(format!("quotas.cpu_weight is at most {CPU_WEIGHT_MAX}")))
+            }
             None => Ok(()),
         }
     }
@@ -97,8 +108,9 @@ impl AppSpec {
                 return Err(invalid(format!("hosts names {host} twice")));
             }
         }
-        if let Some((key, _)) = self.limits.by_key().into_iter().find(|(_, cap)| *cap == Some(0)) {
-            return Err(invalid(format!("limits.{key} is 0; it is at least 1, or left out")));
+        if let Some(limit) = self.limits.too_small() {
+            let (key, min) = (limit.key(), limit.min());
+            return Err(invalid(format!("limits.{key} is less than {min}, the least that it is; or leave it out")));
         }
         self.quotas.check()
     }
@@ -154,7 +166,7 @@ mod tests {
         let error = |text: &str| AppSpec::parse(text).unwrap_err().detail;
         assert!(error("host = []").starts_with("line 1, column 1: unknown field `host`"), "{}", error("host = []"));
         assert!(error("[quotas]\nconcurrency = 0").contains("quotas.concurrency is 0"));
-        assert!(error("[limits]\nwall_ms = 0").contains("limits.wall_ms is 0"));
+        assert!(error("[limits]\nwall_ms = 0").contains("limits.wall_ms is less than 1"));
     }
 
     #[test]

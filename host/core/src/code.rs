@@ -7,6 +7,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::limits::Limit;
+
 /// Whose doing a failure was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -51,6 +53,8 @@ codes! {
     // Calling a function.
     /// The request target or its host cannot be understood.
     RequestMalformed = "request.malformed", Client, "The request cannot be understood";
+    /// More headers than the host takes.
+    RequestHeadersTooLarge = "request.headers_too_large", Client, "The request's headers are too large";
     /// CONNECT, TRACE or an upgrade.
     MethodNotSupported = "request.method_not_supported", Client, "This method is not served";
     /// The body ended early or could not be read.
@@ -85,14 +89,24 @@ codes! {
     QuotaCpu = "quota.cpu_ms_per_day", Client, "The app has used its CPU time for today";
     /// All of the function's own places are taken.
     LimitConcurrency = "limit.concurrency", Client, "The function is at its limit of concurrent requests";
+    /// All of the function's own places are taken, and as many requests wait for one as may.
+    LimitQueue = "limit.queue", Client, "The function is at its limit of waiting requests";
+    /// None of the function's own places became free in time.
+    LimitQueueTime = "limit.queue_ms", Client, "The request waited for too long";
     /// The request's body is over the function's limit.
     LimitRequestBody = "limit.request_body", Client, "The request's body is too large";
     /// The response's body is over the function's limit.
     LimitResponseBody = "limit.response_body", Guest, "The function's answer is too large";
+    /// The response's header fields are over the function's limit.
+    LimitHeaders = "limit.headers", Guest, "The function's headers are too large";
+    /// The limit of CPU time ran out.
+    LimitCpu = "limit.cpu_ms", Guest, "The function used too much CPU time";
     /// The wall-clock limit ran out.
     LimitWall = "limit.wall_ms", Guest, "The function did not answer in time";
     /// The guest failed after it was refused memory.
     LimitMemory = "limit.memory", Guest, "The function ran out of memory";
+    /// The guest wanted more resources than it may hold.
+    LimitHandles = "limit.handles", Guest, "The function holds too many resources";
     /// No instance became free in time.
     HostBusy = "host.busy", Host, "The host has no free instance";
     /// The host is shutting down.
@@ -179,6 +193,8 @@ codes! {
     UploadContentEncoding = "upload.content_encoding", Client, "Uploads are not taken compressed";
     /// An upload over the host's limit.
     UploadTooLarge = "upload.too_large", Client, "The component is too large";
+    /// A component over its function's limit.
+    LimitComponent = "limit.component", Client, "The component is over the function's limit";
     /// An upload that ended early, or without a component.
     UploadIncomplete = "upload.incomplete", Client, "The upload did not arrive whole";
     /// Bytes that are no valid component.
@@ -215,6 +231,26 @@ codes! {
     StoreCorrupt = "store.corrupt", Host, "A stored component is damaged";
     /// A fault in gust itself.
     Internal = "internal", Host, "The host failed";
+}
+
+impl Code {
+    /// The limit that a request was refused or ended for.
+    pub const fn limit(self) -> Option<Limit> {
+        match self {
+            Self::LimitConcurrency => Some(Limit::Concurrency),
+            Self::LimitQueue => Some(Limit::Queue),
+            Self::LimitQueueTime => Some(Limit::QueueTime),
+            Self::LimitRequestBody => Some(Limit::RequestBody),
+            Self::LimitResponseBody => Some(Limit::ResponseBody),
+            Self::LimitHeaders => Some(Limit::Headers),
+            Self::LimitCpu => Some(Limit::Cpu),
+            Self::LimitWall => Some(Limit::Wall),
+            Self::LimitMemory => Some(Limit::Memory),
+            Self::LimitHandles => Some(Limit::Handles),
+            Self::LimitComponent => Some(Limit::Component),
+            _ => None,
+        }
+    }
 }
 
 /// A text that is no code.
@@ -283,6 +319,9 @@ mod tests {
         assert_eq!(texts.len(), Code::ALL.len());
         for text in texts {
             assert!(text.bytes().all(|b| b.is_ascii_lowercase() || b == b'.' || b == b'_'), "{text}");
+        }
+        for code in Code::ALL {
+            assert_eq!(code.as_str().starts_with("limit."), code.limit().is_some(), "{code:?}");
         }
     }
 }

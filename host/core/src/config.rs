@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, net::SocketAddr, ops::Range, path::PathBuf};
 use serde::{Deserialize, de::IgnoredAny};
 use toml::Spanned;
 
-use crate::{HostNames, OptionalPath, RewindPolicy, text_place::line_and_column};
+use crate::{HostNames, OptionalPath, RewindPolicy, limits::LimitCaps, text_place::line_and_column};
 
 /// A setting as told to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +119,9 @@ settings! {
     instances_max: u32 = "1000";
     /// The most memory that a function's limits may give an instance, in MiB. It is address space, not memory in use.
     memory_mib_max: u32 = "512";
+    /// The most that functions' limits are on this host, by the keys of `[limits]` in gust.toml: a table in the file,
+    /// wall_ms=5000,queue=0 in the environment. What is not said is not capped.
+    limits_max: LimitCaps = "";
     /// The longest that a request waits for a free instance, in milliseconds.
     queue_ms: u32 = "1000";
     /// The longest that requests in flight are waited for at shutdown, in milliseconds.
@@ -223,6 +226,12 @@ impl HostConfig {
         }
         if self.listen == self.admin && self.listen.port() != 0 {
             return Err(ConfigError(format!("listen and admin are both {}; give each its own port", self.listen)));
+        }
+        if let Some(limit) = self.limits_max.too_small() {
+            let (key, min) = (limit.key(), limit.min());
+            return Err(ConfigError(format!(
+                "limits_max.{key} is less than {min}, the least that it is; or leave it out"
+            )));
         }
         self.check_tls()
     }

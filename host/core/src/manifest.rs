@@ -23,7 +23,7 @@ pub const MANIFEST_BYTES_MAX: usize = 64 << 10;
 const ENV_BYTES_MAX: usize = 32 << 10;
 
 /// Keys that a later version serves.
-const PLANNED: [&str; 3] = ["cpu_ms", "outbound", "trigger"];
+const PLANNED: [&str; 2] = ["outbound", "trigger"];
 
 /// A function's manifest, checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,10 +108,12 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), ManifestError> {
-        for (key, value) in self.limits.by_key() {
-            if value == 0 {
-                return Err(ManifestError::new(format!("limits.{key} is 0; it is at least 1")));
-            }
+        if let Some(limit) = self.limits.too_small() {
+            let (key, min) = (limit.key(), limit.min());
+            return Err(ManifestError::new(format!(
+                "limits.{key} is {}; it is at least {min}",
+                self.limits.get(limit)
+            )));
         }
         let has = |part: bool| if part { "is given" } else { "is missing" };
         let (command, component) = (self.build.command.is_some(), self.build.component.is_some());
@@ -271,7 +273,6 @@ mod tests {
         assert!(error("access = \"private\"\n[[route]]\npath = \"/a\"").contains("a private function has no routes"));
         assert!(error("[build]\ncommand = [\"make\"]").contains("component is missing"));
         assert!(error("[[trigger]]\non = \"x\"").contains("not served by this version"));
-        assert!(error("[limits]\ncpu_ms = 1").contains("not served by this version"));
         let route = "[[route]]\npath = \"/a\"\n";
         assert!(error(&format!("{route}methode = [\"GET\"]")).starts_with("gust.toml:3:1: unknown field `methode`"));
         assert!(error(&format!("{route}respond = {{ stauts = 200 }}")).starts_with("gust.toml:3:"));

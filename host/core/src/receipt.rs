@@ -3,7 +3,7 @@
 //! Every accepted request yields exactly one [`Receipt`]. The log line, the metrics and the metering are all made from it,
 //! so they cannot disagree.
 
-use crate::{Code, FunctionName, RequestId};
+use crate::{Code, FunctionName, RequestId, limits::Reached};
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub struct Receipt {
     pub memory_bytes_peak: u64,
     /// How long threads ran its guest, in microseconds: init and what it does after its answer included, waiting not.
     pub cpu_us: u64,
+    /// The limits that its guest ran into.
+    pub reached: Reached,
     /// Whether its function was waiting for its client's body when it ended.
     pub awaits_body: bool,
     /// Whether its route had the answer, and no function was called.
@@ -85,6 +87,7 @@ impl Receipt {
             response_bytes: 0,
             memory_bytes_peak: 0,
             cpu_us: 0,
+            reached: Reached::default(),
             awaits_body: false,
             by_route: false,
             internal: None,

@@ -12,7 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
-use crate::{progress::Progress, usage::Usage};
+use crate::meter::Meter;
 
 /// Bytes of a body that is here as a whole that the connection takes at a time: the rest stays with the request, and so
 /// within its function's concurrency, until the client has read what came before.
@@ -22,22 +22,18 @@ const PIECE_BYTES: usize = 128 << 10;
 /// takes nothing and nobody asks for the answer's next byte. Dropping it ends the guest.
 pub struct Running {
     task: JoinHandle<Result<(), Problem>>,
-    progress: Arc<Progress>,
+    meter: Arc<Meter>,
 }
 
 impl Running {
-    pub(crate) fn spawn(
-        guest: impl Future<Output = Result<(), Problem>> + Send + 'static,
-        progress: Arc<Progress>,
-    ) -> Self {
-        Self { task: tokio::spawn(guest), progress }
+    pub(crate) fn spawn(guest: impl Future<Output = Result<(), Problem>> + Send + 'static, meter: Arc<Meter>) -> Self {
+        Self { task: tokio::spawn(guest), meter }
     }
 
-    /// Waits for its end, whichever that is. Says what it used.
-    pub async fn end(mut self) -> Usage {
+    /// Waits for its end, whichever that is.
+    pub async fn end(mut self) {
         // Who is answered does not care how it ended.
         let _ = (&mut self).await;
-        self.progress.usage()
     }
 }
 
@@ -61,8 +57,6 @@ impl Drop for Running {
 /// A response's body. When it has ended or is dropped, its guest is no longer at work, but for its [`GuestBody::rest`].
 pub struct GuestBody {
     source: Source,
-    /// Of a guest that was not over when its head was there.
-    progress: Option<Arc<Progress>>,
 }
 
 enum Source {
@@ -85,7 +79,7 @@ struct Streamed {
 
 impl GuestBody {
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self { source: Source::Whole(bytes), progress: None }
+        Self { source: Source::Whole(bytes) }
     }
 
     pub(crate) fn streamed(
@@ -94,14 +88,13 @@ impl GuestBody {
         bytes_max: u64,
         bytes_stated: Option<u64>,
     ) -> Self {
-        let progress = progress(running.as_ref());
         let streamed = Streamed { body, running, bytes: 0, bytes_max, bytes_stated };
-        Self { source: Source::Streamed(Box::new(streamed)), progress }
+        Self { source: Source::Streamed(Box::new(streamed)) }
     }
 
     /// An answer that has no body, whatever its guest writes.
     pub(crate) fn none(running: Option<Running>) -> Self {
-        Self { progress: progress(running.as_ref()), source: Source::Ended(running) }
+        Self { source: Source::Ended(running) }
     }
 
     /// What the guest still does after its answer's last byte, up to its deadline. It is the caller's to see through, with
@@ -122,15 +115,6 @@ impl GuestBody {
             Source::Streamed(streamed) => streamed.is_whole(),
         }
     }
-
-    /// What the request used so far, its head included; none where the call has told all of it.
-    pub fn usage(&self) -> Option<Usage> {
-        self.progress.as_ref().map(|progress| progress.usage())
-    }
-}
-
-fn progress(running: Option<&Running>) -> Option<Arc<Progress>> {
-    running.map(|running| running.progress.clone())
 }
 
 impl Body for GuestBody {
@@ -194,7 +178,7 @@ impl Streamed {
         }
         loop {
             let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else {
-                if self.running.as_ref().is_some_and(|running| running.progress.is_failing()) {
+                if self.running.as_ref().is_some_and(|running| running.meter.is_failing()) {
                     // It was asked above, so it wakes whoever asks for the body.
                     return Poll::Pending;
                 }

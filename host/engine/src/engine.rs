@@ -8,6 +8,7 @@ use wasmtime::component::Linker;
 use crate::{
     host::Host,
     interfaces,
+    lane::Lane,
     places::Places,
     rewind::Rewinding,
     settings::{self, Reset, Settings},
@@ -32,6 +33,8 @@ struct Shared {
     kept: Arc<Places>,
     /// What is rewound, to let idle instances go.
     rewound: Arc<Mutex<Vec<Weak<Rewinding>>>>,
+    /// Where guests go on that compute for long.
+    lane: Lane,
     settings: Settings,
     reset: Reset,
     _ticker: Ticker,
@@ -53,7 +56,8 @@ impl Engine {
             Ticker::start(wasmtime.weak(), move || let_idle_go(&idle)).map_err(|error| failed(error.into()))?;
         let places = || Places::new(settings.instances_max as usize);
         let (slots, kept) = (places(), places());
-        let shared = Shared { wasmtime, linker, slots, kept, rewound, settings, reset, _ticker: ticker };
+        let lane = Lane::new();
+        let shared = Shared { wasmtime, linker, slots, kept, rewound, lane, settings, reset, _ticker: ticker };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -77,6 +81,10 @@ impl Engine {
         for rewinding in living(&self.shared.rewound) {
             rewinding.drop_idle();
         }
+    }
+
+    pub(crate) fn lane(&self) -> &Lane {
+        &self.shared.lane
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {

@@ -1,7 +1,9 @@
 //! Why a request was not answered by its guest: wasmtime's errors in the words of the whole house.
 
+use std::time::Duration;
+
 use gust_core::{Code, Problem};
-use wasmtime::{PoolConcurrencyLimitError, Trap};
+use wasmtime::{PoolConcurrencyLimitError, Trap, component::ResourceTableError};
 use wasmtime_wasi::I32Exit;
 
 use crate::memory::MemoryBudget;
@@ -12,9 +14,16 @@ const FRAMES_MAX: usize = 4;
 /// The most that is kept of the text of a guest's error, in bytes.
 const ERROR_BYTES_MAX: usize = 4 << 10;
 
-/// The wall-clock limit ran out.
-pub(crate) fn timed_out() -> Problem {
-    Problem::new(Code::LimitWall, "it ran for longer than its limit wall_ms allows")
+/// The wall-clock limit ran out: the function's own, or that of a function that waits for it.
+pub(crate) fn timed_out(wall_ms: u32) -> Problem {
+    let detail = format!("it took longer than {wall_ms} ms, its limit wall_ms, or whoever called it had no more time");
+    Problem::new(Code::LimitWall, detail)
+}
+
+/// The limit of CPU time ran out.
+pub(crate) fn out_of_cpu(cpu: Duration, max: Duration) -> Problem {
+    let (cpu_ms, max_ms) = (cpu.as_millis(), max.as_millis());
+    Problem::new(Code::LimitCpu, format!("it has computed for {cpu_ms} ms; its limit cpu_ms is {max_ms}"))
 }
 
 /// What an error of instantiation or of a call means. Its backtrace is for the log only.
@@ -26,7 +35,9 @@ pub(crate) fn of_guest(error: &wasmtime::Error, memory: &MemoryBudget) -> Proble
     } else if error.is::<PoolConcurrencyLimitError>() {
         (Code::HostBusy, "all instances are in use; try again in a moment".to_owned())
     } else if memory.was_refused() {
-        out_of_memory()
+        out_of_memory(memory)
+    } else if is_out_of_handles(error) {
+        (Code::LimitHandles, "it wanted more resources at the same time than its limit handles allows".to_owned())
     } else {
         (Code::Trap, "its log has the cause".to_owned())
     };
@@ -50,13 +61,21 @@ fn of_trap(trap: Trap, memory: &MemoryBudget) -> (Code, String) {
     match trap {
         Trap::StackOverflow => (Code::TrapStackOverflow, "it needed more stack than there is".to_owned()),
         // Programs abort when an allocation fails.
-        _ if memory.was_refused() => out_of_memory(),
+        _ if memory.was_refused() => out_of_memory(memory),
         trap => (Code::Trap, format!("it trapped: {trap}")),
     }
 }
 
-fn out_of_memory() -> (Code, String) {
-    (Code::LimitMemory, "it asked for more memory than its limit memory_mib allows".to_owned())
+fn out_of_memory(memory: &MemoryBudget) -> (Code, String) {
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let (has, max) = (mib(memory.bytes_peak()), mib(memory.bytes_max()));
+    (Code::LimitMemory, format!("it had {has:.1} MiB and asked for more; its limit memory_mib is {max}"))
+}
+
+/// Whether a table of handles is full: the host's, whose error says so, or wasmtime's own, whose text does.
+fn is_out_of_handles(error: &wasmtime::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ResourceTableError::Full))
+        || error.root_cause().to_string().contains("store handle limit exceeded")
 }
 
 /// A guest's text, short enough to keep.

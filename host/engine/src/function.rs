@@ -14,6 +14,7 @@ use crate::{
     outgoing::Outbound,
     output::OutputSink,
     rewind::Rewinding,
+    turns::Share,
     verdict::Verdict,
 };
 
@@ -32,6 +33,8 @@ pub struct FunctionConfig {
     pub outbound: Option<Arc<dyn Outbound>>,
     /// Where each request's instance comes from.
     pub instance: InstanceMode,
+    /// What it gets of the processor where other apps want it too.
+    pub share: Arc<Share>,
 }
 
 /// A component that is loaded and linked. Cheap to clone.
@@ -72,9 +75,9 @@ impl Function {
         let terms = Terms {
             env: config.env.clone(),
             config: Arc::new(Configuration::new(config.config.clone())),
-            log_bytes_max: config.limits.log_bytes(),
-            memory_bytes_max: config.limits.memory_bytes(),
-            response_bytes_max: config.limits.response_body_bytes(),
+            limits: config.limits.clone(),
+            share: config.share.clone(),
+            lane: engine.lane().clone(),
             outbound: config.outbound.clone(),
             seed: rand::random(),
             sink: config.sink.clone(),

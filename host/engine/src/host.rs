@@ -5,8 +5,9 @@
 
 use std::{mem, sync::Arc};
 
+use gust_core::{Limits, limits::Limit};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -14,22 +15,18 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::{
     configuration::Configuration,
     invocation::Invocation,
+    lane::Lane,
     memory::MemoryBudget,
+    meter::Meter,
     outgoing::{Hooks, Outbound},
     output::{Output, OutputSink, OutputStream},
     places::Place,
     rewind::Refusal,
+    turns::Share,
 };
-
-/// The most handles that a guest may hold. With the cap on fields it bounds what the host keeps for one guest outside of the
-/// guest's own memory.
-pub(crate) const RESOURCES_MAX: u32 = 1000;
 
 /// The most random bytes that a guest gets in one call.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
-
-/// The most bytes of one set of header fields, as they are kept in memory.
-const FIELDS_BYTES_MAX: usize = 64 << 10;
 
 /// What one call may copy out of the guest besides a response's body, in bytes: its headers, or a body that is over its
 /// limit and shall be told so.
@@ -42,12 +39,12 @@ pub(crate) struct Terms {
     pub(crate) env: Vec<(String, String)>,
     /// What `wasi:config` gives it beside that.
     pub(crate) config: Arc<Configuration>,
-    /// What it may print in one request, in bytes.
-    pub(crate) log_bytes_max: u64,
-    /// All its memories and tables together, in bytes.
-    pub(crate) memory_bytes_max: u64,
-    /// The body of its response, in bytes.
-    pub(crate) response_bytes_max: u64,
+    /// What one request may use.
+    pub(crate) limits: Limits,
+    /// What it gets of the processor where others want it too.
+    pub(crate) share: Arc<Share>,
+    /// Where it goes on if it computes for long.
+    pub(crate) lane: Lane,
     /// Its way to other functions, where it has one.
     pub(crate) outbound: Option<Arc<dyn Outbound>>,
     /// What its init's random numbers come from. Nobody else knows it.
@@ -59,7 +56,8 @@ pub(crate) struct Terms {
 impl Terms {
     /// The most that one call lets the host copy out of the guest, in bytes: the whole answer of a typed guest.
     pub(crate) fn lifted_bytes_max(&self) -> usize {
-        usize::try_from(self.response_bytes_max).unwrap_or(usize::MAX).saturating_add(LIFTED_BESIDES_BODY_BYTES)
+        let body = usize::try_from(self.limits.response_body_bytes()).unwrap_or(usize::MAX);
+        body.saturating_add(LIFTED_BESIDES_BODY_BYTES)
     }
 }
 
@@ -71,13 +69,12 @@ impl Terms {
         impl OutputSink for Silent {
             fn line(&self, _: &gust_core::RequestId, _: OutputStream, _: String) {}
         }
-        let limits = gust_core::Limits::default();
         Self {
             env: Vec::new(),
             config: Arc::default(),
-            log_bytes_max: limits.log_bytes(),
-            memory_bytes_max: limits.memory_bytes(),
-            response_bytes_max: limits.response_body_bytes(),
+            limits: Limits::default(),
+            share: Share::new(Share::WEIGHT_DEFAULT),
+            lane: Lane::new(),
             outbound: None,
             seed: [7; 32],
             sink: Arc::new(Silent),
@@ -107,20 +104,30 @@ struct Wasi {
 }
 
 impl Host {
-    pub(crate) fn new(terms: &Arc<Terms>, invocation: Invocation, slot: Place) -> Self {
+    pub(crate) fn new(terms: &Arc<Terms>, invocation: Invocation, meter: &Arc<Meter>, slot: Place) -> Self {
         let mut http = WasiHttpCtx::new();
-        http.set_field_size_limit(FIELDS_BYTES_MAX);
+        http.set_field_size_limit(terms.limits.headers_bytes());
         Self {
             terms: terms.clone(),
-            table: empty_table(),
+            table: empty_table(&terms.limits),
             http,
-            hooks: Hooks::new(terms.outbound.clone(), invocation),
+            hooks: Hooks::new(terms.outbound.clone(), &terms.limits, invocation, meter.clone()),
             wasi: None,
-            memory: MemoryBudget::new(terms.memory_bytes_max),
+            memory: MemoryBudget::new(terms.limits.memory_bytes()),
             memory_bytes_pristine: 0,
             handles_given_max: 0,
             slot: Some(slot),
         }
+    }
+
+    /// The terms that it runs on.
+    pub(crate) fn terms(&self) -> &Arc<Terms> {
+        &self.terms
+    }
+
+    /// What its request uses.
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
+        &self.hooks.meter
     }
 
     /// What it held of the pool.
@@ -144,7 +151,7 @@ impl Host {
         self.wasi = None;
         self.memory.forget_refusals();
         if self.table.is_empty() {
-            self.table = empty_table();
+            self.table = empty_table(&self.terms.limits);
         }
     }
 
@@ -155,7 +162,7 @@ impl Host {
 
     /// At least as many handles as the guest had at once since this was asked last.
     pub(crate) fn take_handles_given(&mut self) -> u32 {
-        mem::take(&mut self.handles_given_max).min(RESOURCES_MAX)
+        mem::take(&mut self.handles_given_max).min(self.terms.limits.handles)
     }
 
     /// Counts a call that may give the guest a handle. None gives more than one that a guest can get at here: those that
@@ -165,8 +172,10 @@ impl Host {
     }
 
     /// Begins another request of an instance that was put back.
-    pub(crate) fn begin(&mut self, invocation: Invocation, slot: Place) {
+    pub(crate) fn begin(&mut self, invocation: Invocation, meter: &Arc<Meter>, slot: Place) {
         self.hooks.invocation = invocation;
+        self.hooks.meter = meter.clone();
+        meter.has(self.memory.bytes_peak());
         self.slot = Some(slot);
     }
 
@@ -181,7 +190,7 @@ impl Host {
             return Err(Refusal::Handles);
         }
         // A new one counts handles from the beginning again.
-        self.table = empty_table();
+        self.table = empty_table(&self.terms.limits);
         self.memory.forget_refusals();
         Ok(())
     }
@@ -208,16 +217,42 @@ impl Drop for Host {
     }
 }
 
-fn empty_table() -> ResourceTable {
+/// With the cap on fields it bounds what the host keeps for one guest outside of the guest's own memory.
+fn empty_table(limits: &Limits) -> ResourceTable {
     let mut table = ResourceTable::new();
-    table.set_max_capacity(RESOURCES_MAX as usize);
+    table.set_max_capacity(limits.handles as usize);
     table
+}
+
+impl ResourceLimiter for Host {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let grows = self.memory.memory_grows(current, desired, maximum);
+        self.note_growth(grows);
+        Ok(grows)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let grows = self.memory.table_grows(current, desired, maximum);
+        self.note_growth(grows);
+        Ok(grows)
+    }
+}
+
+impl Host {
+    fn note_growth(&self, grows: bool) {
+        if grows {
+            self.meter().has(self.memory.bytes_peak());
+        } else {
+            self.meter().reaches(Limit::Memory);
+        }
+    }
 }
 
 impl Wasi {
     /// A context that reaches nothing: no files, no sockets, no names. For an init its random numbers are the function's own.
     fn new(terms: &Terms, hooks: &Hooks) -> Self {
-        let output = Output::new(hooks.invocation.request_id, terms.sink.clone(), terms.log_bytes_max);
+        let (request_id, meter) = (hooks.invocation.request_id, hooks.meter.clone());
+        let output = Output::new(request_id, terms.sink.clone(), terms.limits.log_bytes(), meter);
         let mut ctx = WasiCtx::builder();
         if hooks.is_in_init {
             let mut random = StdRng::from_seed(terms.seed);

@@ -4,9 +4,9 @@
 //! served before and was put back ([`rewind`](crate::rewind)), or it is made now in a slot of the pool. A caller takes a
 //! lease, [calls](Lease::call) it once, and cannot tell.
 
-use std::{pin::pin, sync::Arc};
+use std::sync::Arc;
 
-use gust_core::{Code, Problem, RequestId, RewindPolicy};
+use gust_core::{Code, Limits, Problem, RequestId, RewindPolicy};
 use tokio::{
     task,
     time::{self, Duration, Instant},
@@ -14,16 +14,17 @@ use tokio::{
 use wasmtime::{Store, UpdateDeadline, component::Instance as Component};
 
 use crate::{
+    allowed::Allowed,
     callee::Instance,
     failure,
     function::Function,
-    host::{Host, RESOURCES_MAX, Terms},
+    host::{Host, Terms},
     invocation::Invocation,
     last_lines::LastLines,
+    meter::Meter,
     places::Place,
-    rewind::{self, Kept, Refusal, Rewinding, WayBack},
-    unmade::{Stage, Unmade},
-    usage::{Usage, metered},
+    rewind::{Kept, Refusal, Rewinding, WayBack},
+    unmade::{AtomicStage, Unmade},
 };
 
 /// Ticks of the epoch that a guest runs before it yields.
@@ -56,22 +57,22 @@ pub(crate) struct Leased {
 }
 
 impl Lease {
-    /// Waits for a slot, for as long as the engine's settings allow, and makes an instance pristine or a pristine one. Adds to
-    /// `usage` what that takes, however it ends.
-    pub async fn take(function: &Function, invocation: &Invocation, usage: &mut Usage) -> Result<Self, Problem> {
+    /// Waits for a slot, for as long as the engine's settings allow, and makes an instance pristine or a pristine one. `meter` counts
+    /// what that takes, and what the instance uses then.
+    pub async fn take(function: &Function, invocation: &Invocation, meter: &Arc<Meter>) -> Result<Self, Problem> {
         let began = Instant::now();
         let (slot, queue) = slot(function, invocation.deadline).await?;
         let instance = match function.rewinding.as_ref().and_then(|rewinding| Some((rewinding.take()?, rewinding))) {
-            Some((kept, rewinding)) => Leased::of_kept(kept, rewinding.clone(), invocation, slot),
+            Some((kept, rewinding)) => Leased::of_kept(kept, rewinding.clone(), invocation, meter, slot),
             // What is seldom done is done elsewhere: it would make the future of every request larger, which is moved.
             None => {
-                let made = Box::pin(Leased::make(function, invocation, slot, usage)).await;
+                let made = Box::pin(Leased::make(function, invocation, meter, slot)).await;
                 made.map_err(|unmade| unmade.problem)?
             }
         };
         let ready_at = Instant::now();
         let timing = LeaseTiming { queue, init: ready_at - began - queue };
-        let response_bytes_max = function.terms.response_bytes_max;
+        let response_bytes_max = function.terms.limits.response_body_bytes();
         Ok(Self { instance, deadline: invocation.deadline, response_bytes_max, timing, ready_at })
     }
 
@@ -80,17 +81,18 @@ impl Lease {
     pub async fn probe(function: &Function, wall: Duration) -> Result<(), Problem> {
         let printed = Arc::new(LastLines::before(function.terms.sink.clone()));
         let mut probed = function.clone();
-        probed.terms = Arc::new(Terms { sink: printed.clone(), ..(*function.terms).clone() });
+        let limits = Limits { wall_ms: millis(wall), ..function.terms.limits.clone() };
+        probed.terms = Arc::new(Terms { sink: printed.clone(), limits, ..(*function.terms).clone() });
         let (request_id, deadline) = (RequestId::from_random(0), Instant::now() + wall);
         let invocation = Invocation { request_id, deadline, depth: 0 };
         let (slot, _) = slot(function, deadline).await?;
-        match Leased::make(&probed, &invocation, slot, &mut Usage::default()).await {
+        match Leased::make(&probed, &invocation, &Meter::new(), slot).await {
             Ok(made) => {
                 // Not lost, but dropped unused.
                 drop(made.way_back.and_then(WayBack::begin));
                 Ok(())
             }
-            Err(unmade) => Err(unmade.found_at_deploy(wall, &printed)),
+            Err(unmade) => Err(unmade.found_at_deploy(millis(wall), &printed)),
         }
     }
 
@@ -106,9 +108,15 @@ impl Lease {
 }
 
 impl Leased {
-    fn of_kept(kept: Kept, rewinding: Arc<Rewinding>, invocation: &Invocation, slot: Place) -> Self {
+    fn of_kept(
+        kept: Kept,
+        rewinding: Arc<Rewinding>,
+        invocation: &Invocation,
+        meter: &Arc<Meter>,
+        slot: Place,
+    ) -> Self {
         let Kept { mut store, callee, home } = kept;
-        store.data_mut().begin(*invocation, slot);
+        store.data_mut().begin(*invocation, meter, slot);
         store.set_epoch_deadline(TICKS_UNTIL_YIELD);
         Self { store, callee, way_back: Some(WayBack::new(home, rewinding)) }
     }
@@ -116,25 +124,15 @@ impl Leased {
     async fn make(
         function: &Function,
         invocation: &Invocation,
+        meter: &Arc<Meter>,
         mut slot: Place,
-        usage: &mut Usage,
     ) -> Result<Self, Unmade> {
         loop {
-            let mut store = store(function, invocation, slot);
-            let mut stage = Stage::Instantiation;
-            let count = |ran| usage.cpu += ran;
-            let (made, _) = rewind::within(
-                Some(invocation.deadline),
-                pin!(metered(pin!(instantiate(function, &mut store, &mut stage)), count)),
-            )
-            .await;
-            let (callee, component) = match made.unwrap_or_else(|| Err(failure::timed_out())) {
-                Ok(made) => made,
-                Err(problem) => {
-                    usage.memory_bytes_peak = store.data().memory.bytes_peak();
-                    return Err(Unmade { problem, stage });
-                }
-            };
+            let store = store(function, invocation, meter, slot);
+            let stage = Arc::<AtomicStage>::default();
+            let guest = Box::pin(instantiate(function.clone(), store, stage.clone()));
+            let made = Allowed::new(guest, &function.terms, meter, invocation.deadline).await;
+            let (mut store, callee, component) = made.map_err(|problem| Unmade { problem, stage: stage.get() })?;
             let way_back = match way_back(function, &mut store, &component).await {
                 Prepared::ToBeKept(way_back) => Some(way_back),
                 Prepared::ToBeDropped => None,
@@ -148,9 +146,14 @@ impl Leased {
         }
     }
 
-    /// The most that its memories and tables had together, in bytes.
-    pub(crate) fn memory_bytes_peak(&self) -> u64 {
-        self.store.data().memory.bytes_peak()
+    /// What its request uses.
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
+        self.store.data().meter()
+    }
+
+    /// The terms that it runs on.
+    pub(crate) fn terms(&self) -> &Arc<Terms> {
+        self.store.data().terms()
     }
 
     /// Ends a call that returned, in the same poll: the instance is put back and kept, or dropped. `at_once` says that the
@@ -165,17 +168,21 @@ impl Leased {
 
 /// Makes an instance and gets it ready. `stage` says how far it came.
 async fn instantiate(
-    function: &Function,
-    store: &mut Store<Host>,
-    stage: &mut Stage,
-) -> Result<(Instance, Component), Problem> {
-    let instantiated = function.callee.instantiate(store).await;
+    function: Function,
+    mut store: Store<Host>,
+    stage: Arc<AtomicStage>,
+) -> Result<(Store<Host>, Instance, Component), Problem> {
+    let instantiated = function.callee.instantiate(&mut store).await;
     let (callee, component) = instantiated.map_err(|error| failure::of_guest(&error, &store.data().memory))?;
     if let Some(init) = &function.init {
-        *stage = Stage::Init;
-        init.run(store, &component).await?;
+        stage.is_init();
+        init.run(&mut store, &component).await?;
     }
-    Ok((callee, component))
+    Ok((store, callee, component))
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// A place in the pool, and how long it took to get. Where one is free this is a single atomic operation. None is waited for
@@ -193,12 +200,12 @@ async fn slot(function: &Function, deadline: Instant) -> Result<(Place, Duration
     Ok((slot, began.elapsed()))
 }
 
-fn store(function: &Function, invocation: &Invocation, slot: Place) -> Store<Host> {
-    let host = Host::new(&function.terms, *invocation, slot);
+fn store(function: &Function, invocation: &Invocation, meter: &Arc<Meter>, slot: Place) -> Store<Host> {
+    let host = Host::new(&function.terms, *invocation, meter, slot);
     let mut store = Store::new(function.engine.wasmtime(), host);
     store.set_hostcall_fuel(function.terms.lifted_bytes_max());
-    store.set_max_component_handles(RESOURCES_MAX as usize);
-    store.limiter(|host| &mut host.memory);
+    store.set_max_component_handles(function.terms.limits.handles as usize);
+    store.limiter(|host| host);
     store.set_epoch_deadline(TICKS_UNTIL_YIELD);
     // tokio's own yielding, and not waking oneself: the thread looks for I/O before it goes on with the guest.
     store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(TICKS_UNTIL_YIELD, Box::pin(task::yield_now()))));

@@ -4,6 +4,7 @@
 //! [`Function`]. Each request takes a [`Lease`] of it (an instance in exactly the state that instantiation left, used for
 //! one request) and [calls](Lease::call) it. How the instance came to be is this crate's own affair.
 
+mod allowed;
 mod artifact;
 mod body;
 mod call;
@@ -17,19 +18,20 @@ mod host;
 mod init;
 mod interfaces;
 mod invocation;
+mod lane;
 mod last_lines;
 mod lease;
 mod memory;
+mod meter;
 mod outgoing;
 mod output;
 mod places;
-mod progress;
 mod rewind;
 mod rewrite;
 mod settings;
 mod ticker;
+mod turns;
 mod unmade;
-mod usage;
 mod verdict;
 
 pub use artifact::{ArtifactCache, ArtifactKey};
@@ -40,9 +42,10 @@ pub use engine::Engine;
 pub use function::{Function, FunctionConfig};
 pub use invocation::Invocation;
 pub use lease::{Lease, LeaseTiming};
+pub use meter::{Meter, Usage};
 pub use outgoing::{Answering, Outbound, SentBody};
 pub use output::{OutputSink, OutputStream};
-pub use places::{Place, Places};
+pub use places::{Awaited, Place, Places};
 pub use rewind::put_back_waiting;
 pub use settings::{Reset, Settings};
-pub use usage::Usage;
+pub use turns::Share;

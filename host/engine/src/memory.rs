@@ -4,8 +4,6 @@
 //! limit. Here all of them draw on one budget. A refusal is remembered: a guest that aborts after one ran out of memory,
 //! whatever its trap says.
 
-use wasmtime::ResourceLimiter;
-
 /// Bytes that one table element is counted as: a pointer.
 const TABLE_ELEMENT_BYTES: u64 = 8;
 
@@ -23,6 +21,11 @@ impl MemoryBudget {
         Self { bytes_max, bytes: 0, refused: false }
     }
 
+    /// What it may have.
+    pub(crate) fn bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
     /// The most that the instance had. Memories and tables never shrink, so it is what it has.
     pub(crate) fn bytes_peak(&self) -> u64 {
         self.bytes
@@ -38,7 +41,25 @@ impl MemoryBudget {
         self.refused = false;
     }
 
-    fn grow(&mut self, by_bytes: u64) -> bool {
+    /// Lets a memory grow, or not.
+    pub(crate) fn memory_grows(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+        // The memory's own maximum refuses it then, and nothing must be counted.
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            self.refused = true;
+            return false;
+        }
+        self.grows(desired.saturating_sub(current) as u64)
+    }
+
+    /// Lets a table grow, or not.
+    pub(crate) fn table_grows(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return false;
+        }
+        self.grows((desired.saturating_sub(current) as u64).saturating_mul(TABLE_ELEMENT_BYTES))
+    }
+
+    fn grows(&mut self, by_bytes: u64) -> bool {
         let bytes = self.bytes.saturating_add(by_bytes);
         if bytes > self.bytes_max {
             self.refused = true;
@@ -49,24 +70,6 @@ impl MemoryBudget {
     }
 }
 
-impl ResourceLimiter for MemoryBudget {
-    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        // The memory's own maximum refuses it then, and nothing must be counted.
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            self.refused = true;
-            return Ok(false);
-        }
-        Ok(self.grow(desired.saturating_sub(current) as u64))
-    }
-
-    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
-        Ok(self.grow((desired.saturating_sub(current) as u64).saturating_mul(TABLE_ELEMENT_BYTES)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,11 +77,11 @@ mod tests {
     #[test]
     fn all_memories_and_tables_draw_on_one_budget() {
         let mut budget = MemoryBudget::new(100);
-        assert!(budget.memory_growing(0, 40, None).unwrap());
-        assert!(budget.memory_growing(0, 40, None).unwrap());
-        assert!(budget.table_growing(0, 2, None).unwrap());
+        assert!(budget.memory_grows(0, 40, None));
+        assert!(budget.memory_grows(0, 40, None));
+        assert!(budget.table_grows(0, 2, None));
         assert!(!budget.was_refused());
-        assert!(!budget.memory_growing(40, 50, None).unwrap());
+        assert!(!budget.memory_grows(40, 50, None));
         assert!(budget.was_refused());
         assert_eq!(budget.bytes_peak(), 96);
     }
@@ -86,7 +89,7 @@ mod tests {
     #[test]
     fn what_a_memory_itself_refuses_is_not_counted() {
         let mut budget = MemoryBudget::new(100);
-        assert!(!budget.memory_growing(0, 50, Some(40)).unwrap());
+        assert!(!budget.memory_grows(0, 50, Some(40)));
         assert_eq!(budget.bytes_peak(), 0);
     }
 }

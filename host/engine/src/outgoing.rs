@@ -14,14 +14,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use gust_core::{Code, Problem};
+use gust_core::{Code, Limits, Problem};
 use http::Uri;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
 use tokio::time;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::invocation::Invocation;
+use crate::{invocation::Invocation, meter::Meter};
 
 /// What comes after a function's name in the authority of a request to it.
 const INTERNAL: &str = ".gust.internal";
@@ -42,8 +42,13 @@ pub type Answering = Pin<Box<dyn Future<Output = http::Response<UnsyncBoxBody<By
 /// The host's say in what `wasi:http` does, for one instance.
 pub(crate) struct Hooks {
     outbound: Option<Arc<dyn Outbound>>,
+    /// The requests that one request may send, and what their bodies and answers may have together, in bytes.
+    calls_max: u32,
+    body_bytes_max: u64,
     /// The request that is served.
     pub(crate) invocation: Invocation,
+    /// What it uses.
+    pub(crate) meter: Arc<Meter>,
     /// Whether the instance is getting ready for its first request. What it would be told then would be told to all.
     pub(crate) is_in_init: bool,
     /// Tells the bodies of its requests that their sender is gone. Made for the first.
@@ -51,8 +56,14 @@ pub(crate) struct Hooks {
 }
 
 impl Hooks {
-    pub(crate) fn new(outbound: Option<Arc<dyn Outbound>>, invocation: Invocation) -> Self {
-        Self { outbound, invocation, is_in_init: false, gone: None }
+    pub(crate) fn new(
+        outbound: Option<Arc<dyn Outbound>>,
+        limits: &Limits,
+        invocation: Invocation,
+        meter: Arc<Meter>,
+    ) -> Self {
+        let (calls_max, body_bytes_max) = (limits.calls, limits.calls_body_bytes());
+        Self { outbound, calls_max, body_bytes_max, invocation, meter, is_in_init: false, gone: None }
     }
 
     /// Says that the instance is about to be dropped. With it the bodies that it has not finished end as if they were whole.
@@ -63,11 +74,34 @@ impl Hooks {
     }
 
     /// Begins to send a request, if it is one that may be sent.
-    fn send(&mut self, request: http::Request<WasiBody>) -> Option<Answering> {
-        let outbound = self.outbound.as_ref().filter(|_| !self.is_in_init)?;
-        let function = function(request.uri())?.to_owned();
-        let sender_is_gone = self.gone.get_or_insert_default().clone();
-        outbound.send(&function, request.map(|body| SentBody { body, sender_is_gone }), self.invocation)
+    fn send(&mut self, request: http::Request<WasiBody>) -> Result<Answering, Error> {
+        let outbound = self.outbound.as_ref().filter(|_| !self.is_in_init).ok_or(Error::HttpRequestDenied)?;
+        let function = function(request.uri()).ok_or(Error::HttpRequestDenied)?.to_owned();
+        if !self.meter.may_call(self.calls_max) {
+            let max = self.calls_max;
+            return Err(Error::InternalError(Some(format!("more requests than its limit calls, {max}, allows"))));
+        }
+        let (sender_is_gone, carried) = (self.gone.get_or_insert_default().clone(), self.carried());
+        let request = request.map(|body| SentBody { body, sender_is_gone, carried });
+        outbound.send(&function, request, self.invocation).ok_or(Error::HttpRequestDenied)
+    }
+
+    fn carried(&self) -> Carried {
+        Carried { meter: self.meter.clone(), bytes_max: self.body_bytes_max }
+    }
+}
+
+/// What the bodies of a request's calls have, counted against what they may.
+struct Carried {
+    meter: Arc<Meter>,
+    bytes_max: u64,
+}
+
+impl Carried {
+    /// Counts a piece of one, unless that is too much.
+    fn count<E>(&self, frame: Frame<Bytes>, too_much: impl FnOnce() -> E) -> Result<Frame<Bytes>, E> {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        if self.meter.may_carry(bytes, self.bytes_max) { Ok(frame) } else { Err(too_much()) }
     }
 }
 
@@ -83,14 +117,14 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         done: Done,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Done), Error>> + Send> {
-        let answering = self.send(request);
+        let (answering, carried) = (self.send(request), self.carried());
         Box::new(async move {
-            let answering = answering.ok_or(Error::HttpRequestDenied)?;
+            let answering = answering?;
             let response = match options.and_then(|options| options.first_byte_timeout) {
                 Some(wait) => time::timeout(wait, answering).await.map_err(|_| Error::ConnectionReadTimeout)?,
                 None => answering.await,
             };
-            Ok((response.map(|body| body.map_err(|_| Error::HttpResponseIncomplete).boxed_unsync()), done))
+            Ok((response.map(|body| Answered { body, carried }.boxed_unsync()), done))
         })
     }
 }
@@ -99,6 +133,7 @@ impl WasiHttpHooks for Hooks {
 pub struct SentBody {
     body: WasiBody,
     sender_is_gone: Arc<AtomicBool>,
+    carried: Carried,
 }
 
 impl Body for SentBody {
@@ -109,8 +144,39 @@ impl Body for SentBody {
         let incomplete = || Problem::new(Code::RequestBodyIncomplete, "whoever sent the body did not finish it");
         Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
             None => self.sender_is_gone.load(Acquire).then(|| Err(incomplete())),
-            Some(frame) => Some(frame.map_err(|error| incomplete().with_internal(error.to_string()))),
+            Some(frame) => Some(
+                frame
+                    .map_err(|error| incomplete().with_internal(error.to_string()))
+                    .and_then(|frame| self.carried.count(frame, incomplete)),
+            ),
         })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The body of an answer that a guest gets.
+struct Answered {
+    body: UnsyncBoxBody<Bytes, Problem>,
+    carried: Carried,
+}
+
+impl Body for Answered {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| {
+            let frame = frame.map_err(|_| Error::HttpResponseIncomplete)?;
+            self.carried.count(frame, || Error::HttpResponseBodySize(None))
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -170,7 +236,7 @@ mod tests {
         let keeps = Arc::new(Keeps::default());
         let terms = Terms { outbound: Some(keeps.clone()), ..Terms::of_test() };
         let slot = Places::new(1).try_take().unwrap();
-        let mut host = Host::new(&Arc::new(terms), Invocation::of_test(1), slot);
+        let mut host = Host::new(&Arc::new(terms), Invocation::of_test(1), &Meter::new(), slot);
         let mut send = || {
             let body = Full::new(Bytes::from_static(b"half")).map_err(|never| match never {}).boxed_unsync();
             let request = http::Request::post("http://resize.gust.internal/").body(body).unwrap();

@@ -9,12 +9,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use gust_core::RequestId;
+use gust_core::{RequestId, limits::Limit};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::{
     cli::{IsTerminal, StdoutStream},
     p2::{self, Pollable, StreamResult},
 };
+
+use crate::meter::Meter;
 
 /// The longest line, in bytes; a longer one is cut into several.
 const LINE_BYTES_MAX: usize = 8 << 10;
@@ -46,6 +48,7 @@ pub(crate) struct Output {
 struct Lines {
     request_id: RequestId,
     sink: Arc<dyn OutputSink>,
+    meter: Arc<Meter>,
     bytes_left: u64,
     bytes_dropped: u64,
     stdout: Vec<u8>,
@@ -53,9 +56,9 @@ struct Lines {
 }
 
 impl Output {
-    pub(crate) fn new(request_id: RequestId, sink: Arc<dyn OutputSink>, bytes_max: u64) -> Self {
+    pub(crate) fn new(request_id: RequestId, sink: Arc<dyn OutputSink>, bytes_max: u64, meter: Arc<Meter>) -> Self {
         let (stdout, stderr) = (Vec::new(), Vec::new());
-        let lines = Lines { request_id, sink, bytes_left: bytes_max, bytes_dropped: 0, stdout, stderr };
+        let lines = Lines { request_id, sink, meter, bytes_left: bytes_max, bytes_dropped: 0, stdout, stderr };
         Self { shared: Arc::new(Mutex::new(lines)) }
     }
 
@@ -79,6 +82,9 @@ impl Lines {
     fn write(&mut self, stream: OutputStream, bytes: &[u8]) {
         let taken = usize::try_from(self.bytes_left).unwrap_or(usize::MAX).min(bytes.len());
         self.bytes_left -= taken as u64;
+        if taken < bytes.len() && self.bytes_dropped == 0 {
+            self.meter.reaches(Limit::Log);
+        }
         self.bytes_dropped += (bytes.len() - taken) as u64;
         for piece in bytes.get(..taken).unwrap_or_default().split_inclusive(|byte| *byte == b'\n') {
             self.append(stream, piece);
@@ -221,7 +227,7 @@ mod tests {
 
     fn printed(bytes_max: u64, writes: &[(OutputStream, &[u8])]) -> Vec<String> {
         let kept = Arc::new(Kept::default());
-        let output = Output::new(RequestId::from_random(1), kept.clone(), bytes_max);
+        let output = Output::new(RequestId::from_random(1), kept.clone(), bytes_max, Meter::new());
         for (stream, bytes) in writes {
             output.lock().write(*stream, bytes);
         }

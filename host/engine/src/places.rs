@@ -56,16 +56,41 @@ impl Places {
 
     /// Takes one as soon as one is free.
     pub async fn take(self: &Arc<Self>) -> Place {
-        let _waiting = Waiting::begin(&self.waiting);
+        self.waiting.fetch_add(1, SeqCst);
+        Awaited { of: self.clone() }.taken().await
+    }
+
+    /// Begins to wait for one, unless so many wait already.
+    pub fn queue(self: &Arc<Self>, waiting_max: usize) -> Option<Awaited> {
+        let waits = |waiting: usize| (waiting < waiting_max).then_some(waiting + 1);
+        self.waiting.fetch_update(SeqCst, SeqCst, waits).is_ok().then(|| Awaited { of: self.clone() })
+    }
+}
+
+/// A place that is waited for, until this is dropped for whatever reason.
+#[derive(Debug)]
+pub struct Awaited {
+    of: Arc<Places>,
+}
+
+impl Awaited {
+    /// Takes it as soon as there is one.
+    pub async fn taken(self) -> Place {
         loop {
-            let mut freed = pin!(self.freed.notified());
+            let mut freed = pin!(self.of.freed.notified());
             // Listening begins before looking, and a place is free before it is told of: one of the two sees the other.
             freed.as_mut().enable();
-            if let Some(place) = self.try_take() {
+            if let Some(place) = self.of.try_take() {
                 return place;
             }
             freed.await;
         }
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.of.waiting.fetch_sub(1, SeqCst);
     }
 }
 
@@ -75,22 +100,6 @@ impl Drop for Place {
         if self.of.waiting.load(SeqCst) > 0 {
             self.of.freed.notify_one();
         }
-    }
-}
-
-/// One that waits, until it no longer does for whatever reason.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl<'a> Waiting<'a> {
-    fn begin(waiting: &'a AtomicUsize) -> Self {
-        waiting.fetch_add(1, SeqCst);
-        Self(waiting)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, SeqCst);
     }
 }
 
@@ -125,6 +134,22 @@ mod tests {
         assert!(places.try_take().is_none());
         drop((second, third));
         assert_eq!(places.free(), 2);
+    }
+
+    #[test]
+    fn no_more_wait_than_may() {
+        let places = Places::new(1);
+        let held = places.try_take().unwrap();
+        assert!(places.queue(0).is_none());
+        let (first, second) = (places.queue(2).unwrap(), places.queue(2).unwrap());
+        assert!(places.queue(2).is_none());
+        drop(first);
+        let third = places.queue(2).unwrap();
+        let runtime = runtime::Builder::new_current_thread().build().unwrap();
+        drop(held);
+        let taken = runtime.block_on(second.taken());
+        drop((taken, third));
+        assert_eq!((places.free(), places.waiting.load(SeqCst)), (1, 0));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! An instance that was not made: why, and how far it came.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use gust_core::{Code, Problem};
-use tokio::time::Duration;
 
 use crate::last_lines::LastLines;
 
@@ -12,6 +13,23 @@ pub(crate) enum Stage {
     Instantiation,
     /// It was getting ready.
     Init,
+}
+
+/// A stage, told while an instance is made.
+#[derive(Debug, Default)]
+pub(crate) struct AtomicStage {
+    is_init: AtomicBool,
+}
+
+impl AtomicStage {
+    /// Says that it is getting ready.
+    pub(crate) fn is_init(&self) {
+        self.is_init.store(true, Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> Stage {
+        if self.is_init.load(Relaxed) { Stage::Init } else { Stage::Instantiation }
+    }
 }
 
 /// An instance that was not made.
@@ -31,11 +49,12 @@ impl From<Problem> for Unmade {
 
 impl Unmade {
     /// Why a function is not deployed, as whoever deploys it is told: with all that it said, for it is theirs.
-    pub(crate) fn found_at_deploy(self, wall: Duration, printed: &LastLines) -> Problem {
+    pub(crate) fn found_at_deploy(self, wall_ms: u32, printed: &LastLines) -> Problem {
         let Problem { code: cause, detail, internal, .. } = self.problem;
         let why = match (cause, &internal) {
             (Code::GuestFailed, Some(text)) => text.clone(),
-            (Code::LimitWall, _) => format!("it took longer than {} ms ({})", wall.as_millis(), cause.as_str()),
+            // Nobody waits for it who could have had less time.
+            (Code::LimitWall, _) => format!("it took longer than {wall_ms} ms ({})", cause.as_str()),
             _ => format!("{detail} ({})", cause.as_str()),
         };
         let (code, what) = match self.stage {

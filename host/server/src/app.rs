@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use gust_access::{Issuers, SecretValue};
-use gust_core::{AppName, AppSpec, Code, Digest, Manifest, Problem, api::IssuerInfo, app::Config};
+use gust_core::{AppName, AppSpec, Code, Digest, Manifest, Problem, api::IssuerInfo, app::Config, limits::LimitCaps};
 
 use crate::{
     deployment::Terms,
@@ -31,6 +31,8 @@ pub(crate) struct App {
     pub(crate) issuers_told: Vec<IssuerInfo>,
     /// What its functions may use together.
     pub(crate) quota: Quota,
+    /// The most that functions' limits are on this host.
+    pub(crate) limits_max: LimitCaps,
 }
 
 impl App {
@@ -48,6 +50,7 @@ impl App {
             issuers: Err(no_issuer()),
             issuers_told: Vec::new(),
             quota,
+            limits_max: LimitCaps::default(),
         })
     }
 
@@ -65,7 +68,7 @@ impl App {
         }
         Ok(Terms {
             digest,
-            limits: self.spec.limits(&manifest.limits),
+            limits: self.spec.limits(&manifest.limits).capped(&self.limits_max),
             instance: manifest.instance,
             access: manifest.access,
             allow: manifest.allow.clone(),

@@ -151,7 +151,19 @@ impl Changes {
         let config = config(&settings);
         let names = settings.iter().filter(|setting| setting.kind == SettingKind::Secret);
         let secret_names = names.map(|setting| setting.name.clone()).collect();
-        Ok(Arc::new(App { name, spec, revision, config, secrets, secret_names, issuers, issuers_told, quota }))
+        let limits_max = self.config.limits_max.clone();
+        Ok(Arc::new(App {
+            name,
+            spec,
+            revision,
+            config,
+            secrets,
+            secret_names,
+            issuers,
+            issuers_told,
+            quota,
+            limits_max,
+        }))
     }
 
     /// Writes down what guests ran today, where that is limited, so that a restart does not forget it.

@@ -149,6 +149,7 @@ impl Assembler {
             log: common.log.clone(),
             metrics: common.metrics.clone(),
             cpu: common.app.quota.cpu.clone(),
+            share: common.app.quota.share.clone(),
             health,
         };
         Deployment::new(parts, terms, residence)

@@ -140,7 +140,12 @@ impl Changes {
         manifest: &Manifest,
     ) -> Result<impl Future<Output = Result<Prepared, Problem>> + use<>, Problem> {
         let (log, version) = (self.log(app, name), Arc::<OnceLock<u64>>::default());
-        let (terms, app) = (app.terms(staged.digest, manifest)?, app.name.clone());
+        let (terms, share, app) = (app.terms(staged.digest, manifest)?, app.quota.share.clone(), app.name.clone());
+        if staged.size_bytes > terms.limits.component_bytes() {
+            let (bytes, mib) = (staged.size_bytes, terms.limits.component_mib);
+            let detail = format!("the component has {bytes} bytes; the function's limit component_mib is {mib}");
+            return Err(Problem::new(Code::LimitComponent, detail));
+        }
         let config = FunctionConfig {
             limits: terms.limits.clone(),
             env: terms.env.clone(),
@@ -148,6 +153,7 @@ impl Changes {
             sink: Arc::new(GuestOutput { log: log.clone(), version: version.clone() }),
             outbound: self.loader.exchange.of(&app, name, &terms.allow),
             instance: terms.instance,
+            share,
         };
         let (key, component) = (self.loader.key(terms.digest, terms.instance), staged.path().to_owned());
         let (loader, wall_ms) = (self.loader.clone(), terms.limits.wall_ms);

@@ -8,7 +8,7 @@ use std::sync::{
 use gust_core::{
     Access, AppName, Digest, FunctionName, InstanceMode, Limits, Manifest, Tier, manifest::Allow, routing::Route,
 };
-use gust_engine::Places;
+use gust_engine::{Places, Share};
 use http::HeaderValue;
 
 use crate::{
@@ -43,6 +43,8 @@ pub(crate) struct Deployment {
     pub(crate) metrics: Arc<FunctionMetrics>,
     /// What the app's guests ran today.
     pub(crate) cpu: Arc<CpuAccount>,
+    /// What the app's guests get of the processor where others want it too.
+    pub(crate) share: Arc<Share>,
     /// How its requests went.
     pub(crate) health: Arc<Health>,
 }
@@ -92,6 +94,7 @@ pub(crate) struct Parts {
     pub(crate) log: Arc<FunctionLog>,
     pub(crate) metrics: Arc<FunctionMetrics>,
     pub(crate) cpu: Arc<CpuAccount>,
+    pub(crate) share: Arc<Share>,
     pub(crate) health: Arc<Health>,
 }
 
@@ -99,8 +102,20 @@ impl Deployment {
     /// Puts one together.
     pub(crate) fn new(parts: Parts, terms: Terms, residence: Residence) -> Arc<Self> {
         static SERIAL: AtomicU64 = AtomicU64::new(1);
-        let Parts { app, name, version, size_bytes, deployed_unix_ms, places, prefix, log, metrics, cpu, health } =
-            parts;
+        let Parts {
+            app,
+            name,
+            version,
+            size_bytes,
+            deployed_unix_ms,
+            places,
+            prefix,
+            log,
+            metrics,
+            cpu,
+            share,
+            health,
+        } = parts;
         Arc::new(Self {
             serial: SERIAL.fetch_add(1, Relaxed),
             app,
@@ -115,6 +130,7 @@ impl Deployment {
             log,
             metrics,
             cpu,
+            share,
             health,
         })
     }
@@ -149,6 +165,7 @@ pub(crate) mod testing {
             places: Places::new(1),
             prefix: HeaderValue::from_static("/"),
             cpu: Arc::default(),
+            share: Share::new(Share::WEIGHT_DEFAULT),
             health: Arc::default(),
         };
         Deployment::new(parts, Terms::unserved(Digest::of(b""), None), Residence::default())

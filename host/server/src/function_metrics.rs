@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use gust_core::{AppName, Code, FunctionName, Receipt};
+use gust_core::{AppName, Code, FunctionName, Receipt, limits::Limit};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{
@@ -31,6 +31,13 @@ struct Which {
     function: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfLimit {
+    app: String,
+    function: String,
+    limit: &'static str,
+}
+
 type Seconds = Counter<f64, AtomicU64>;
 
 type Histograms = Family<Which, Histogram, fn() -> Histogram>;
@@ -45,6 +52,7 @@ pub(crate) struct Families {
     request_bytes: Family<Which, Counter>,
     response_bytes: Family<Which, Counter>,
     memory_peak: Family<Which, Gauge<u64, AtomicU64>>,
+    limits_reached: Family<OfLimit, Counter>,
 }
 
 /// From 1 us to about 4 s by factors of 4, then 16 s and 67 s.
@@ -65,6 +73,7 @@ impl Families {
             request_bytes: Family::default(),
             response_bytes: Family::default(),
             memory_peak: Family::default(),
+            limits_reached: Family::default(),
         })
     }
 
@@ -78,6 +87,7 @@ impl Families {
         r.register_with_unit("cpu", "Threads running guests", seconds(), self.cpu.clone());
         r.register_with_unit("request_body", "Bodies read", Unit::Bytes, self.request_bytes.clone());
         r.register_with_unit("response_body", "Bodies sent", Unit::Bytes, self.response_bytes.clone());
+        r.register("limits_reached", "Requests that ran into a limit", self.limits_reached.clone());
         r.register_with_unit("memory_peak", "The most that an instance had", Unit::Bytes, self.memory_peak.clone());
     }
 
@@ -120,6 +130,8 @@ struct Counters {
     request_bytes: Counter,
     response_bytes: Counter,
     memory_peak: Gauge<u64, AtomicU64>,
+    /// Few, and few functions run into any.
+    limits_reached: Vec<(Limit, Counter)>,
 }
 
 impl FunctionMetrics {
@@ -139,6 +151,11 @@ impl FunctionMetrics {
         counters
             .count_outcome(status, code, || self.families.requests.get_or_create(&self.outcome(status, code)).clone());
         counters.count(receipt);
+        let mut reached = receipt.reached;
+        code.and_then(Code::limit).into_iter().for_each(|limit| reached.add(limit));
+        for limit in reached.iter() {
+            counters.count_limit(limit, || self.families.limits_reached.get_or_create(&self.of_limit(limit)).clone());
+        }
     }
 
     /// Takes it all away.
@@ -149,12 +166,19 @@ impl FunctionMetrics {
             for (status, code, _) in &counters.outcomes {
                 self.families.requests.remove(&self.outcome(*status, *code));
             }
+            for (limit, _) in &counters.limits_reached {
+                self.families.limits_reached.remove(&self.of_limit(*limit));
+            }
         }
         *state = State::Forgotten;
     }
 
     fn which(&self) -> Which {
         Which { app: self.app.to_string(), function: self.function.to_string() }
+    }
+
+    fn of_limit(&self, limit: Limit) -> OfLimit {
+        OfLimit { app: self.app.to_string(), function: self.function.to_string(), limit: limit.key() }
     }
 
     fn outcome(&self, status: u16, code: Option<Code>) -> Outcome {
@@ -178,6 +202,7 @@ impl Counters {
             request_bytes: families.request_bytes.get_or_create(which).clone(),
             response_bytes: families.response_bytes.get_or_create(which).clone(),
             memory_peak: families.memory_peak.get_or_create(which).clone(),
+            limits_reached: Vec::new(),
         }
     }
 
@@ -190,6 +215,16 @@ impl Counters {
         self.request_bytes.inc_by(receipt.request_bytes);
         self.response_bytes.inc_by(receipt.response_bytes);
         self.memory_peak.inner().fetch_max(receipt.memory_bytes_peak, Ordering::Relaxed);
+    }
+
+    fn count_limit(&mut self, limit: Limit, find: impl FnOnce() -> Counter) {
+        if let Some((_, counter)) = self.limits_reached.iter().find(|(known, _)| *known == limit) {
+            counter.inc();
+            return;
+        }
+        let counter = find();
+        counter.inc();
+        self.limits_reached.push((limit, counter));
     }
 
     fn count_outcome(&mut self, status: u16, code: Option<Code>, find: impl FnOnce() -> Counter) {

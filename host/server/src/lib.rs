@@ -32,6 +32,7 @@ mod logbook;
 mod machine;
 mod metrics;
 mod optimiser;
+mod panics;
 mod patience;
 mod pinned;
 mod pipe;

@@ -1,6 +1,6 @@
 //! Accepting connections: for as long as the host lives, whatever single connections do.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, mem, net::SocketAddr, sync::Arc, time::Duration};
 
 use gust_core::config::HostConfig;
 use http::{Request, Response};
@@ -22,7 +22,7 @@ use crate::{
     coalescing::Coalescing,
     handshake::Secured,
     lingering::Lingering,
-    patience::{Activity, Watched},
+    patience::{Activity, Patience, Watched},
     tls::Tls,
 };
 
@@ -50,6 +50,12 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Requests of one HTTP/2 connection at the same time.
 const STREAMS_MAX: u32 = 256;
 
+/// What is kept of an HTTP/1 connection that is not read yet, in bytes. A head that is longer is refused.
+const BUFFER_BYTES_MAX: usize = 64 << 10;
+
+/// The headers of one HTTP/2 request, in bytes, each with 32 more (RFC 9113, section 6.5.2).
+const HEADER_LIST_BYTES_MAX: u32 = 20 << 10;
+
 /// One of the host's listeners.
 pub(crate) struct Listener {
     socket: TcpListener,
@@ -60,23 +66,24 @@ pub(crate) struct Listener {
     open: Gauge,
     /// The longest that a handshake takes, and a request's head.
     head: Duration,
-    patience: Duration,
+    patience: Patience,
 }
 
 impl Listener {
-    /// HTTP/1.1 and HTTP/2 on a bound socket, over TLS where that is given. `open` counts its connections; one that stands
-    /// still for `patience` is ended.
+    /// HTTP/1.1 and HTTP/2 on a bound socket, over TLS where that is given. `open` counts its connections; one that is of no use is
+    /// ended when `patience` is over.
     pub(crate) fn new(
         socket: TcpListener,
         tls: Option<Tls>,
         config: &HostConfig,
         open: Gauge,
-        patience: Duration,
+        patience: Patience,
     ) -> Self {
         let head = Duration::from_millis(config.header_ms.into());
         let mut protocol = auto::Builder::new(TokioExecutor::new());
-        protocol.http1().timer(TokioTimer::new()).header_read_timeout(head);
+        protocol.http1().timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(BUFFER_BYTES_MAX);
         protocol.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
+        protocol.http2().max_header_list_size(HEADER_LIST_BYTES_MAX);
         let places = Arc::new(Semaphore::new(config.connections_max as usize));
         Self { socket, tls, protocol, places, open, head, patience }
     }
@@ -93,7 +100,7 @@ impl Listener {
             // Closed only with the listener.
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
             let stream = self.accept().await;
-            let activity = Activity::new();
+            let activity = Activity::new(self.patience);
             let stream = Lingering::new(stream, Counted::new(place, self.open.clone()), activity.clone());
             // Below TLS: these two are about the connection itself, whatever its bytes mean, a handshake's among them.
             let stream = Watched::new(stream, activity.clone());
@@ -120,7 +127,7 @@ impl Listener {
         // handshake would wait too, and bytes that TLS has taken would count as written.
         let io = TokioIo::new(Coalescing::new(stream));
         let connection = self.protocol.serve_connection(io, service).into_owned();
-        let (connection, patience) = (connections.watch(connection), self.patience);
+        let (connection, still) = (connections.watch(connection), self.patience.still);
         tokio::spawn(async move {
             tokio::select! {
                 biased;
@@ -129,23 +136,29 @@ impl Listener {
                         tracing::debug!(%error, "a connection ended early");
                     }
                 }
-                () = activity.stands_still(patience) => tracing::debug!("a connection stood still and is ended"),
+                () = activity.stands_still(still) => tracing::debug!("a connection stood still and is ended"),
             }
         });
     }
 
     /// The next connection. What is wrong with one is no reason to stop accepting.
     async fn accept(&self) -> TcpStream {
+        let mut is_told = false;
         loop {
             match self.socket.accept().await {
                 Ok((stream, _)) => {
+                    if is_told {
+                        tracing::info!("connections are accepted again");
+                    }
                     // Without it an answer may wait for the client's next acknowledgement.
                     let _ = stream.set_nodelay(true);
                     return stream;
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::error!(%error, "no connection can be accepted; trying again");
+                    if !mem::replace(&mut is_told, true) {
+                        tracing::error!(%error, "no connection can be accepted; trying again");
+                    }
                     time::sleep(EXHAUSTED_PAUSE).await;
                 }
             }

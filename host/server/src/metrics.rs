@@ -46,6 +46,8 @@ pub(crate) struct Metrics {
     rollbacks: Family<RolledBack, Counter>,
     /// What is counted there, to be forgotten some day.
     rolled_back: Mutex<Vec<RolledBack>>,
+    /// Panics of the host's own.
+    pub(crate) panics: Counter,
     /// Functions whose code waits to be optimised.
     pub(crate) to_optimise: Gauge,
     /// Instances that could be made now.
@@ -68,6 +70,7 @@ impl Metrics {
             compilations: Family::default(),
             rollbacks: Family::default(),
             rolled_back: Mutex::default(),
+            panics: Counter::default(),
             to_optimise: Gauge::default(),
             slots_free: Gauge::default(),
             connections: Gauge::default(),
@@ -87,6 +90,7 @@ impl Metrics {
         r.register("function_unloads", "Functions unloaded for others", self.unloads.clone());
         r.register("compilations", "Components compiled", self.compilations.clone());
         r.register("alias_rollbacks", "Aliases that went back by themselves", self.rollbacks.clone());
+        r.register("panics", "Panics of the host's own", self.panics.clone());
         r.register("functions_to_optimise", "Functions whose code waits for it", self.to_optimise.clone());
         r.register("instances_free", "Instances that could be made now", self.slots_free.clone());
         r.register("connections", "Connections of the data listener", self.connections.clone());

@@ -4,6 +4,9 @@
 //! descriptor and perhaps an instance for nothing. A connection is ended when for a while no byte has moved on it in either
 //! direction, unless a function is at work for it: that has a deadline of its own, which [`Activity::work`] is told of.
 //!
+//! A connection that brings much and asks nothing is ended, too: HTTP/2 has frames that mean no request (PING, SETTINGS, empty DATA
+//! and more), each of which costs the host something (RFC 9113, section 10.5).
+//!
 //! Watching costs a request two counts and no timer: one timer for each connection looks now and then whether the counts
 //! have changed, so that standing still is noticed after one to two times the patience.
 
@@ -22,6 +25,20 @@ use tokio::{
     time::{self, Duration, Instant},
 };
 
+/// What a listener bears of a connection that is of no use.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience {
+    /// How long it may stand still.
+    pub(crate) still: Duration,
+    /// The most that may come without a request that begins or a body that is read, in bytes; none where nobody says of those.
+    pub(crate) idle_bytes_max: Option<u32>,
+}
+
+impl Patience {
+    /// More bytes than a client may have on its way: the windows of HTTP/2 (1 MiB a connection) and what both sides' systems hold.
+    pub(crate) const IDLE_BYTES_MAX: u32 = 8 << 20;
+}
+
 /// What happens on one connection.
 pub(crate) struct Activity {
     began: Instant,
@@ -31,8 +48,11 @@ pub(crate) struct Activity {
     at_work: AtomicU32,
     /// Until when one may be, in milliseconds since `began`.
     busy_until_ms: AtomicU64,
-    /// An answer was broken off.
+    /// It must end with a reset: an answer was broken off, or it was a flood.
     is_broken: AtomicBool,
+    /// Bytes that came since something was asked, or a body read.
+    idle_bytes: AtomicU32,
+    idle_bytes_max: u32,
 }
 
 /// A request that a function is at work for, until it is dropped.
@@ -59,14 +79,36 @@ impl Drop for Work {
 
 impl Activity {
     /// Of a connection that begins now.
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(patience: Patience) -> Arc<Self> {
         Arc::new(Self {
             began: Instant::now(),
+            idle_bytes_max: patience.idle_bytes_max.unwrap_or(u32::MAX),
             moves: AtomicU32::new(0),
             at_work: AtomicU32::new(0),
             busy_until_ms: AtomicU64::new(0),
             is_broken: AtomicBool::new(false),
+            idle_bytes: AtomicU32::new(0),
         })
+    }
+
+    /// Says that what came was of use: a request, or a piece of a body.
+    pub(crate) fn is_used(&self) {
+        self.idle_bytes.store(0, Relaxed);
+    }
+
+    /// Fails where so much came that was of no use.
+    fn came(&self, bytes: usize) -> io::Result<()> {
+        self.moved();
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        // One task reads.
+        let idle = self.idle_bytes.load(Relaxed).saturating_add(bytes);
+        self.idle_bytes.store(idle, Relaxed);
+        if idle <= self.idle_bytes_max {
+            return Ok(());
+        }
+        // Nor is the rest of it read until the client has noticed.
+        self.is_broken.store(true, Relaxed);
+        Err(io::Error::new(io::ErrorKind::ConnectionAborted, "it brought much and asked nothing"))
     }
 
     /// Says that a function is at work, until then at the latest, without a byte moving; and whether its answer is alone on the
@@ -78,7 +120,7 @@ impl Activity {
         Work { on: self.clone(), alone }
     }
 
-    /// Whether an answer was broken off.
+    /// Whether it must end with a reset.
     pub(crate) fn is_broken(&self) -> bool {
         self.is_broken.load(Relaxed)
     }
@@ -135,8 +177,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = self.as_mut().stream().poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.activity.moved();
+        let came = buffer.filled().len().saturating_sub(before);
+        if came > 0 {
+            self.activity.came(came)?;
         }
         read
     }
@@ -181,6 +224,10 @@ mod tests {
 
     use super::*;
 
+    fn activity() -> Arc<Activity> {
+        Activity::new(Patience { still: Duration::ZERO, idle_bytes_max: Some(Patience::IDLE_BYTES_MAX) })
+    }
+
     fn run(test: impl Future<Output = ()>) {
         runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(test);
     }
@@ -188,7 +235,7 @@ mod tests {
     #[test]
     fn bytes_either_way_are_noticed() {
         run(async {
-            let activity = Activity::new();
+            let activity = self::activity();
             let (mut client, host) = tokio::io::duplex(64);
             let mut host = Watched::new(host, activity.clone());
             let (mut seen, now) = (0, Instant::now());
@@ -205,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_function_at_work_is_waited_for() {
-        let (activity, mut seen) = (Activity::new(), 0);
+        let (activity, mut seen) = (self::activity(), 0);
         let after = |seconds| activity.began + Duration::from_secs(seconds);
         let (long, short) = (activity.work(after(200), true), activity.work(after(1), true));
         assert!(!activity.stood_still(&mut seen, after(199)));
@@ -218,14 +265,24 @@ mod tests {
 
     #[test]
     fn an_answer_that_breaks_off_ends_a_connection_that_is_its_own() {
-        let (own, shared) = (Activity::new(), Activity::new());
+        let (own, shared) = (activity(), activity());
         own.work(Instant::now(), true).breaks_off();
         shared.work(Instant::now(), false).breaks_off();
         assert!(own.is_broken() && !shared.is_broken());
     }
 
     #[test]
+    fn what_brings_much_and_asks_nothing_is_noticed() {
+        let activity = self::activity();
+        let half = Patience::IDLE_BYTES_MAX as usize / 2 + 1;
+        assert!(activity.came(half).is_ok());
+        activity.is_used();
+        assert!(activity.came(half).is_ok());
+        assert!(activity.came(half).is_err());
+    }
+
+    #[test]
     fn silence_is_given_up() {
-        run(async { Activity::new().stands_still(Duration::from_millis(1)).await });
+        run(async { activity().stands_still(Duration::from_millis(1)).await });
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use gust_core::{Code, Problem, app::Quotas};
-use gust_engine::{Place, Places};
+use gust_engine::{Place, Places, Share};
 
 /// Milliseconds of a day.
 const DAY_MS: u64 = 86_400_000;
@@ -22,6 +22,8 @@ pub(crate) struct Quota {
     rate: Option<Arc<Rate>>,
     places: Option<(Arc<Places>, u32)>,
     cpu_us_per_day: Option<u64>,
+    /// What its guests get of the processor where others want it too.
+    pub(crate) share: Arc<Share>,
     /// What guests ran today.
     pub(crate) cpu: Arc<CpuAccount>,
 }
@@ -75,7 +77,10 @@ impl Quota {
             before.filter(|rate| rate.per_s == per_s).cloned().unwrap_or_else(|| Arc::new(Rate::new(per_s)))
         });
         let cpu_us_per_day = quotas.cpu_ms_per_day.map(|ms| ms.saturating_mul(1000));
-        Self { rate, places, cpu_us_per_day, cpu }
+        let weight = quotas.cpu_weight.unwrap_or(Share::WEIGHT_DEFAULT);
+        let share = before.map_or_else(|| Share::new(weight), |before| before.share.clone());
+        share.set_weight(weight);
+        Self { rate, places, cpu_us_per_day, share, cpu }
     }
 
     /// Lets a request begin, or says which quota it is over. What it gives is held until the request is over.

@@ -220,6 +220,7 @@ mod tests {
             cpu_us: 700,
             awaits_body: false,
             by_route: false,
+            reached: gust_core::limits::Reached::default(),
             internal: Some("wasm `unreachable`\nat 0x1".into()),
         }
     }

@@ -41,8 +41,8 @@ use crate::{
     logbook::Logbook,
     machine,
     metrics::Metrics,
-    optimiser,
-    patience::Activity,
+    optimiser, panics,
+    patience::{Activity, Patience},
     pinned::Pinned,
     pressure::Pressure,
     request_log::RequestLog,
@@ -144,6 +144,7 @@ impl Host {
         let artifacts = ArtifactCache::open(&engine, &config.data_dir.join("artifacts"), &key)
             .map_err(system("opening the compiled components"))?;
         let metrics = Arc::new(Metrics::new());
+        panics::tell(metrics.panics.clone());
         let (ledger, ledger_thread) = Ledger::start(metrics.clone(), config.log_requests.then_some(log))
             .map_err(system("starting the ledger"))?;
         let residents = Residents::new(machine::functions_loaded_max(&config), metrics.clone());
@@ -199,10 +200,12 @@ impl Host {
         // A deploy says nothing while it waits for its compilation, followed logs nothing but a word every 15 s.
         let deploying = Duration::from_millis(config.compile_ms_max.into()).max(Duration::from_secs(60));
         let admin = TowerToHyperService::new(admin::router(admin));
-        let admin_listener =
-            Listener::new(self.admin_socket, self.admin_tls, config, Gauge::default(), idle + deploying);
+        // Nor is it told which bytes of an upload are read.
+        let patience = Patience { still: idle + deploying, idle_bytes_max: None };
+        let admin_listener = Listener::new(self.admin_socket, self.admin_tls, config, Gauge::default(), patience);
+        let patience = Patience { still: idle, idle_bytes_max: Some(Patience::IDLE_BYTES_MAX) };
         let data_listener =
-            Listener::new(self.data_socket, self.data_tls, config, open, idle).run(answer, &data_connections);
+            Listener::new(self.data_socket, self.data_tls, config, open, patience).run(answer, &data_connections);
         let mut admin_listener = pin!(admin_listener.run(|_| admin.clone(), &admin_connections));
         let (reset, functions) = (self.changes.loader.engine().reset(), self.changes.catalog.load().len());
         ready(admin_address);

@@ -14,6 +14,7 @@ pub(crate) fn of(code: Code) -> StatusCode {
             StatusCode::BAD_REQUEST
         }
         RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        RequestHeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         AuthRequired | AccessKeyRequired | AccessJwtRequired => StatusCode::UNAUTHORIZED,
         AuthForbidden | AccessForbidden | ApiForeignOrigin => StatusCode::FORBIDDEN,
         ApiWrongHost => StatusCode::MISDIRECTED_REQUEST,
@@ -24,7 +25,7 @@ pub(crate) fn of(code: Code) -> StatusCode {
         | RollbackNothing => StatusCode::CONFLICT,
         ApiChanged => StatusCode::PRECONDITION_FAILED,
         ApiPreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
-        LimitRequestBody | UploadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        LimitRequestBody | LimitComponent | UploadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         UploadContentType | UploadContentEncoding | ApiContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ComponentMalformed
         | ComponentNotWasm
@@ -37,18 +38,20 @@ pub(crate) fn of(code: Code) -> StatusCode {
         | ComponentProbe
         | ComponentInitFailed
         | BackupInvalid => StatusCode::UNPROCESSABLE_ENTITY,
-        LimitConcurrency | QuotaRequests | QuotaConcurrency | QuotaCpu | QuotaStoredBytes => {
-            StatusCode::TOO_MANY_REQUESTS
-        }
+        LimitConcurrency | LimitQueue | LimitQueueTime => StatusCode::TOO_MANY_REQUESTS,
+        QuotaRequests | QuotaConcurrency | QuotaCpu | QuotaStoredBytes => StatusCode::TOO_MANY_REQUESTS,
         // Never seen by the client, for it is gone; nginx's number, known to those who read logs.
         ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
-        GuestFailed | GuestNoResponse | GuestBadResponse | LimitResponseBody | LimitMemory | Trap
-        | TrapStackOverflow | StoreFailed | Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        GuestFailed | GuestNoResponse | GuestBadResponse | Trap | TrapStackOverflow => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+        LimitResponseBody | LimitHeaders | LimitMemory | LimitHandles => StatusCode::INTERNAL_SERVER_ERROR,
+        StoreFailed | Internal => StatusCode::INTERNAL_SERVER_ERROR,
         MethodNotSupported => StatusCode::NOT_IMPLEMENTED,
         FunctionUnavailable | FunctionLoading | HostBusy | HostDraining | StoreCorrupt | SecretUnreadable => {
             StatusCode::SERVICE_UNAVAILABLE
         }
-        LimitWall => StatusCode::GATEWAY_TIMEOUT,
+        LimitWall | LimitCpu => StatusCode::GATEWAY_TIMEOUT,
         RequestLoop => StatusCode::LOOP_DETECTED,
         StoreFull => StatusCode::INSUFFICIENT_STORAGE,
     }
@@ -106,6 +109,8 @@ pub(crate) fn answer(problem: &Problem, request_id: Option<&RequestId>) -> Respo
 pub(crate) fn retry_after_s(code: Code) -> Option<u32> {
     match code {
         Code::LimitConcurrency
+        | Code::LimitQueue
+        | Code::LimitQueueTime
         | Code::QuotaConcurrency
         | Code::FunctionLoading
         | Code::HostBusy

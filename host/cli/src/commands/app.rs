@@ -97,7 +97,7 @@ fn show(client: &Client, app: &AppName, json: bool) -> Result<()> {
     });
     pairs.extend(output::listed("functions", functions));
     pairs.extend(output::listed("hosts", info.spec.hosts.iter().cloned()));
-    let caps = info.spec.limits.by_key().into_iter().filter_map(|(key, cap)| Some(format!("{key} {}", cap?)));
+    let caps = info.spec.limits.by_key().filter_map(|(key, cap)| Some(format!("{key} {}", cap?)));
     pairs.extend(output::listed("limits", caps));
     let quotas = info.spec.quotas.by_key().into_iter().filter_map(|(key, quota)| Some(format!("{key} {}", quota?)));
     pairs.extend(output::listed("quotas", quotas));

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use gust_core::config::SETTINGS;
+use gust_core::{Code, Limits, config::SETTINGS, limits::Limit};
 
 use crate::fixture::project;
 
@@ -16,6 +16,20 @@ fn every_setting_is_documented_with_its_default() {
     }
     let is_row = |line: &&str| line.starts_with("| `") && (line.contains("` | `") || line.contains("` | none |"));
     assert_eq!(page.lines().filter(is_row).count(), SETTINGS.len());
+}
+
+#[test]
+fn every_limit_is_documented_with_its_default() {
+    let page = fs::read_to_string(project("docs/limits.md")).unwrap();
+    let defaults = Limits::default();
+    for limit in Limit::ALL {
+        let row = format!("| `{}` | {} | {} |", limit.key(), defaults.get(*limit), limit.min());
+        assert!(page.contains(&row), "docs/limits.md has no row {row}");
+    }
+    for code in Code::ALL.iter().filter(|code| code.limit().is_some()) {
+        assert!(page.contains(&format!("`{}`", code.as_str())), "docs/limits.md does not say {}", code.as_str());
+    }
+    assert_eq!(page.lines().filter(|line| line.starts_with("| `")).count(), Limit::ALL.len());
 }
 
 #[test]

@@ -398,16 +398,25 @@ fn the_certificate_of_an_authority_is_not_one_of_a_host() {
 }
 
 #[test]
-fn the_certificate_of_the_documentation_works() {
+fn the_certificates_of_the_documentation_work() {
     let dir = tempfile::tempdir().unwrap();
     let page = fs::read_to_string(crate::fixture::project("docs/configuration.md")).unwrap();
-    let start = page.find("openssl req").unwrap();
-    let script = &page[start..start + page[start..].find("GUST_TLS_CERTIFICATE").unwrap()];
-    let made = Command::new("sh").args(["-ec", script]).current_dir(dir.path()).output().unwrap();
-    assert!(made.status.success(), "{}", said(&made));
-    let path = |name: &str| dir.path().join(name);
-    let pair = Pair { certificate: path("cert.pem"), key: path("key.pem") };
-    let host = crate::tls::start(&[pair.settings("ADMIN_")], &[]);
-    let listed = command(&host, "https", &["--ca", pair.certificate.to_str().unwrap()], &["ls"]);
+    // Up to where the host is started with them: its own, then those of clients.
+    let script = |from: &str, to: &str| {
+        let start = page.find(from).unwrap();
+        let script = &page[start..start + page[start..].find(to).unwrap()];
+        let made = Command::new("sh").args(["-ec", script]).current_dir(dir.path()).output().unwrap();
+        assert!(made.status.success(), "{}", said(&made));
+    };
+    script("openssl req", "GUST_TLS_CERTIFICATE");
+    script("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365", "GUST_TLS_CLIENT_CA");
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let pair = Pair { certificate: path("cert.pem").into(), key: path("key.pem").into() };
+    let authority = path("clients-ca.pem");
+    let host = crate::tls::start(&[pair.settings("ADMIN_")], &[("GUST_ADMIN_TLS_CLIENT_CA", &authority)]);
+    let (trusted, alice, key) = (path("cert.pem"), path("alice.pem"), path("alice-key.pem"));
+    let listed = command(&host, "https", &["--ca", &trusted, "--cert", &alice, "--key", &key], &["ls"]);
     assert!(listed.status.success(), "{}", said(&listed));
+    let refused = command(&host, "https", &["--ca", &trusted], &["ls"]);
+    assert!(!refused.status.success(), "without one there is no connection");
 }

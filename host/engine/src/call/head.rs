@@ -16,9 +16,8 @@ static HOP_BY_HOP: [HeaderName; 6] = [
     header::UPGRADE,
 ];
 
-/// The most header fields of one response, and the most bytes of their names and values together.
+/// The most header fields of one response.
 const FIELDS_MAX: usize = 1000;
-const FIELDS_BYTES_MAX: usize = 128 << 10;
 
 /// The status that `code` stands for: 200 to 599, for informational ones are the host's own.
 pub(super) fn status(code: u16) -> Result<StatusCode, Problem> {
@@ -29,12 +28,9 @@ pub(super) fn status(code: u16) -> Result<StatusCode, Problem> {
 }
 
 /// The fields in order, checked.
-pub(super) fn headers(fields: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, Problem> {
-    let bytes: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if fields.len() > FIELDS_MAX || bytes > FIELDS_BYTES_MAX {
-        let limit = format!("at most {FIELDS_MAX} and {FIELDS_BYTES_MAX} bytes are sent");
-        return Err(bad(format!("it has {} headers of {bytes} bytes; {limit}", fields.len())));
-    }
+pub(super) fn headers(fields: Vec<(String, Vec<u8>)>, bytes_max: usize) -> Result<HeaderMap, Problem> {
+    let bytes = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+    must_fit(fields.len(), bytes, bytes_max)?;
     // The host adds two of its own.
     let mut headers = HeaderMap::with_capacity(fields.len() + 2);
     for (name, value) in fields {
@@ -47,14 +43,29 @@ pub(super) fn headers(fields: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, Probl
     Ok(headers)
 }
 
+/// Fails where fields that were checked are over their limit.
+pub(super) fn within(headers: &HeaderMap, bytes_max: usize) -> Result<(), Problem> {
+    let bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    must_fit(headers.len(), bytes, bytes_max)
+}
+
+fn must_fit(count: usize, bytes: usize, bytes_max: usize) -> Result<(), Problem> {
+    if count > FIELDS_MAX {
+        let detail = format!("it has {count} headers; at most {FIELDS_MAX} are sent");
+        return Err(Problem::new(Code::LimitHeaders, detail));
+    }
+    if bytes > bytes_max {
+        let detail = format!("its headers have {bytes} bytes; its limit headers_kib allows {bytes_max}");
+        return Err(Problem::new(Code::LimitHeaders, detail));
+    }
+    Ok(())
+}
+
 /// Takes away what is not the guest's to say, and settles how the answer is framed: its length, as far as the guest states
 /// it or `body_bytes` is known, for a body that is still to be written. What is stated must be true; without a body it is
 /// the length of the body that another method would have brought (RFC 9110, sections 8.6 and 9.3.2).
 pub(super) fn frame(parts: &mut Parts, has_body: bool, body_bytes: Option<u64>) -> Result<Option<u64>, Problem> {
     let headers = &mut parts.headers;
-    if headers.len() > FIELDS_MAX {
-        return Err(bad(format!("it has {} headers; at most {FIELDS_MAX} are sent", headers.len())));
-    }
     // Few responses have any, and to look costs less than to remove what is not there.
     if headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
         for name in &HOP_BY_HOP {
@@ -125,19 +136,18 @@ mod tests {
 
     #[test]
     fn repeated_headers_stay_in_order() {
-        let headers = headers(fields(&[("Set-Cookie", "a"), ("x", "y"), ("set-cookie", "b")])).unwrap();
+        let headers = headers(fields(&[("Set-Cookie", "a"), ("x", "y"), ("set-cookie", "b")]), 100).unwrap();
         assert_eq!(headers.get_all("set-cookie").iter().collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]
     fn what_would_break_the_wire_is_refused() {
         for (name, value) in [("a b", "x"), ("", "x"), ("x", "a\r\nb: c"), ("x", "\0"), ("é", "x")] {
-            assert_eq!(headers(fields(&[(name, value)])).unwrap_err().code, Code::GuestBadResponse, "{name:?}");
+            assert_eq!(headers(fields(&[(name, value)]), 100).unwrap_err().code, Code::GuestBadResponse, "{name:?}");
         }
         let many = vec![("x", ""); FIELDS_MAX + 1];
-        let long = "x".repeat(FIELDS_BYTES_MAX);
-        for fields in [fields(&many), fields(&[("x", &long)])] {
-            assert_eq!(headers(fields).unwrap_err().code, Code::GuestBadResponse);
+        for fields in [fields(&many), fields(&[("x", "a value of 100 bytes, or a few more".repeat(3).as_str())])] {
+            assert_eq!(headers(fields, 100).unwrap_err().code, Code::LimitHeaders);
         }
         for code in [0, 100, 101, 199, 600, 999, u16::MAX] {
             assert!(status(code).is_err(), "{code}");
@@ -152,7 +162,7 @@ mod tests {
         known: Option<u64>,
     ) -> Result<(Parts, Option<u64>), Code> {
         let (mut parts, ()) = http::Response::new(()).into_parts();
-        parts.headers = headers(fields(pairs)).unwrap();
+        parts.headers = headers(fields(pairs), 1000).unwrap();
         parts.status = self::status(status).unwrap();
         let length = frame(&mut parts, has_body, known).map_err(|problem| problem.code)?;
         Ok((parts, length))

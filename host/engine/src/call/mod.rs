@@ -10,7 +10,7 @@ use bytes::Bytes;
 use gust_core::Problem;
 use http_body::Body;
 
-use crate::{body::GuestBody, callee::Instance, lease::Lease, usage::Usage};
+use crate::{body::GuestBody, callee::Instance, lease::Lease};
 
 impl Lease {
     /// Calls the instance. The response's body holds what is left of the lease; when it ends or is dropped, the instance
@@ -20,20 +20,17 @@ impl Lease {
     /// reports what is wrong with it as a [`Problem`], a limit it is over included. It comes in a box, for it is handed through
     /// several futures.
     ///
-    /// What the guest uses is added to `usage` as it goes, so it is there whenever this is given up; what it uses while its body
-    /// is sent, the body knows.
     pub async fn call<B>(
         self,
         request: Box<http::Request<B>>,
         scheme: Scheme,
-        usage: &mut Usage,
     ) -> Result<http::Response<GuestBody>, Problem>
     where
         B: Body<Data = Bytes, Error = Problem> + Send + 'static,
     {
         match self.instance.callee {
-            Instance::Typed(_) => typed::call(self, request, scheme, usage).await,
-            Instance::WasiHttp(_) => wasi_http::call(self, request, scheme, usage).await,
+            Instance::Typed(_) => typed::call(self, request, scheme).await,
+            Instance::WasiHttp(_) => wasi_http::call(self, request, scheme).await,
         }
     }
 }

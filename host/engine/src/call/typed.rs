@@ -6,20 +6,20 @@
 use std::pin::pin;
 
 use bytes::Bytes;
-use gust_core::{Code, Problem};
+use gust_core::{Code, Limits, Problem};
 use http::{Method, header, request::Parts};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 
 use super::{Scheme, head};
 use crate::{
+    allowed::Allowed,
     body::GuestBody,
     callee::Instance,
     failure,
     interfaces::function::{Error, Request, Response},
     lease::{Lease, Leased},
     rewind,
-    usage::{Usage, metered},
 };
 
 /// Calls a typed instance.
@@ -27,23 +27,29 @@ pub(super) async fn call<B>(
     lease: Lease,
     request: Box<http::Request<B>>,
     scheme: Scheme,
-    usage: &mut Usage,
 ) -> Result<http::Response<GuestBody>, Problem>
 where
     B: Body<Data = Bytes, Error = Problem> + Send + 'static,
 {
-    let Lease { mut instance, deadline, response_bytes_max, .. } = lease;
-    let (request, body) = (*request).into_parts();
-    let count = |ran| usage.cpu += ran;
-    let (called, at_once) =
-        rewind::within(Some(deadline), pin!(metered(pin!(exchange(&mut instance, &request, body, scheme)), count)))
-            .await;
-    usage.memory_bytes_peak = instance.memory_bytes_peak();
-    let answer = called.unwrap_or_else(|| Err(failure::timed_out()))?;
+    let Lease { instance, deadline, .. } = lease;
+    let (terms, meter) = (instance.terms().clone(), instance.meter().clone());
+    let method = request.method().clone();
+    let answer = Allowed::new(Box::pin(run(instance, request, scheme)), &terms, &meter, deadline).await?;
+    let (parts, body) = to_http(answer, &method, &terms.limits)?;
+    Ok(http::Response::from_parts(parts, GuestBody::whole(body)))
+}
+
+/// The guest's whole life, from the call to its return.
+async fn run<B>(mut instance: Leased, request: Box<http::Request<B>>, scheme: Scheme) -> Result<Response, Problem>
+where
+    B: Body<Data = Bytes, Error = Problem>,
+{
+    let (head, body) = (*request).into_parts();
+    let (called, at_once) = rewind::at_once(pin!(exchange(&mut instance, &head, body, scheme))).await;
+    let answer = called?;
     // It returned, so it is as good as it was.
     instance.give_back(at_once).await;
-    let (parts, body) = to_http(answer?, &request.method, response_bytes_max)?;
-    Ok(http::Response::from_parts(parts, GuestBody::whole(body)))
+    answer
 }
 
 /// The guest's answer; or why it did not return.
@@ -82,15 +88,15 @@ where
     }
 }
 
-fn to_http(response: Response, method: &Method, bytes_max: u64) -> Result<(http::response::Parts, Bytes), Problem> {
-    let body_bytes = response.body.len() as u64;
+fn to_http(response: Response, method: &Method, limits: &Limits) -> Result<(http::response::Parts, Bytes), Problem> {
+    let (body_bytes, bytes_max) = (response.body.len() as u64, limits.response_body_bytes());
     if body_bytes > bytes_max {
         let detail = format!("it answered with {body_bytes} bytes; its limit response_body_mib allows {bytes_max}");
         return Err(Problem::new(Code::LimitResponseBody, detail));
     }
     let (mut parts, ()) = http::Response::new(()).into_parts();
     parts.status = head::status(response.status)?;
-    parts.headers = head::headers(response.headers)?;
+    parts.headers = head::headers(response.headers, limits.headers_bytes())?;
     let has_body = head::has_body(method, parts.status);
     head::frame(&mut parts, has_body, Some(body_bytes))?;
     Ok((parts, if has_body { Bytes::from(response.body) } else { Bytes::new() }))

@@ -7,7 +7,6 @@
 use std::{
     future::poll_fn,
     pin::{Pin, pin},
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -15,7 +14,7 @@ use bytes::Bytes;
 use gust_core::{Code, Problem};
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::sync::oneshot;
 use wasmtime_wasi_http::{
     Error, WasiHttpView as _,
     p2::{
@@ -26,17 +25,13 @@ use wasmtime_wasi_http::{
 
 use super::{Scheme, head};
 use crate::{
+    allowed::Allowed,
     body::{GuestBody, Running},
     callee::Instance,
     failure,
     lease::{Lease, Leased},
-    progress::Progress,
     rewind,
-    usage::{Usage, metered},
 };
-
-/// A guest at work on this thread: ready when it has returned.
-type Guest = Pin<Box<dyn Future<Output = Result<(), Problem>> + Send>>;
 
 /// What a guest gives to `response-outparam.set`.
 type Answer = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
@@ -46,7 +41,6 @@ pub(super) async fn call<B>(
     lease: Lease,
     request: Box<http::Request<B>>,
     scheme: Scheme,
-    usage: &mut Usage,
 ) -> Result<http::Response<GuestBody>, Problem>
 where
     B: Body<Data = Bytes, Error = Problem> + Send + 'static,
@@ -54,19 +48,16 @@ where
     let Lease { instance, deadline, response_bytes_max, .. } = lease;
     let method = request.method().clone();
     let (answer_sender, mut answer) = oneshot::channel();
-    let progress = Arc::new(Progress::new(*usage));
-    let running = run(instance, request, scheme, answer_sender, deadline, progress.clone());
-    let mut running = Some(Box::pin(running) as Guest);
-    let answering = poll_fn(|cx| {
-        let polled = poll_head(cx, &mut running, &mut answer);
-        *usage = progress.usage();
-        polled
-    });
+    let (terms, meter) = (instance.terms().clone(), instance.meter().clone());
+    let guest = Box::pin(run(instance, request, scheme, answer_sender));
+    let mut running = Some(Allowed::new(guest, &terms, &meter, deadline));
+    let answering = poll_fn(|cx| poll_head(cx, &mut running, &mut answer));
     let (mut parts, body) = answering.await?.map_err(failed)?.into_parts();
     head::status(parts.status.as_u16())?;
+    head::within(&parts.headers, terms.limits.headers_bytes())?;
     let has_body = head::has_body(&method, parts.status);
     let length = head::frame(&mut parts, has_body, body.size_hint().exact())?;
-    let running = running.map(|guest| Running::spawn(guest, progress));
+    let running = running.map(|guest| Running::spawn(guest, meter));
     let body = match has_body {
         true => GuestBody::streamed(body, running, response_bytes_max, length),
         false => GuestBody::none(running),
@@ -92,8 +83,6 @@ async fn run<B>(
     request: Box<http::Request<B>>,
     scheme: Scheme,
     answer: oneshot::Sender<Answer>,
-    deadline: Instant,
-    progress: Arc<Progress>,
 ) -> Result<(), Problem>
 where
     B: Body<Data = Bytes, Error = Problem> + Send + 'static,
@@ -111,29 +100,28 @@ where
         let outparam = store.data_mut().http().new_response_outparam(answer)?;
         proxy.wasi_http_incoming_handler().call_handle(store, request, outparam).await
     };
-    let count = |ran| progress.ran(ran);
-    let (returned, at_once) = rewind::within(Some(deadline), pin!(metered(pin!(called), count))).await;
-    progress.had(instance.memory_bytes_peak());
-    let problem = match returned {
-        Some(Ok(())) => {
+    let (returned, at_once) = rewind::at_once(pin!(called)).await;
+    match returned {
+        Ok(()) => {
             instance.give_back(at_once).await;
-            return Ok(());
+            Ok(())
         }
-        Some(Err(error)) => failure::of_guest(&error, &instance.store.data().memory),
-        None => failure::timed_out(),
-    };
-    progress.fails();
-    Err(problem)
+        Err(error) => {
+            // Before it is gone.
+            instance.meter().fails();
+            Err(failure::of_guest(&error, &instance.store.data().memory))
+        }
+    }
 }
 
 /// Runs the guest until it has answered or is over.
 fn poll_head(
     cx: &mut Context<'_>,
-    running: &mut Option<Guest>,
+    running: &mut Option<Allowed<()>>,
     answer: &mut oneshot::Receiver<Answer>,
 ) -> Poll<Result<Answer, Problem>> {
     if let Some(guest) = running {
-        match guest.as_mut().poll(cx) {
+        match Pin::new(guest).poll(cx) {
             Poll::Ready(Ok(())) => *running = None,
             Poll::Ready(Err(problem)) => return Poll::Ready(Err(problem)),
             Poll::Pending => {}

@@ -27,7 +27,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{Engine, Invocation, Settings, configuration::Configuration, host::Terms, places::Places};
+    use crate::{Engine, Invocation, Meter, Settings, configuration::Configuration, host::Terms, places::Places};
 
     /// Passes on what it is asked.
     const ASKS: &str = r#"(component
@@ -93,7 +93,7 @@ mod tests {
             ..Terms::of_test()
         };
         let place = Places::new(1).try_take().unwrap();
-        let host = Host::new(&Arc::new(terms), Invocation::of_test(1), place);
+        let host = Host::new(&Arc::new(terms), Invocation::of_test(1), &Meter::new(), place);
         let mut store = Store::new(engine.wasmtime(), host);
         let instance = instance(&mut store, &engine).await;
         for (name, value) in [("GREETING", Some("hi")), ("LEVEL", Some("high")), ("key", Some("s3cret")), ("x", None)] {

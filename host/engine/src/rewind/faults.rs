@@ -7,30 +7,20 @@
 //!
 //! Two things make pages private without a fault of the thread. The kernel may gather small pages into a huge one by itself,
 //! so that is forbidden for these memories ([`pages`](super::pages)). And a call that waits may go on on another thread, so
-//! only one that is over the first time it is polled counts ([`within`]).
+//! only one that is over the first time it is polled counts ([`at_once`]).
 
-use std::{cell::Cell, future::poll_fn, pin::Pin, task::Poll};
-
-use tokio::time::{self, Instant};
+use std::{cell::Cell, future::poll_fn, pin::Pin};
 
 use super::pages::faults_of_thread;
 
-/// Awaits `future` until `deadline`, or for ever. Says whether it was over the first time it was polled, so on one thread and
-/// with nothing in between. It is pinned where it is made, for to move a call's future costs more than the rest of this; and a
-/// timer is made only for what has to wait.
-pub(crate) async fn within<T>(
-    deadline: Option<Instant>,
-    mut future: Pin<&mut impl Future<Output = T>>,
-) -> (Option<T>, bool) {
-    let (mut at_once, mut timer) = (true, None);
+/// Awaits `future`. Says whether it was over the first time it was polled, so on one thread and with nothing in between. It is
+/// pinned where it is made, for to move a call's future costs more than the rest of this.
+pub(crate) async fn at_once<T>(mut future: Pin<&mut impl Future<Output = T>>) -> (T, bool) {
+    let mut at_once = true;
     let output = poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
-        }
-        at_once = false;
-        let Some(deadline) = deadline else { return Poll::Pending };
-        let timer = timer.get_or_insert_with(|| Box::pin(time::sleep_until(deadline)));
-        timer.as_mut().poll(cx).map(|()| None)
+        let polled = future.as_mut().poll(cx);
+        at_once &= polled.is_ready();
+        polled
     });
     (output.await, at_once)
 }
@@ -44,9 +34,9 @@ pub(super) fn none_since_last() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::pending, hint::black_box, pin::pin, time::Duration};
+    use std::{hint::black_box, pin::pin, time::Duration};
 
-    use tokio::task;
+    use tokio::{task, time};
 
     use super::*;
 
@@ -64,15 +54,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_is_not_over_at_once() {
-        assert_eq!(within(None, pin!(async { 1 })).await, (Some(1), true));
-        assert_eq!(within(None, pin!(task::yield_now())).await, (Some(()), false));
-        assert_eq!(within(None, pin!(time::sleep(Duration::from_millis(1)))).await, (Some(()), false));
-    }
-
-    #[tokio::test]
-    async fn what_waits_for_too_long_is_given_up() {
-        let now = Instant::now();
-        assert_eq!(within(Some(now), pin!(async { 1 })).await, (Some(1), true));
-        assert_eq!(within(Some(now), pin!(pending::<()>())).await, (None, false));
+        assert_eq!(at_once(pin!(async { 1 })).await, (1, true));
+        assert_eq!(at_once(pin!(task::yield_now())).await, ((), false));
+        assert_eq!(at_once(pin!(time::sleep(Duration::from_millis(1)))).await, ((), false));
     }
 }

@@ -187,8 +187,8 @@ impl Home {
 
 /// Puts back the globals, and the order of the numbers of that many handles. Says whether it was over at once.
 async fn reset_to(reset: &TypedFunc<(u32,), ()>, store: &mut Store<Host>, handles: u32) -> wasmtime::Result<bool> {
-    let (reset, at_once) = faults::within(None, pin!(reset.call_async(store, (handles,)))).await;
-    reset.transpose()?;
+    let (reset, at_once) = faults::at_once(pin!(reset.call_async(store, (handles,)))).await;
+    reset?;
     Ok(at_once)
 }
 

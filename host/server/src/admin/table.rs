@@ -40,8 +40,15 @@ const REFUSED: [Code; 10] = [
 ];
 
 /// What an upload can come to before it is looked at.
-const UPLOAD: [Code; 6] =
-    [UploadContentType, UploadContentEncoding, UploadTooLarge, UploadIncomplete, AliasInvalid, ConditionsInvalid];
+const UPLOAD: [Code; 7] = [
+    UploadContentType,
+    UploadContentEncoding,
+    UploadTooLarge,
+    LimitComponent,
+    UploadIncomplete,
+    AliasInvalid,
+    ConditionsInvalid,
+];
 
 /// Calls of whoever reaches the listener.
 pub(super) fn open() -> Calls {

@@ -1,12 +1,13 @@
 //! Whether a request may begin: its own form, its function's places, its stated size.
 
-use std::net::Ipv6Addr;
+use std::{net::Ipv6Addr, time::Duration};
 
-use gust_core::{Code, Problem};
-use gust_engine::Place;
+use gust_core::{Code, Limits, Problem};
+use gust_engine::{Awaited, Place};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts, uri::Authority};
+use tokio::time;
 
-use super::{access, found::PARAM_PREFIX};
+use super::{access, found::PARAM_PREFIX, visit::Visit};
 use crate::{binding::Binding, deployment::Deployment, logbook::unix_ms};
 
 /// Headers that speak of a connection and not of a message (RFC 9110, section 7.6.1).
@@ -19,6 +20,9 @@ static HOP_BY_HOP: [HeaderName; 7] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
+
+/// Names and values of a request's headers, in bytes.
+const HEADERS_BYTES_MAX: usize = 16 << 10;
 
 /// The header that tells a function where it is mounted.
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
@@ -48,12 +52,44 @@ pub(super) fn told_method(method: &Method) -> Method {
     }
 }
 
-/// A place for one more request of the function.
-pub(super) fn place(deployment: &Deployment) -> Result<Place, Problem> {
-    deployment.places.try_take().ok_or_else(|| {
-        let concurrency = deployment.limits().concurrency;
-        let detail = format!("{concurrency} requests of {} are running, its limit concurrency", deployment.name);
-        Problem::new(Code::LimitConcurrency, detail)
+/// Whether a request may begin now.
+pub(super) enum Admitted {
+    /// It has its place.
+    Now(Place),
+    /// It gets one when another request is over.
+    Later(Awaited),
+}
+
+/// A place for one more request of the function, or for one more that waits for a place.
+pub(super) fn place(deployment: &Deployment) -> Result<Admitted, Problem> {
+    if let Some(place) = deployment.places.try_take() {
+        return Ok(Admitted::Now(place));
+    }
+    let Limits { concurrency, queue, .. } = *deployment.limits();
+    deployment.places.queue(queue as usize).map(Admitted::Later).ok_or_else(|| {
+        let name = &deployment.name;
+        match queue {
+            0 => {
+                let detail = format!("{concurrency} requests of {name} are running, its limit concurrency");
+                Problem::new(Code::LimitConcurrency, detail)
+            }
+            _ => {
+                let detail = format!("{concurrency} requests of {name} are running and {queue} wait, its limit queue");
+                Problem::new(Code::LimitQueue, detail)
+            }
+        }
+    })
+}
+
+/// The place that a request waits for, unless that takes longer than it may.
+pub(super) async fn awaited(deployment: &Deployment, place: Awaited, visit: &mut Visit) -> Result<Place, Problem> {
+    let Limits { queue_ms, wall_ms, .. } = *deployment.limits();
+    let wait = Duration::from_millis(queue_ms.min(wall_ms).into());
+    let taken = time::timeout(wait, place.taken()).await;
+    visit.waited(visit.began().elapsed());
+    taken.map_err(|_| {
+        let detail = format!("no place of {} became free within {queue_ms} ms, its limit queue_ms", deployment.name);
+        Problem::new(Code::LimitQueueTime, detail)
     })
 }
 
@@ -72,14 +108,9 @@ pub(super) fn stated_length(headers: &HeaderMap, deployment: &Deployment) -> Res
     }
 }
 
-/// Refuses a head that says to one reader what it does not say to another.
+/// Refuses a head that says to one reader what it does not say to another, or that says too much.
 pub(super) fn unambiguous(head: &Parts) -> Result<(), Problem> {
-    // RFC 9112, section 3.2: two hosts could be two functions' to two readers. So could two callers.
-    for name in [header::HOST, header::AUTHORIZATION] {
-        if head.headers.get_all(&name).iter().nth(1).is_some() {
-            return Err(Problem::new(Code::RequestMalformed, format!("the request has more than one {name} header")));
-        }
-    }
+    fields(&head.headers)?;
     // HTTP/2 has it in the target only.
     let host = head.headers.get(header::HOST);
     if host.is_some() || head.version < Version::HTTP_2 {
@@ -94,6 +125,42 @@ pub(super) fn unambiguous(head: &Parts) -> Result<(), Problem> {
         return Err(Problem::new(Code::RequestMalformed, "the request names no host"));
     }
     Ok(())
+}
+
+/// Looks at each header once: how large they are together, and at those that decide where a request goes and where it ends.
+fn fields(headers: &HeaderMap) -> Result<(), Problem> {
+    let malformed = |detail: String| Err(Problem::new(Code::RequestMalformed, detail));
+    let (mut bytes, mut hosts, mut callers) = (0, 0, 0);
+    for (name, value) in headers {
+        bytes += name.as_str().len() + value.len();
+        if *name == header::HOST {
+            hosts += 1;
+        } else if *name == header::AUTHORIZATION {
+            callers += 1;
+        } else if *name == header::TRANSFER_ENCODING && !value.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            // hyper takes any that ends so, and its guest would get what is still encoded.
+            return malformed("the only transfer-encoding that is taken is chunked".to_owned());
+        } else if *name == header::UPGRADE && is_websocket(value) {
+            let detail = "an upgrade to websocket is not served here";
+            return Err(Problem::new(Code::MethodNotSupported, detail));
+        }
+    }
+    // RFC 9112, section 3.2: two hosts could be two functions' to two readers. So could two callers.
+    for (count, name) in [(hosts, header::HOST), (callers, header::AUTHORIZATION)] {
+        if count > 1 {
+            return malformed(format!("the request has more than one {name} header"));
+        }
+    }
+    if bytes > HEADERS_BYTES_MAX {
+        let detail = format!("the headers have {bytes} bytes; at most {HEADERS_BYTES_MAX} are taken");
+        return Err(Problem::new(Code::RequestHeadersTooLarge, detail));
+    }
+    Ok(())
+}
+
+/// Other upgrades are passed over, as a server may (RFC 9110, section 7.8): clients offer HTTP/2 so. This one is meant.
+fn is_websocket(value: &HeaderValue) -> bool {
+    value.to_str().is_ok_and(|names| names.split(',').any(|name| name.trim().eq_ignore_ascii_case("websocket")))
 }
 
 /// Makes a request's head what the guest shall see: its own path, one authority, no word of the connection.

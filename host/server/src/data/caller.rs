@@ -57,6 +57,14 @@ impl Caller<'_> {
         }
     }
 
+    /// The connection that its body comes on.
+    pub(super) fn connection(&self) -> Option<&Arc<Activity>> {
+        match self {
+            Self::Client { activity, .. } => Some(activity),
+            Self::Function(_) => None,
+        }
+    }
+
     /// How it reached the host.
     pub(super) fn scheme(&self) -> Scheme {
         match self {

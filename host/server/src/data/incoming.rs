@@ -18,6 +18,8 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{self, Instant};
 
+use crate::patience::Activity;
+
 /// Beside the bytes that were read: somebody waits for more.
 pub(super) const AWAITED: u64 = 1 << 63;
 
@@ -28,6 +30,8 @@ pub(super) struct Limited {
     read: u64,
     /// Where others see what was read, and whether more is [awaited](AWAITED); none for a body that is known to be empty.
     counter: Option<Arc<AtomicU64>>,
+    /// The connection that it comes on, which is of use as long as it is read.
+    connection: Option<Arc<Activity>>,
 }
 
 /// Where a request's body comes from.
@@ -41,9 +45,14 @@ pub(super) enum Source {
 }
 
 impl Limited {
-    /// `counter` counts the bytes.
-    pub(super) fn new(source: Source, bytes_max: u64, counter: Option<Arc<AtomicU64>>) -> Self {
-        Self { source, bytes_max, read: 0, counter }
+    /// `counter` counts the bytes; `connection` is told of them.
+    pub(super) fn new(
+        source: Source,
+        bytes_max: u64,
+        counter: Option<Arc<AtomicU64>>,
+        connection: Option<Arc<Activity>>,
+    ) -> Self {
+        Self { source, bytes_max, read: 0, counter, connection }
     }
 
     /// Waits until all of it is here.
@@ -106,7 +115,11 @@ impl Body for Limited {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
         let polled = self.source.poll_frame(cx)?;
         if let Poll::Ready(Some(frame)) = &polled {
-            self.read += frame.data_ref().map_or(0, |data| data.len() as u64);
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            self.read += bytes as u64;
+            if let Some(connection) = self.connection.as_ref().filter(|_| bytes > 0) {
+                connection.is_used();
+            }
         }
         if let Some(counter) = &self.counter {
             let awaited = if polled.is_pending() { AWAITED } else { 0 };

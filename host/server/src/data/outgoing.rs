@@ -139,12 +139,12 @@ impl Drop for Outgoing {
             visit.completes();
         }
         let Source::Guest(body) = &mut self.source else { return };
-        if let Some(usage) = body.usage() {
-            *visit.usage() = usage;
-        }
         if let Some(rest) = body.rest() {
             visit.outlives_answer();
-            tokio::spawn(async move { *visit.usage() = rest.end().await });
+            tokio::spawn(async move {
+                rest.end().await;
+                drop(visit);
+            });
         }
     }
 }

@@ -1,17 +1,18 @@
 //! The way of a request, from its head to the head of its response.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{mem, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gust_core::{Code, Problem, RequestId, api::World};
-use gust_engine::{Function, GuestBody, Invocation, Lease, Scheme, SentBody};
+use gust_engine::{Awaited, Function, GuestBody, Invocation, Lease, Place, Scheme, SentBody};
 use http::{HeaderMap, Method, Request, Response, Version, header, request::Parts};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time;
 
 use super::{
-    access, admit,
+    access,
+    admit::{self, Admitted},
     caller::Caller,
     found::{Found, Mount, Serving},
     incoming::{Limited, Source},
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     binding::Binding, calls::Call, catalog::Catalog, coalescing, deployment::Deployment, ledger::Ledger,
-    loader::Loader, patience::Activity, pinned::Pinned, residence::InUse,
+    loader::Loader, panics, patience::Activity, pinned::Pinned, residence::InUse,
 };
 
 /// What every request of the data listener needs.
@@ -43,6 +44,7 @@ pub(crate) fn answer(
     scheme: Scheme,
 ) -> impl Future<Output = Response<Outgoing>> {
     let visit = visit(data, request_id(request.headers()), request.method());
+    activity.is_used();
     let alone = request.version() < Version::HTTP_2;
     respond(data, Caller::Client { activity, scheme, alone }, request.map(Source::Wire), visit)
 }
@@ -68,7 +70,8 @@ async fn respond(
     request: Request<Source>,
     mut visit: Box<Visit>,
 ) -> Response<Outgoing> {
-    match serve(data, &caller, request, &mut visit).await {
+    let served = panics::caught(pin!(serve(data, &caller, request, &mut visit))).await;
+    match served {
         Ok(Served::Guest(response)) => outgoing::of_guest(response, visit),
         Ok(Served::Route(response)) => outgoing::of_route(response, visit),
         Err(problem) => outgoing::of_problem(&problem, visit),
@@ -87,10 +90,21 @@ enum Served {
 enum Begun {
     /// It is its function's.
     Entered(Box<Request<Limited>>, Arc<Deployment>),
+    /// It waits for one of its function's places.
+    Queued(Box<Queued>),
     /// It is for a version that is not at hand.
     Kept(Box<Kept>),
     /// It is answered already.
     Answered(Response<Bytes>),
+}
+
+/// A request that waits for one of its function's places.
+struct Queued {
+    head: Parts,
+    body: Source,
+    found: Found,
+    deployment: Arc<Deployment>,
+    place: Awaited,
 }
 
 /// A request for a version that is kept, but that no alias points to.
@@ -111,6 +125,7 @@ async fn serve(
     match begin(data, caller, request, visit)? {
         Begun::Entered(request, deployment) => run(data, caller, request, deployment, visit).await.map(Served::Guest),
         // Seldom, so not part of every request's future.
+        Begun::Queued(queued) => Box::pin(serve_queued(data, caller, queued, visit)).await.map(Served::Guest),
         Begun::Kept(kept) => Box::pin(serve_kept(data, caller, kept, visit)).await.map(Served::Guest),
         Begun::Answered(response) => Ok(Served::Route(response)),
     }
@@ -125,8 +140,14 @@ fn begin(data: &Data, caller: &Caller<'_>, request: Request<Source>, visit: &mut
     match &mut found.serving {
         Serving::Deployment(deployment) => {
             let deployment = deployment.clone();
-            let request = enter((head, body), found, &deployment, visit)?;
-            Ok(Begun::Entered(request, deployment))
+            visit.goes_to(deployment.clone());
+            match admit::place(&deployment)? {
+                Admitted::Now(place) => {
+                    let request = enter(caller, (head, body), found, &deployment, place, visit)?;
+                    Ok(Begun::Entered(request, deployment))
+                }
+                Admitted::Later(place) => Ok(Begun::Queued(Box::new(Queued { head, body, found, deployment, place }))),
+            }
         }
         Serving::Kept(binding, version) => {
             let (binding, version) = (binding.clone(), *version);
@@ -141,6 +162,18 @@ fn begin(data: &Data, caller: &Caller<'_>, request: Request<Source>, visit: &mut
     }
 }
 
+async fn serve_queued(
+    data: &Data,
+    caller: &Caller<'_>,
+    queued: Box<Queued>,
+    visit: &mut Visit,
+) -> Result<Response<GuestBody>, Problem> {
+    let Queued { head, body, found, deployment, place } = *queued;
+    let place = admit::awaited(&deployment, place, visit).await?;
+    let request = enter(caller, (head, body), found, &deployment, place, visit)?;
+    run(data, caller, request, deployment, visit).await
+}
+
 async fn serve_kept(
     data: &Data,
     caller: &Caller<'_>,
@@ -153,7 +186,12 @@ async fn serve_kept(
     let tokens = data.catalog.load().tokens.clone();
     let called = binding.function.as_str();
     access::check(&binding, called, deployment.terms.access, true, &head.headers, &tokens)?;
-    let request = enter((head, body), found, &deployment, visit)?;
+    visit.goes_to(deployment.clone());
+    let place = match admit::place(&deployment)? {
+        Admitted::Now(place) => place,
+        Admitted::Later(place) => admit::awaited(&deployment, place, visit).await?,
+    };
+    let request = enter(caller, (head, body), found, &deployment, place, visit)?;
     run(data, caller, request, deployment, visit).await
 }
 
@@ -177,12 +215,12 @@ async fn run(
         in_use = loaded(data, &deployment, deadline).await?;
     }
     let invocation = Invocation { request_id: visit.request_id(), deadline, depth };
-    let lease = Lease::take(function(&in_use)?, &invocation, visit.usage()).await?;
+    let lease = Lease::take(function(&in_use)?, &invocation, visit.meter()).await?;
     visit.leased(lease.timing());
     let began = lease.ready_at();
-    let called = lease.call(request, caller.scheme(), visit.usage()).await;
+    let called = lease.call(request, caller.scheme()).await;
     visit.ran(began.elapsed());
-    coalescing::note_call(visit.usage().cpu);
+    coalescing::note_call(visit.meter().cpu());
     called
 }
 
@@ -192,15 +230,16 @@ fn request_id(headers: &HeaderMap) -> RequestId {
     given.unwrap_or_else(|| RequestId::from_random(fastrand::u128(..)))
 }
 
-/// The request as the guest shall see it, its body under its limit. From here on it has a place.
+/// The request as the guest shall see it, its body under its limit.
 fn enter(
+    caller: &Caller<'_>,
     (mut head, body): (Parts, Source),
     found: Found,
     deployment: &Arc<Deployment>,
+    place: Place,
     visit: &mut Visit,
 ) -> Result<Box<Request<Limited>>, Problem> {
-    visit.goes_to(deployment.clone());
-    visit.holds(admit::place(deployment)?);
+    visit.holds(place);
     visit.is_of_app(found.app_place);
     visit.gives(found.cookie);
     admit::stated_length(&head.headers, deployment)?;
@@ -212,8 +251,10 @@ fn enter(
     admit::prepare(&mut head, found.target, prefix);
     head.headers.extend(found.params);
     head.headers.remove(header::EXPECT);
-    let counter = (!body.is_end_stream()).then(|| visit.counts_request_bytes());
-    let body = Limited::new(body, deployment.limits().request_body_bytes(), counter);
+    let has_body = !body.is_end_stream();
+    let counter = has_body.then(|| visit.counts_request_bytes());
+    let connection = caller.connection().filter(|_| has_body).cloned();
+    let body = Limited::new(body, deployment.limits().request_body_bytes(), counter, connection);
     Ok(Box::new(Request::from_parts(head, body)))
 }
 

@@ -17,7 +17,7 @@ use gust_core::{
     Problem, Receipt, RequestId,
     receipt::{Ending, Timing},
 };
-use gust_engine::{LeaseTiming, Place, Usage};
+use gust_engine::{LeaseTiming, Meter, Place, Usage};
 use http::{HeaderValue, Method};
 
 use super::{found::Refused, incoming::AWAITED};
@@ -34,7 +34,7 @@ pub(super) struct Visit {
     /// When it was answered, if its guest goes on after that.
     ended: Option<Instant>,
     receipt: Receipt,
-    usage: Usage,
+    meter: Arc<Meter>,
     deployment: Option<Arc<Deployment>>,
     request_bytes: Option<Arc<AtomicU64>>,
     place: Option<Place>,
@@ -53,7 +53,7 @@ impl Visit {
             began: Instant::now(),
             ended: None,
             receipt: Receipt::begin(request_id, method),
-            usage: Usage::default(),
+            meter: Meter::new(),
             deployment: None,
             request_bytes: None,
             place: None,
@@ -154,9 +154,14 @@ impl Visit {
         self.request_bytes.insert(Arc::default()).clone()
     }
 
+    /// Says how long it waited for the function's place.
+    pub(super) fn waited(&mut self, wait: std::time::Duration) {
+        self.receipt.timing.queue_us = micros(wait);
+    }
+
     /// Says how long the instance took to get.
     pub(super) fn leased(&mut self, timing: LeaseTiming) {
-        self.receipt.timing.queue_us = micros(timing.queue);
+        self.receipt.timing.queue_us = self.receipt.timing.queue_us.saturating_add(micros(timing.queue));
         self.receipt.timing.init_us = micros(timing.init);
     }
 
@@ -175,9 +180,9 @@ impl Visit {
         self.receipt.response_bytes += bytes;
     }
 
-    /// What it used so far.
-    pub(super) fn usage(&mut self) -> &mut Usage {
-        &mut self.usage
+    /// What it uses.
+    pub(super) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
     }
 
     /// Says that the answer is whole.
@@ -203,8 +208,9 @@ impl Drop for Visit {
         let mut receipt = mem::replace(&mut self.receipt, nothing);
         let ended = self.ended.unwrap_or_else(Instant::now);
         receipt.timing.total_us = (ended - self.began).as_micros() as u64;
-        receipt.memory_bytes_peak = self.usage.memory_bytes_peak;
-        receipt.cpu_us = self.usage.cpu.as_micros() as u64;
+        let Usage { memory_bytes_peak, cpu, reached } = self.meter.usage();
+        (receipt.memory_bytes_peak, receipt.cpu_us, receipt.reached) =
+            (memory_bytes_peak, cpu.as_micros() as u64, reached);
         if let Some(read) = &self.request_bytes {
             let read = read.load(Ordering::Relaxed);
             (receipt.request_bytes, receipt.awaits_body) = (read & !AWAITED, read & AWAITED != 0);

@@ -6,6 +6,7 @@
 mod compiling;
 pub mod components;
 mod crash;
+mod http_in;
 mod operator;
 mod storage;
 mod strace;

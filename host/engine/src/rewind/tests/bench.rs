@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use gust_core::RewindPolicy;
+use gust_core::{Limits, RewindPolicy};
 use wasmtime::{
     Store,
     component::{Component, Instance},
@@ -11,6 +11,7 @@ use wasmtime::{
 use crate::{
     Engine, Invocation, Settings,
     host::{Host, Terms},
+    meter::Meter,
     places::Places,
     rewind::{kept::Home, pages::Image, refusal::Unfit},
     rewrite::{self, Rewrite},
@@ -89,11 +90,14 @@ impl Bench {
 
     /// Makes one whose start code may trap.
     pub(super) async fn try_make(&self) -> wasmtime::Result<Made> {
-        let terms = Terms { memory_bytes_max: MEMORY_BYTES_MAX, ..Terms::of_test() };
+        let terms = Terms {
+            limits: Limits { memory_mib: (MEMORY_BYTES_MAX >> 20) as u32, ..Limits::default() },
+            ..Terms::of_test()
+        };
         let place = Places::new(1).try_take().unwrap();
-        let host = Host::new(&Arc::new(terms), Invocation::of_test(1), place);
+        let host = Host::new(&Arc::new(terms), Invocation::of_test(1), &Meter::new(), place);
         let mut store = Store::new(engine().wasmtime(), host);
-        store.limiter(|host| &mut host.memory);
+        store.limiter(|host| host);
         store.set_epoch_deadline(1 << 40);
         let pre = engine().linker().instantiate_pre(&self.component).unwrap();
         let instance = pre.instantiate_async(&mut store).await?;

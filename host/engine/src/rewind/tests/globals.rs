@@ -13,8 +13,8 @@ use wasmtime::component::Component;
 
 use crate::rewind::Refusal;
 use crate::{
-    ArtifactCache, ArtifactKey, Engine, Function, FunctionConfig, Invocation, Lease, OutputSink, OutputStream, Scheme,
-    Settings, Usage, compile,
+    ArtifactCache, ArtifactKey, Engine, Function, FunctionConfig, Invocation, Lease, Meter, OutputSink, OutputStream,
+    Scheme, Settings, Share, compile,
     rewrite::tests::unbalanced::{rewritten_in_vain, unbalanced},
     settings,
     verdict::Verdict,
@@ -40,7 +40,15 @@ pub(super) fn loaded(artifact: &[u8]) -> Function {
     artifacts.insert(&key, Tier::Quick, artifact).unwrap();
     let (env, config) = (Vec::new(), Vec::new());
     let sink = Arc::new(Silent);
-    let config = FunctionConfig { limits: Limits::default(), env, config, sink, outbound: None, instance };
+    let config = FunctionConfig {
+        limits: Limits::default(),
+        env,
+        config,
+        sink,
+        outbound: None,
+        instance,
+        share: Share::new(Share::WEIGHT_DEFAULT),
+    };
     artifacts.load(&engine, &key, &config).unwrap().unwrap()
 }
 
@@ -64,11 +72,10 @@ async fn state_after_requests(artifact: &[u8], path: &str) -> InstanceState {
 
 /// One request, answered in full.
 pub(super) async fn call(function: &Function, number: u128, path: &str) {
-    let mut usage = Usage::default();
-    let lease = Lease::take(function, &Invocation::of_test(number), &mut usage).await.unwrap();
+    let lease = Lease::take(function, &Invocation::of_test(number), &Meter::new()).await.unwrap();
     let body = Empty::<Bytes>::new().map_err(|never: Infallible| -> Problem { match never {} });
     let request = Request::builder().uri(path).header("host", "localhost").body(body).unwrap();
-    let response = lease.call(Box::new(request), Scheme::Http, &mut usage).await.unwrap();
+    let response = lease.call(Box::new(request), Scheme::Http).await.unwrap();
     assert_eq!(response.status(), 200, "{path}");
     response.into_body().collect().await.unwrap();
 }

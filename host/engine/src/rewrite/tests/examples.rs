@@ -18,6 +18,7 @@ use crate::{
         function::{Request, Typed},
     },
     invocation::Invocation,
+    meter::Meter,
     places::Places,
     settings,
 };
@@ -32,7 +33,7 @@ fn exports(engine: &Engine, component: &Component) -> Vec<String> {
 /// An instance of a component, as the host makes them.
 async fn instantiate(component: &Component) -> (Store<Host>, Instance) {
     let slot = Places::new(1).try_take().unwrap();
-    let host = Host::new(&Arc::new(Terms::of_test()), Invocation::of_test(0), slot);
+    let host = Host::new(&Arc::new(Terms::of_test()), Invocation::of_test(0), &Meter::new(), slot);
     let mut store = Store::new(component.engine(), host);
     store.set_epoch_deadline(1);
     let linker = interfaces::linker(component.engine()).unwrap();

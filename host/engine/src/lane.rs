@@ -1,0 +1,113 @@
+//! The lane of guests that go on for long: threads that the kernel lets run where no others want to.
+//!
+//! Most guests are over in microseconds, and run where their connection is served. One that has computed for
+//! [so long](QUICK_MAX) goes on here, however many of its kind there are, so that it stands in nobody's way: these threads are as many as there
+//! are cores, and stand back behind all others (nice(2)). Among each other guests take [turns](crate::turns) by their apps' weights. The threads
+//! are there once there was a guest for them.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+    thread,
+    time::Duration,
+};
+
+use gust_core::Problem;
+use rustix::{
+    process::setpriority_process,
+    time::{ClockId, clock_gettime},
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinHandle,
+};
+
+use crate::{
+    failure,
+    meter::Meter,
+    turns::{Share, Turns},
+};
+
+/// How long a guest may compute where its connection is served: two ticks of the epoch.
+pub(crate) const QUICK_MAX: Duration = Duration::from_millis(10);
+
+/// How far these threads stand back: they get a tenth of a core that others want for themselves.
+const NICE: i32 = 10;
+
+/// A guest at work: ready when it has returned, or why it did not.
+pub(crate) type Guest<T> = Pin<Box<dyn Future<Output = Result<T, Problem>> + Send>>;
+
+/// The lane of an engine. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Lane(Arc<Shared>);
+
+struct Shared {
+    threads: usize,
+    runtime: Mutex<Option<Runtime>>,
+    turns: Arc<Turns>,
+}
+
+impl Lane {
+    /// With no thread yet.
+    pub(crate) fn new() -> Self {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        Self(Arc::new(Shared { threads, runtime: Mutex::default(), turns: Turns::new(threads) }))
+    }
+
+    /// Has a guest go on here, until it has computed for `cpu_max` in all. Gives it back where there can be no threads.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        guest: Guest<T>,
+        cpu_max: Duration,
+        share: &Arc<Share>,
+        meter: &Arc<Meter>,
+    ) -> Result<JoinHandle<Result<T, Problem>>, Guest<T>> {
+        let mut runtime = self.0.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        if runtime.is_none() {
+            *runtime =
+                start(self.0.threads).inspect_err(|error| tracing::error!(%error, "no threads for long guests")).ok();
+        }
+        let Some(runtime) = &*runtime else { return Err(guest) };
+        let (mut turn, meter, mut guest) = (self.0.turns.begin(share), meter.clone(), guest);
+        Ok(runtime.spawn(poll_fn(move |cx| {
+            if turn.poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let entered = thread_cpu();
+            let polled = guest.as_mut().poll(cx);
+            let ran = thread_cpu().saturating_sub(entered);
+            turn.end(ran);
+            meter.ran(ran);
+            match polled {
+                Poll::Pending if meter.cpu() >= cpu_max => Poll::Ready(Err(failure::out_of_cpu(meter.cpu(), cpu_max))),
+                polled => polled,
+            }
+        })))
+    }
+}
+
+/// Waited for by nobody: its guests are ended at their next yield.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let runtime = self.runtime.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        runtime.into_iter().for_each(Runtime::shutdown_background);
+    }
+}
+
+fn start(threads: usize) -> io::Result<Runtime> {
+    let stand_back = || {
+        // Of this thread alone (setpriority(2), "C library/kernel differences"). Where the system does not allow it all run alike.
+        let _ = setpriority_process(None, NICE);
+    };
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(threads).thread_name("gust-long").on_thread_start(stand_back).enable_all().build()
+}
+
+/// How long this thread ran so far.
+fn thread_cpu() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default())
+}
