@@ -1,6 +1,7 @@
 //! A guest within its limits of time: how long threads may run it, and when it must be over.
 
 use std::{
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -43,7 +44,17 @@ enum At<T> {
 impl<T: Send + 'static> Allowed<T> {
     /// Of a request that must be over by `deadline`.
     pub(crate) fn new(guest: Guest<T>, terms: &Arc<Terms>, meter: &Arc<Meter>, deadline: Instant) -> Self {
-        Self { guest: At::Here(guest), deadline, timer: None, terms: terms.clone(), meter: meter.clone() }
+        let (guest, terms, meter) = (At::Here(guest), terms.clone(), meter.clone());
+        let mut allowed = Self { guest, deadline, timer: None, terms, meter };
+        if allowed.terms.pace.is_long() {
+            allowed.move_on();
+        }
+        allowed
+    }
+
+    /// Whether it is run by another thread, which may be further than is known here.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        matches!(self.guest, At::Lane(_))
     }
 
     fn cpu_max(&self) -> Duration {
@@ -78,14 +89,18 @@ impl<T: Send + 'static> Allowed<T> {
             self.guest = At::Over;
             return Err(failure::out_of_cpu(cpu, cpu_max));
         }
-        if cpu < QUICK_MAX {
-            return Ok(());
-        }
-        if let At::Here(guest) = std::mem::replace(&mut self.guest, At::Over) {
-            let moved = self.terms.lane.spawn(guest, cpu_max, &self.terms.share, &self.meter);
-            self.guest = moved.map_or_else(At::Here, At::Lane);
+        if cpu >= QUICK_MAX {
+            self.move_on();
         }
         Ok(())
+    }
+
+    /// Has the guest go on in the lane.
+    fn move_on(&mut self) {
+        if let At::Here(guest) = mem::replace(&mut self.guest, At::Over) {
+            let moved = self.terms.lane.spawn(guest, self.cpu_max(), &self.terms.share, &self.meter);
+            self.guest = moved.map_or_else(At::Here, At::Lane);
+        }
     }
 }
 
@@ -119,6 +134,7 @@ impl<T> Allowed<T> {
 impl<T> Drop for Allowed<T> {
     fn drop(&mut self) {
         self.end();
+        self.terms.pace.note(self.meter.cpu());
     }
 }
 

@@ -78,6 +78,7 @@ impl Function {
             limits: config.limits.clone(),
             share: config.share.clone(),
             lane: engine.lane().clone(),
+            pace: Arc::default(),
             outbound: config.outbound.clone(),
             seed: rand::random(),
             sink: config.sink.clone(),

@@ -15,7 +15,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::{
     configuration::Configuration,
     invocation::Invocation,
-    lane::Lane,
+    lane::{Lane, Pace},
     memory::MemoryBudget,
     meter::Meter,
     outgoing::{Hooks, Outbound},
@@ -45,6 +45,8 @@ pub(crate) struct Terms {
     pub(crate) share: Arc<Share>,
     /// Where it goes on if it computes for long.
     pub(crate) lane: Lane,
+    /// How long its guests mostly do.
+    pub(crate) pace: Arc<Pace>,
     /// Its way to other functions, where it has one.
     pub(crate) outbound: Option<Arc<dyn Outbound>>,
     /// What its init's random numbers come from. Nobody else knows it.
@@ -75,6 +77,7 @@ impl Terms {
             limits: Limits::default(),
             share: Share::new(Share::WEIGHT_DEFAULT),
             lane: Lane::new(),
+            pace: Arc::default(),
             outbound: None,
             seed: [7; 32],
             sink: Arc::new(Silent),

@@ -1,15 +1,18 @@
 //! The lane of guests that go on for long: threads that the kernel lets run where no others want to.
 //!
 //! Most guests are over in microseconds, and run where their connection is served. One that has computed for
-//! [so long](QUICK_MAX) goes on here, however many of its kind there are, so that it stands in nobody's way: these threads are as many as there
-//! are cores, and stand back behind all others (nice(2)). Among each other guests take [turns](crate::turns) by their apps' weights. The threads
-//! are there once there was a guest for them.
+//! [so long](QUICK_MAX) goes on here, and one of a function whose guests mostly take [long](Pace) begins here, so that they stand in nobody's
+//! way, however many there are: these threads are as many as there are cores, and stand back behind all others (nice(2)). Among each
+//! other guests take [turns](crate::turns) by their apps' weights. The threads are there once there was a guest for them.
 
 use std::{
     future::poll_fn,
     io,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     task::Poll,
     thread,
     time::Duration,
@@ -39,6 +42,37 @@ const NICE: i32 = 10;
 
 /// A guest at work: ready when it has returned, or why it did not.
 pub(crate) type Guest<T> = Pin<Box<dyn Future<Output = Result<T, Problem>> + Send>>;
+
+/// How long a function's guests mostly compute.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    /// Microseconds; the last ones weigh most.
+    mean_us: AtomicU32,
+}
+
+impl Pace {
+    /// From this mean on its guests begin in the lane: what they take is then far more than to get there.
+    const LONG_US: u32 = 500;
+
+    /// One part in so many of the mean is the last one's.
+    const PARTS: u32 = 8;
+
+    /// Notes what one has computed.
+    pub(crate) fn note(&self, cpu: Duration) {
+        let mean = self.mean_us.load(Relaxed);
+        let us = u32::try_from(cpu.as_micros()).unwrap_or(u32::MAX);
+        let next = mean - mean / Self::PARTS + us / Self::PARTS;
+        // Most are so quick that nothing changes.
+        if next != mean {
+            self.mean_us.store(next, Relaxed);
+        }
+    }
+
+    /// Whether the next one had better begin in the lane.
+    pub(crate) fn is_long(&self) -> bool {
+        self.mean_us.load(Relaxed) > Self::LONG_US
+    }
+}
 
 /// The lane of an engine. Cheap to clone.
 #[derive(Clone)]
@@ -110,4 +144,23 @@ fn start(threads: usize) -> io::Result<Runtime> {
 fn thread_cpu() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_as_quick_as_its_last_guests() {
+        let pace = Pace::default();
+        (0..100).for_each(|_| pace.note(Duration::from_micros(20)));
+        pace.note(Duration::from_millis(3));
+        assert!(!pace.is_long(), "one of many");
+        (0..10).for_each(|_| pace.note(Duration::from_millis(5)));
+        assert!(pace.is_long());
+        (0..30).for_each(|_| pace.note(Duration::from_micros(20)));
+        assert!(!pace.is_long());
+        pace.note(Duration::MAX);
+        assert!(pace.is_long());
+    }
 }

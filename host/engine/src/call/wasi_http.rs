@@ -47,10 +47,10 @@ where
 {
     let Lease { instance, deadline, response_bytes_max, .. } = lease;
     let method = request.method().clone();
-    let (answer_sender, mut answer) = oneshot::channel();
+    let (answer_sender, answer) = oneshot::channel();
     let (terms, meter) = (instance.terms().clone(), instance.meter().clone());
     let guest = Box::pin(run(instance, request, scheme, answer_sender));
-    let mut running = Some(Allowed::new(guest, &terms, &meter, deadline));
+    let (mut running, mut answer) = (Some(Allowed::new(guest, &terms, &meter, deadline)), Some(answer));
     let answering = poll_fn(|cx| poll_head(cx, &mut running, &mut answer));
     let (mut parts, body) = answering.await?.map_err(failed)?.into_parts();
     head::status(parts.status.as_u16())?;
@@ -118,7 +118,7 @@ where
 fn poll_head(
     cx: &mut Context<'_>,
     running: &mut Option<Allowed<()>>,
-    answer: &mut oneshot::Receiver<Answer>,
+    answer: &mut Option<oneshot::Receiver<Answer>>,
 ) -> Poll<Result<Answer, Problem>> {
     if let Some(guest) = running {
         match Pin::new(guest).poll(cx) {
@@ -127,12 +127,19 @@ fn poll_head(
             Poll::Pending => {}
         }
     }
-    match Pin::new(answer).poll(cx) {
-        Poll::Ready(Ok(answer)) => Poll::Ready(Ok(answer)),
-        // The sender is gone without an answer: the guest dropped its outparam or has returned.
-        Poll::Ready(Err(_)) => Poll::Ready(Err(Problem::new(Code::GuestNoResponse, "it never set a response"))),
-        Poll::Pending => Poll::Pending,
+    if let Some(awaited) = answer {
+        match Pin::new(awaited).poll(cx) {
+            Poll::Ready(Ok(answer)) => return Poll::Ready(Ok(answer)),
+            // The sender is gone without an answer: the guest dropped its outparam, has returned, or failed.
+            Poll::Ready(Err(_)) => *answer = None,
+            Poll::Pending => return Poll::Pending,
+        }
     }
+    // Of one that fails elsewhere it is told a moment later why.
+    if running.as_ref().is_some_and(Allowed::is_elsewhere) {
+        return Poll::Pending;
+    }
+    Poll::Ready(Err(Problem::new(Code::GuestNoResponse, "it never set a response")))
 }
 
 /// What a guest is told of a request's body that did not arrive.
