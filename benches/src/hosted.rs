@@ -47,8 +47,13 @@ impl Hosted {
     pub fn open(name: &'static str, function: &str, path: &str, instance: InstanceMode, pool: &Pool) -> Self {
         let bytes = fs::read(component(function)).expect("cargo xtask functions builds it");
         let Pool { instances_max, artifacts } = *pool;
-        let settings =
-            Settings { instances_max, memory_bytes_max: 512 << 20, queue_ms: 1000, rewind: RewindPolicy::On };
+        let settings = Settings {
+            instances_max,
+            memory_bytes_max: 512 << 20,
+            queue_ms: 1000,
+            rewind: RewindPolicy::On,
+            has_lane: false,
+        };
         let engine = Engine::new(settings).unwrap();
         let artifacts = ArtifactCache::open(&engine, artifacts, &[7; 32]).unwrap();
         let (key, tier) = (ArtifactKey { digest: Digest::of(&bytes), mode: instance }, Tier::Optimised);

@@ -47,7 +47,7 @@ impl<T: Send + 'static> Allowed<T> {
         let (guest, terms, meter) = (At::Here(guest), terms.clone(), meter.clone());
         let mut allowed = Self { guest, deadline, timer: None, terms, meter };
         if allowed.terms.pace.is_long() {
-            allowed.move_on();
+            allowed.moves_on();
         }
         allowed
     }
@@ -90,13 +90,16 @@ impl<T: Send + 'static> Allowed<T> {
             return Err(failure::out_of_cpu(cpu, cpu_max));
         }
         if cpu >= QUICK_MAX {
-            self.move_on();
+            self.moves_on();
         }
         Ok(())
     }
 
-    /// Has the guest go on in the lane.
-    fn move_on(&mut self) {
+    /// Has the guest go on in the lane, where that is open.
+    fn moves_on(&mut self) {
+        if !self.terms.lane.is_open() {
+            return;
+        }
         if let At::Here(guest) = mem::replace(&mut self.guest, At::Over) {
             let moved = self.terms.lane.spawn(guest, self.cpu_max(), &self.terms.share, &self.meter);
             self.guest = moved.map_or_else(At::Here, At::Lane);

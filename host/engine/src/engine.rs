@@ -56,7 +56,7 @@ impl Engine {
             Ticker::start(wasmtime.weak(), move || let_idle_go(&idle)).map_err(|error| failed(error.into()))?;
         let places = || Places::new(settings.instances_max as usize);
         let (slots, kept) = (places(), places());
-        let lane = Lane::new();
+        let lane = Lane::new(settings.has_lane);
         let shared = Shared { wasmtime, linker, slots, kept, rewound, lane, settings, reset, _ticker: ticker };
         Ok(Self { shared: Arc::new(shared) })
     }

@@ -76,7 +76,7 @@ impl Terms {
             config: Arc::default(),
             limits: Limits::default(),
             share: Share::new(Share::WEIGHT_DEFAULT),
-            lane: Lane::new(),
+            lane: Lane::new(true),
             pace: Arc::default(),
             outbound: None,
             seed: [7; 32],

@@ -85,10 +85,15 @@ struct Shared {
 }
 
 impl Lane {
-    /// With no thread yet.
-    pub(crate) fn new() -> Self {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
+    /// With no thread yet, and none ever where it is not open.
+    pub(crate) fn new(is_open: bool) -> Self {
+        let threads = if is_open { thread::available_parallelism().map_or(1, usize::from) } else { 0 };
         Self(Arc::new(Shared { threads, runtime: Mutex::default(), turns: Turns::new(threads) }))
+    }
+
+    /// Whether guests may go on here.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.threads > 0
     }
 
     /// Has a guest go on here, until it has computed for `cpu_max` in all. Gives it back where there can be no threads.

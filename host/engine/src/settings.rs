@@ -36,6 +36,8 @@ pub struct Settings {
     pub queue_ms: u32,
     /// Whether instances are put back and used again.
     pub rewind: RewindPolicy,
+    /// Whether guests that compute for long go on in threads of their own. They do but where all is to be counted on one.
+    pub has_lane: bool,
 }
 
 /// How a slot is made pristine for the next instance.

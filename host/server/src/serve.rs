@@ -247,6 +247,7 @@ fn engine(config: &HostConfig) -> Result<Engine, ServeError> {
         memory_bytes_max: u64::from(config.memory_mib_max) << 20,
         queue_ms: config.queue_ms,
         rewind: config.rewind,
+        has_lane: true,
     };
     let engine = Engine::new(settings).map_err(ServeError::Engine)?;
     match engine.reset() {

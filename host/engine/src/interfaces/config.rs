@@ -85,7 +85,7 @@ mod tests {
     #[tokio::test]
     async fn a_guest_is_told_the_environment_and_the_configuration() {
         let rewind = RewindPolicy::Off;
-        let settings = Settings { instances_max: 1, memory_bytes_max: 1 << 20, queue_ms: 0, rewind };
+        let settings = Settings { instances_max: 1, memory_bytes_max: 1 << 20, queue_ms: 0, rewind, has_lane: true };
         let engine = Engine::new(settings).unwrap();
         let terms = Terms {
             env: pairs(&[("GREETING", "hi"), ("LEVEL", "low")]),

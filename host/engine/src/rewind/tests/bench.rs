@@ -24,7 +24,7 @@ thread_local! {
     /// Each test has its own, with two slots: small enough for valgrind, which reserves no more than some 32 GiB.
     static ENGINE: Engine = {
         let rewind = RewindPolicy::Checked;
-        Engine::new(Settings { instances_max: 1, memory_bytes_max: MEMORY_BYTES_MAX, queue_ms: 0, rewind }).unwrap()
+        Engine::new(Settings { instances_max: 1, memory_bytes_max: MEMORY_BYTES_MAX, queue_ms: 0, rewind, has_lane: true }).unwrap()
     };
 }
 

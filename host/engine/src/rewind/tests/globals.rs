@@ -32,7 +32,7 @@ impl OutputSink for Silent {
 /// Loads an artifact as a function of a host that compares.
 pub(super) fn loaded(artifact: &[u8]) -> Function {
     let rewind = RewindPolicy::Checked;
-    let settings = Settings { instances_max: 2, memory_bytes_max: 64 << 20, queue_ms: 1000, rewind };
+    let settings = Settings { instances_max: 2, memory_bytes_max: 64 << 20, queue_ms: 1000, rewind, has_lane: true };
     let engine = Engine::new(settings).unwrap();
     let (dir, instance) = (tempfile::tempdir().unwrap(), InstanceMode::Rewind);
     let artifacts = ArtifactCache::open(&engine, dir.path(), &[7; 32]).unwrap();
