@@ -15,6 +15,7 @@ use wasip2::{
         },
     },
     io::streams::OutputStream,
+    random::random,
 };
 
 struct Raw;
@@ -67,6 +68,13 @@ impl Guest for Raw {
             "/again" => calls::again(&request, out),
             "/half" => calls::half(),
             "/echo" => echo(&request, out),
+            "/poll" => loop {
+                sleep(0);
+            },
+            "/random" => {
+                let bytes = random::get_random_bytes(n as u64);
+                respond(out, |stream| write(stream, bytes.len().to_string().as_bytes()));
+            }
             "/hang" => {
                 drain(&request);
                 sleep(60_000);

@@ -19,17 +19,63 @@ pub fn answering(text: &str) -> Vec<u8> {
 
 /// The same with more in the component.
 pub fn answering_from(text: &str, fields: &str) -> Vec<u8> {
-    wasm(&ANSWERING.replace("TEXT", text).replace("LENGTH", &format!("\\{:02x}", text.len())).replace("FIELDS", fields))
+    Answering { text, fields, ..Answering::default() }.binary()
+}
+
+/// Parts of a function that answers, in the text format.
+pub struct Answering<'a> {
+    pub text: &'a str,
+    /// More of the component.
+    pub fields: &'a str,
+    /// Pages of memory.
+    pub pages: u32,
+    /// What the functions do before they return what they should.
+    pub realloc: &'a str,
+    pub handle: &'a str,
+    pub post_return: &'a str,
+    /// What instantiation runs.
+    pub start: &'a str,
+}
+
+impl Default for Answering<'_> {
+    fn default() -> Self {
+        Self { text: "answered", fields: "", pages: 1, realloc: "", handle: "", post_return: "", start: "" }
+    }
+}
+
+impl Answering<'_> {
+    pub fn binary(&self) -> Vec<u8> {
+        let length = format!("\\{:02x}", self.text.len());
+        let start = if self.start.is_empty() { "" } else { "(start $start)" };
+        let mut text = ANSWERING.to_owned();
+        for (name, value) in [
+            ("TEXT", self.text),
+            ("LENGTH", &length),
+            ("FIELDS", self.fields),
+            ("PAGES", &self.pages.to_string()),
+            ("REALLOC", self.realloc),
+            ("HANDLE", self.handle),
+            ("POST", self.post_return),
+            ("BEGIN", self.start),
+            ("START", start),
+        ] {
+            text = text.replace(name, value);
+        }
+        wasm(&text)
+    }
 }
 
 /// A function that answers. Its result lies at 0: that it went well, status 200, no headers, and the text at 64 as body.
 const ANSWERING: &str = r#"(component
     (core module $m
-        (memory (export "memory") 1)
+        (memory (export "memory") PAGES)
+        (func $start BEGIN)
+        START
+        (func (export "post") (param i32) POST)
         (data (i32.const 0) "\00\00\00\00\c8\00\00\00\00\00\00\00\00\00\00\00\40\00\00\00LENGTH")
         (data (i32.const 64) "TEXT")
-        (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
-        (func (export "handle") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const 0)))
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) REALLOC (i32.const 1024))
+        (func (export "handle") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) HANDLE (i32.const 0)))
     (core instance $i (instantiate $m))
     FIELDS
     (type $headers (list (tuple string (list u8))))
@@ -38,7 +84,8 @@ const ANSWERING: &str = r#"(component
     (type $response (record (field "status" u16) (field "headers" $headers) (field "body" (list u8))))
     (type $error (variant (case "bad-request" string) (case "failed" string)))
     (func $handle (param "req" $request) (result (result $response (error $error)))
-        (canon lift (core func $i "handle") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))))
+        (canon lift (core func $i "handle") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))
+            (post-return (core func $i "post"))))
     (component $named
         (import "request" (type $request-in (eq $request)))
         (import "response" (type $response-in (eq $response)))

@@ -6,6 +6,8 @@
 mod compiling;
 pub mod components;
 mod crash;
+mod exhaustion;
+mod guests;
 mod http_in;
 mod operator;
 mod storage;

@@ -1,0 +1,83 @@
+//! A host that is short of something: what cannot be had is refused in time, and had again when there is some.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    process::{Command, Stdio},
+    thread,
+};
+
+use super::{Watch, skipped};
+use crate::fixture::{Host, PATIENCE, gust};
+
+#[test]
+fn connections_are_accepted_again_when_there_are_descriptors() {
+    let host = Host::start();
+    let mut watch = Watch::begin(&host);
+    let pid = host.child.id().to_string();
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let limited = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={}:", open + 20)]).status();
+    if !limited.is_ok_and(|status| status.success()) {
+        return skipped("descriptors", "prlimit is not here, or not allowed");
+    }
+    // More than it can take, of which the system keeps some waiting.
+    let clients: Vec<_> = (0..60).map(|_| TcpStream::connect(host.data).unwrap()).collect();
+    let line = host.logged(|line| line["message"].as_str().is_some_and(|text| text.contains("can be accepted")));
+    assert_eq!(line["level"], "ERROR");
+    drop(clients);
+    assert_eq!(host.get("/neighbour").text(), "a good neighbour");
+    host.logged(|line| line["message"] == "connections are accepted again");
+    watch.growth_mib_max = 16;
+    watch.check(&[]);
+}
+
+#[test]
+fn a_log_that_nobody_reads_keeps_nothing_from_being_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let first = Host::start_in(&data, &[]);
+    first.deploy_as("hello", "hello", "");
+    drop(first);
+    let mut command = gust();
+    let address = "127.0.0.1:0";
+    command.args(["serve", "--listen", address, "--admin", address, "--data-dir"]).arg(&data);
+    // A pipe whose other end is held and never read.
+    let mut child = command.env("XDG_STATE_HOME", &data).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = child.id();
+    let served = thread::spawn(move || {
+        let (mut port, began) = (None, std::time::Instant::now());
+        while port.is_none() && began.elapsed() < PATIENCE {
+            port = listening(pid);
+        }
+        let port = port.expect("it listens");
+        // Each has a line in the log: far more than the pipe holds.
+        (0..3000).all(|_| answers(port))
+    });
+    let all_served = served.join().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(all_served);
+}
+
+/// The port that serves the function `hello`, of those that a process listens at.
+fn listening(pid: u32) -> Option<u16> {
+    let inodes: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .ok()?
+        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()?.to_str().map(str::to_owned))
+        .collect();
+    let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).ok()?;
+    let ports = table.lines().skip(1).filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_own = fields[3] == "0A" && inodes.contains(&format!("socket:[{}]", fields[9]));
+        is_own.then(|| u16::from_str_radix(fields[1].split(':').nth(1)?, 16).ok())?
+    });
+    ports.into_iter().find(|port| answers(*port))
+}
+
+fn answers(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"GET /hello HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).is_ok() && answer.ends_with("Hello, world!")
+}

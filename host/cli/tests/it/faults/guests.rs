@@ -1,0 +1,99 @@
+//! Guests that mean harm: whatever they do is ended within their limits, and nobody else feels it.
+
+use super::{Watch, components::Answering};
+use crate::fixture::Host;
+
+const LOOP: &str = "(loop (br 0))";
+
+/// The limits of a guest that is to reach them.
+const SHORT: &str = "[limits]\ncpu_ms = 100\nwall_ms = 20000\nmemory_mib = 80";
+
+/// By how much a guest may have computed beyond its limit when it is ended, in microseconds.
+const OVERRUN_US_MAX: u64 = 50_000;
+
+/// The time that threads ran the guest of a function's last request.
+fn cpu_us(host: &Host, code: &str) -> u64 {
+    host.logged(|line| line["target"] == "gust::request" && line["code"] == code)["cpu_us"].as_u64().unwrap()
+}
+
+#[test]
+fn what_loops_is_ended_wherever_it_does() {
+    let host = Host::start();
+    let fill = "(loop (memory.fill (i32.const 65536) (i32.const 7) (i32.const 66000000)) (br 0))";
+    let copy = "(loop (memory.copy (i32.const 33000000) (i32.const 65536) (i32.const 32000000)) (br 0))";
+    for (what, component) in [
+        ("in its handler", Answering { handle: LOOP, ..Answering::default() }),
+        ("where it is given memory", Answering { realloc: LOOP, ..Answering::default() }),
+        ("after it has returned", Answering { post_return: LOOP, ..Answering::default() }),
+        ("by filling its memory", Answering { handle: fill, pages: 1024, ..Answering::default() }),
+        ("by copying its memory", Answering { handle: copy, pages: 1024, ..Answering::default() }),
+    ] {
+        let watch = Watch::begin(&host);
+        let deployed = host.deploy_bytes("f", &component.binary(), SHORT);
+        assert!(deployed.status < 300, "{what}: {deployed:?}");
+        let answer = host.get("/f/path");
+        assert_eq!((answer.status, answer.code().as_str()), (504, "limit.cpu_ms"), "{what}");
+        let cpu_us = cpu_us(&host, "limit.cpu_ms");
+        assert!((100_000..100_000 + OVERRUN_US_MAX).contains(&cpu_us), "{what}: it ran for {cpu_us} us");
+        watch.check(&[]);
+    }
+}
+
+#[test]
+fn what_loops_before_it_is_there_is_no_function() {
+    let host = Host::start();
+    let watch = Watch::begin(&host);
+    let refused = host.deploy_bytes("f", &Answering { start: LOOP, ..Answering::default() }.binary(), SHORT);
+    assert_eq!((refused.status, refused.code().as_str()), (422, "component.probe"));
+    assert!(refused.text().contains("limit.cpu_ms"), "{}", refused.text());
+    assert_eq!(host.get("/f").status, 404);
+    watch.check(&["component.probe", "function.not_found"]);
+}
+
+#[test]
+fn what_waits_for_nothing_is_ended_too() {
+    let host = Host::start();
+    host.deploy_as("raw", "raw", "[limits]\ncpu_ms = 100\nwall_ms = 20000");
+    let watch = Watch::begin(&host);
+    assert_eq!(host.get("/raw/poll").code(), "limit.cpu_ms");
+    watch.check(&["limit.cpu_ms"]);
+}
+
+#[test]
+fn memory_ends_where_it_may() {
+    let host = Host::start();
+    host.deploy_as("hostile", "hostile", "[limits]\nmemory_mib = 32");
+    let watch = Watch::begin(&host);
+    for _ in 0..5 {
+        let answer = host.get("/hostile/memory");
+        assert_eq!((answer.status, answer.code().as_str()), (500, "limit.memory"));
+    }
+    watch.check(&["limit.memory"; 5]);
+}
+
+#[test]
+fn what_is_printed_without_end_is_dropped_and_counted() {
+    let host = Host::start();
+    host.deploy_as("hostile", "hostile", "[limits]\nlog_kib = 64\ncpu_ms = 60000\nwall_ms = 60000");
+    let mut watch = Watch::begin(&host);
+    assert_eq!(host.get("/hostile/print?n=2000000").text(), "done");
+    let logs = host.api("GET", "/v1/functions/hostile/logs?tail=1000", "", b"").json();
+    let lines = logs["lines"].as_array().unwrap();
+    let told = lines.iter().filter_map(|line| line["text"].as_str()).find(|text| text.contains("printed and dropped"));
+    // Of each line so much is left: `line 1234567 `, the escape and the end of the line.
+    let dropped: u64 = told.unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!(dropped > 30_000_000, "{dropped} bytes");
+    watch.growth_mib_max = 16;
+    watch.check(&[]);
+}
+
+#[test]
+fn more_at_once_than_the_host_gives_is_refused() {
+    let host = Host::start();
+    host.deploy_as("raw", "raw", "");
+    let watch = Watch::begin(&host);
+    assert_eq!(host.get("/raw/random?n=1048576").text(), "1048576");
+    assert_eq!(host.get("/raw/random?n=1000000000").code(), "trap");
+    assert_eq!(host.get("/raw/fields?n=1000000").code(), "limit.handles");
+    watch.check(&["trap", "limit.handles"]);
+}
