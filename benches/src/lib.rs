@@ -16,6 +16,7 @@ pub mod languages;
 pub mod load;
 pub mod machine;
 pub mod many;
+pub mod neighbours;
 pub mod peers;
 pub mod picture;
 pub mod plot;

@@ -27,7 +27,7 @@ fn stages() -> Vec<(&'static str, Show)> {
 }
 
 /// What has only a table.
-const TABLES: [&str; 5] = ["access", "figures", "languages", "picture", "refusals"];
+const TABLES: [&str; 6] = ["access", "figures", "languages", "neighbours", "picture", "refusals"];
 
 /// The plots.
 const PLOTS: [&str; 4] = ["throughput.svg", "latency-offered.svg", "latency-distribution.svg", "scale-pages.svg"];

@@ -10,8 +10,8 @@ use crate::{
 };
 
 /// What is measured, in this order.
-const STAGES: [&str; 9] =
-    ["load", "offered", "instance", "refusals", "access", "routes", "figures", "languages", "scale"];
+const STAGES: [&str; 10] =
+    ["load", "offered", "instance", "refusals", "neighbours", "access", "routes", "figures", "languages", "scale"];
 
 /// Those of them that have a shorter run.
 const SHORTENED: [&str; 5] = ["load", "offered", "instance", "routes", "scale"];

@@ -8,7 +8,7 @@ use gust_benches::{
     access,
     bare_hyper::{self, Canned},
     counted::Counted,
-    figures, generator, instance, languages, load,
+    figures, generator, instance, languages, load, neighbours,
     peers::Peers,
     picture, publish, refusals, regression, routes, scale,
 };
@@ -31,6 +31,8 @@ enum Command {
     Languages,
     /// Guests that cannot be put back, or not cheaply
     Refusals,
+    /// What a small function feels of others that compute without end
+    Neighbours,
     /// What it takes to know who calls: API tokens and JSON Web Tokens
     Access,
     /// Finding a request's route among ten thousand
@@ -103,6 +105,7 @@ fn main() -> Result<()> {
         }
         Command::Languages => languages::run(),
         Command::Refusals => refusals::run(),
+        Command::Neighbours => neighbours::run(),
         Command::Access => access::run(),
         Command::Routes(Quick { quick }) => routes::run(quick),
         Command::Scale(flags) => scale::run(flags),
