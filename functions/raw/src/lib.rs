@@ -71,6 +71,11 @@ impl Guest for Raw {
             "/poll" => loop {
                 sleep(0);
             },
+            "/hold" => {
+                let held = vec![7_u8; n << 20];
+                sleep(60_000);
+                respond(out, |stream| write(stream, &held[..1]));
+            }
             "/random" => {
                 let bytes = random::get_random_bytes(n as u64);
                 respond(out, |stream| write(stream, bytes.len().to_string().as_bytes()));

@@ -119,6 +119,9 @@ settings! {
     instances_max: u32 = "1000";
     /// The most memory that a function's limits may give an instance, in MiB. It is address space, not memory in use.
     memory_mib_max: u32 = "512";
+    /// The most memory that the host may use, in MiB; while it uses more it refuses requests, rather than be killed by the kernel. 0 is nine
+    /// tenths of what the machine has, or the control group that the host runs in.
+    memory_used_mib_max: u32 = "0";
     /// The most that functions' limits are on this host, by the keys of `[limits]` in gust.toml: a table in the file,
     /// wall_ms=5000,queue=0 in the environment. What is not said is not capped.
     limits_max: LimitCaps = "";

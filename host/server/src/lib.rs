@@ -46,6 +46,7 @@ mod restore;
 mod routes;
 mod routing;
 mod serve;
+mod shedding;
 mod snapshot;
 mod status;
 mod tls;

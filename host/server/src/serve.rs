@@ -25,7 +25,7 @@ use tokio::{
     runtime,
     signal::unix::{SignalKind, signal},
     sync::Mutex,
-    time,
+    task, time,
 };
 
 use crate::{
@@ -47,6 +47,7 @@ use crate::{
     pressure::Pressure,
     request_log::RequestLog,
     residents::Residents,
+    shedding::{self, Shedding},
     tls::{Files, Renewal, Tls, TlsError},
     tokens,
     vault::{Vault, VaultError},
@@ -173,6 +174,8 @@ impl Host {
         let (loader, catalog) = (self.changes.loader.clone(), self.changes.catalog.clone());
         tokio::spawn(optimiser::run(loader.clone(), catalog.clone()));
         tokio::spawn(keep_house(self.changes.clone(), self.renewals));
+        let shedding = Arc::new(Shedding::new(self.changes.config.memory_used_mib_max));
+        tokio::spawn(watch_memory(shedding.clone(), loader.clone()));
         tokio::spawn(watch::run(self.changes.clone()));
         let config = &self.changes.config;
         let (data_address, admin_address) =
@@ -185,7 +188,8 @@ impl Host {
             guard: Guard::new(admin_address.ip(), config.admin_hosts.clone()),
             draining: draining.clone(),
         };
-        let data = Arc::new(Data { catalog, loader, pinned: self.changes.pinned.clone(), ledger: self.ledger });
+        let data =
+            Arc::new(Data { catalog, loader, pinned: self.changes.pinned.clone(), shedding, ledger: self.ledger });
         data.loader.exchange.connect(&data);
         let answer = |activity: &Arc<Activity>| {
             let (data, activity) = (data.clone(), activity.clone());
@@ -238,6 +242,18 @@ async fn keep_house(changes: Arc<Changes>, mut renewals: Vec<Renewal>) {
         changes.trim_logs();
         changes.note_usage().await;
         renewals.iter_mut().for_each(Renewal::every_second);
+    }
+}
+
+/// Looks often at the memory in use, for it may grow fast. What is idle is given up when it becomes too much.
+async fn watch_memory(shedding: Arc<Shedding>, loader: Arc<Loader>) {
+    let mut ticks = time::interval(shedding::PERIOD);
+    loop {
+        ticks.tick().await;
+        if shedding.look() {
+            let engine = loader.engine().clone();
+            task::spawn_blocking(move || engine.drop_idle_instances());
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     binding::Binding, calls::Call, catalog::Catalog, coalescing, deployment::Deployment, ledger::Ledger,
-    loader::Loader, panics, patience::Activity, pinned::Pinned, residence::InUse,
+    loader::Loader, panics, patience::Activity, pinned::Pinned, residence::InUse, shedding::Shedding,
 };
 
 /// What every request of the data listener needs.
@@ -32,6 +32,8 @@ pub(crate) struct Data {
     pub(crate) loader: Arc<Loader>,
     /// Versions that are called by their number.
     pub(crate) pinned: Arc<Pinned>,
+    /// Whether requests are refused for want of memory.
+    pub(crate) shedding: Arc<Shedding>,
     /// Where receipts go.
     pub(crate) ledger: Ledger,
 }
@@ -203,6 +205,7 @@ async fn run(
     deployment: Arc<Deployment>,
     visit: &mut Visit,
 ) -> Result<Response<GuestBody>, Problem> {
+    data.shedding.check()?;
     let depth = caller.depth()?;
     let wall = Duration::from_millis(deployment.limits().wall_ms.into());
     let deadline = caller.deadline((visit.began() + wall).into());

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Watch, skipped};
-use crate::fixture::{Host, PATIENCE, gust};
+use crate::fixture::{Host, PATIENCE, gust, until};
 
 #[test]
 fn connections_are_accepted_again_when_there_are_descriptors() {
@@ -28,6 +28,30 @@ fn connections_are_accepted_again_when_there_are_descriptors() {
     assert_eq!(host.get("/neighbour").text(), "a good neighbour");
     host.logged(|line| line["message"] == "connections are accepted again");
     watch.growth_mib_max = 16;
+    watch.check(&[]);
+}
+
+#[test]
+fn requests_are_refused_before_the_kernel_ends_the_host() {
+    let host = Host::start();
+    let rss_mib = host.rss_mib();
+    drop(host);
+    let max_mib = rss_mib + 300;
+    let host = Host::start_with(&[("GUST_MEMORY_USED_MIB_MAX", &max_mib.to_string())]);
+    host.deploy_as("raw", "raw", "[limits]\nwall_ms = 60000");
+    let mut watch = Watch::begin(&host);
+    let held: Vec<_> = (0..6).map(|_| host.begin("/raw/hold?n=100")).collect();
+    until("requests are refused", || host.get("/neighbour").status == 503);
+    let refused = host.get("/neighbour");
+    assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("host.busy", "1"));
+    assert!(refused.text().contains(&format!("{max_mib} MiB")), "{}", refused.text());
+    assert_eq!(host.api("GET", "/readyz", "", b"").status, 200, "the admin API answers");
+    drop(held);
+    until("requests are taken again", || host.get("/neighbour").status == 200);
+    assert!(host.rss_mib() < max_mib, "{} MiB", host.rss_mib());
+    let codes = watch.codes_until_now();
+    assert!(codes.iter().all(|code| code == "host.busy" || code == "request.client_gone"), "{codes:?}");
+    watch.growth_mib_max = 200;
     watch.check(&[]);
 }
 
