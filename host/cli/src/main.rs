@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match args.command {
         Command::Serve(options) => commands::serve::run(options),
+        Command::Doctor(options) => commands::doctor::run(&options),
         Command::New(options) => commands::new::run(&options),
         Command::Build(options) => commands::build::run(&options),
         Command::Deploy(options) => commands::deploy::run(&args.host, &options),

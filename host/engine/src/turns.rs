@@ -92,16 +92,18 @@ impl Turns {
 }
 
 impl State {
-    /// Gives what is free to those that wait.
-    fn give(&mut self) {
+    /// Gives what is free to those that wait. They are to be woken when the state is no longer held.
+    fn give(&mut self) -> Vec<Waker> {
+        let mut wakers = Vec::new();
         while self.free > 0 {
             let paid = |at: &usize| self.waiting.get(*at).map_or(u64::MAX, |one| one.share.paid.load(Relaxed));
-            let Some(next) = (0..self.waiting.len()).min_by_key(paid) else { return };
+            let Some(next) = (0..self.waiting.len()).min_by_key(paid) else { break };
             let Waiting { ticket, share, waker } = self.waiting.remove(next);
             self.takes(&share);
             self.given.push(ticket);
-            waker.wake();
+            wakers.push(waker);
         }
+        wakers
     }
 
     fn takes(&mut self, share: &Share) {
@@ -146,7 +148,9 @@ impl Turn {
         let price = ns.saturating_mul(u64::from(Share::WEIGHT_DEFAULT)) / u64::from(self.share.weight.load(Relaxed));
         self.share.paid.fetch_add(price, Relaxed);
         state.free += 1;
-        state.give();
+        let wakers = state.give();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -160,8 +164,10 @@ impl Drop for Turn {
         }
         if given.is_some() || self.is_held {
             state.free += 1;
-            state.give();
         }
+        let wakers = state.give();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 

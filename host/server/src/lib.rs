@@ -18,6 +18,7 @@ mod compiler;
 mod data;
 mod deploy;
 mod deployment;
+mod doctor;
 mod flat_json;
 mod flights;
 mod function_metrics;
@@ -58,6 +59,7 @@ mod watches;
 mod work;
 
 pub use compiler::worker as compile_worker;
+pub use doctor::{Finding, examine};
 pub use request_log::{RequestLog, RequestLogFormat};
 pub use serve::{ServeError, serve};
 pub use tls::TlsError;

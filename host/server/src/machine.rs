@@ -20,9 +20,6 @@ const BYTES_PER_FUNCTION: u64 = 400 << 10;
 /// Of the machine's memory, the share that loaded functions may take.
 const MEMORY_SHARE: u64 = 4;
 
-/// Files and mappings that the host needs besides.
-const OTHERS: u64 = 1000;
-
 /// How many of Linux's mappings a process may have where nothing else is said.
 const MAPPINGS_DEFAULT: u64 = 65_530;
 
@@ -40,14 +37,20 @@ pub(crate) fn functions_loaded_max(config: &HostConfig) -> usize {
     usize::try_from(max).unwrap_or(usize::MAX)
 }
 
-struct Allowed {
-    mappings: u64,
-    files: u64,
-    memory_bytes: u64,
+/// What the machine allows this process.
+#[derive(Clone, Copy)]
+pub(crate) struct Allowed {
+    pub(crate) mappings: u64,
+    pub(crate) files: u64,
+    pub(crate) memory_bytes: u64,
 }
 
 impl Allowed {
-    fn here() -> Self {
+    /// Files and mappings that the host needs besides those of connections, instances and functions.
+    pub(crate) const OTHERS: u64 = 1000;
+
+    /// Here and now.
+    pub(crate) fn here() -> Self {
         let told = fs::read_to_string("/proc/sys/vm/max_map_count").ok();
         let mappings = told.and_then(|text| text.trim().parse().ok()).unwrap_or(MAPPINGS_DEFAULT);
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
@@ -56,10 +59,16 @@ impl Allowed {
         Self { mappings, files, memory_bytes }
     }
 
-    fn functions(&self, config: &HostConfig) -> u64 {
-        let slots = u64::from(config.instances_max) * 2;
-        let by_mappings = self.mappings.saturating_sub(slots * MAPPINGS_PER_SLOT + OTHERS) / MAPPINGS_PER_FUNCTION;
-        let by_files = self.files.saturating_sub(u64::from(config.connections_max) + OTHERS);
+    /// Mappings of a pool of so many instances, each of which may have an idle one beside it.
+    pub(crate) fn mappings_of_pool(instances: u64) -> u64 {
+        instances * 2 * MAPPINGS_PER_SLOT
+    }
+
+    /// How many functions may be loaded.
+    pub(crate) fn functions(&self, config: &HostConfig) -> u64 {
+        let pool = Self::mappings_of_pool(config.instances_max.into());
+        let by_mappings = self.mappings.saturating_sub(pool + Self::OTHERS) / MAPPINGS_PER_FUNCTION;
+        let by_files = self.files.saturating_sub(u64::from(config.connections_max) + Self::OTHERS);
         let by_memory = self.memory_bytes / MEMORY_SHARE / BYTES_PER_FUNCTION;
         by_mappings.min(by_files).min(by_memory).max(1)
     }

@@ -59,6 +59,9 @@ pub enum Command {
     #[command(after_help = "Example: gust serve --listen 127.0.0.1:3000 --data-dir ./gust-data\n\
         Settings that have no flag are set in gust-host.toml or as GUST_<KEY>: docs/configuration.md lists them.")]
     Serve(Serve),
+    /// Say what of this machine keeps a host from doing its best
+    #[command(after_help = "Example: gust doctor --config /etc/gust/gust-host.toml")]
+    Doctor(Doctor),
     /// Make a new function's project
     #[command(after_help = "Example: gust new resize --template image && cd resize && gust deploy")]
     New(New),
@@ -166,6 +169,16 @@ pub struct NotForServe {
     pub cert: Option<PathBuf>,
     #[arg(long, hide = true)]
     pub key: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Doctor {
+    /// The host's configuration file [env: GUST_CONFIG] [default: gust-host.toml, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -6,6 +6,7 @@ pub mod backup;
 pub mod build;
 pub mod config;
 pub mod deploy;
+pub mod doctor;
 pub mod inspect;
 pub mod invoke;
 pub mod issuer;

@@ -50,17 +50,22 @@ pub fn run(options: Serve) -> Result<()> {
 
 /// Flags over environment over file.
 fn configuration(options: Serve) -> Result<HostConfig> {
+    let wrong = |error| UsageError(format!("--admin: {error}: it is an address and port, as 127.0.0.1:3001"));
+    let admin = options.admin.map(|admin| admin.parse()).transpose().map_err(wrong)?;
+    let flags = RawConfig { listen: options.listen, admin, data_dir: options.data_dir, ..RawConfig::default() };
+    configured(options.config, flags)
+}
+
+/// What these flags say, else the environment, else the file.
+pub fn configured(named: Option<PathBuf>, flags: RawConfig) -> Result<HostConfig> {
     let usage = |error: ConfigError| anyhow::Error::from(UsageError(error.to_string()));
-    let named = options.config.clone().or_else(|| environment::variable("GUST_CONFIG").map(PathBuf::from));
+    let named = named.or_else(|| environment::variable("GUST_CONFIG").map(PathBuf::from));
     let file = match named {
         Some(path) => read(&path)?,
         None if Path::new(CONFIG_FILE).exists() => read(Path::new(CONFIG_FILE))?,
         None => RawConfig::default(),
     };
     let env = RawConfig::from_env(environment::variables()).map_err(usage)?;
-    let wrong = |error| UsageError(format!("--admin: {error}: it is an address and port, as 127.0.0.1:3001"));
-    let admin = options.admin.map(|admin| admin.parse()).transpose().map_err(wrong)?;
-    let flags = RawConfig { listen: options.listen, admin, data_dir: options.data_dir, ..RawConfig::default() };
     flags.or(env).or(file).try_into().map_err(usage)
 }
 

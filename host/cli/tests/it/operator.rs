@@ -55,6 +55,29 @@ fn no_key_follows_a_functions_answer_to_where_it_leads() {
 }
 
 #[test]
+fn the_doctor_says_what_to_change_for_a_host_that_is_configured_so() {
+    let doctor = |variables: &[(&str, &str)]| {
+        let output =
+            gust().args(["doctor", "--json"]).envs(variables.iter().copied()).current_dir("/").output().unwrap();
+        assert!(output.status.success(), "{}", said(&output));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    let advice = |findings: &serde_json::Value, what: &str| {
+        let found = findings.as_array().unwrap().iter().find(|finding| finding["what"] == what).unwrap();
+        found["advice"].as_str().map(str::to_owned)
+    };
+    let connections = [("GUST_CONNECTIONS_MAX", "4000000000")];
+    let told = advice(&doctor(&connections), "open files").unwrap();
+    assert!(told.contains("connections_max") && told.contains("LimitNOFILE"), "{told}");
+    assert_eq!(advice(&doctor(&[("GUST_CONNECTIONS_MAX", "1")]), "open files"), None);
+    let shown = gust().arg("doctor").current_dir("/").envs(connections).output().unwrap();
+    assert!(
+        String::from_utf8_lossy(&shown.stdout).contains("! open files: connections_max is 4000000000"),
+        "{shown:?}"
+    );
+}
+
+#[test]
 fn a_secret_that_nothing_came_for_is_left_as_it_is() {
     let host = Host::start();
     let set = host.gust(&["secret", "set", "API_KEY"]);

@@ -1,0 +1,119 @@
+//! What of this machine keeps a host from doing its best, and what to change.
+//!
+//! Nothing here is looked at when a host starts: it starts with what there is. Whoever runs it asks for this.
+
+use gust_core::config::HostConfig;
+use gust_engine::Reset;
+
+use crate::machine::Allowed;
+
+/// Instances that a core can keep busy, at least: fewer, and requests wait while others wait for something.
+const INSTANCES_PER_CORE_MIN: u64 = 16;
+
+/// What an instance that was used holds of memory when it is idle, in bytes: what is put back is kept (`docs/performance.md`).
+const BYTES_PER_INSTANCE: u64 = 1 << 20;
+
+/// Something that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is.
+    pub what: &'static str,
+    /// What was found.
+    pub found: String,
+    /// What to change; none where it is well.
+    pub advice: Option<String>,
+}
+
+/// Looks at this machine for a host that is configured so.
+pub fn examine(config: &HostConfig) -> Vec<Finding> {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    findings(config, &Allowed::here(), cores, &Reset::choose())
+}
+
+fn findings(config: &HostConfig, allowed: &Allowed, cores: u64, reset: &Reset) -> Vec<Finding> {
+    let instances = u64::from(config.instances_max);
+    vec![
+        of_reset(reset),
+        of_files(config, allowed),
+        of_mappings(instances, allowed),
+        of_memory(instances, allowed),
+        of_instances(instances, cores),
+        Finding { what: "functions that may be loaded", found: allowed.functions(config).to_string(), advice: None },
+    ]
+}
+
+fn of_reset(reset: &Reset) -> Finding {
+    let (found, advice) = match reset {
+        Reset::PageScan => ("the written pages, named by the kernel".to_owned(), None),
+        Reset::Discard { why } => {
+            ("all pages, the slow way".to_owned(), Some(format!("{why}; requests take several times as long")))
+        }
+    };
+    Finding { what: "what is put back of an instance", found, advice }
+}
+
+fn of_files(config: &HostConfig, allowed: &Allowed) -> Finding {
+    let wanted = u64::from(config.connections_max) + Allowed::OTHERS;
+    let advice = (allowed.files < wanted).then(|| {
+        format!(
+            "connections_max is {}: allow {wanted} (LimitNOFILE= of systemd, ulimit -n), or lower it",
+            config.connections_max
+        )
+    });
+    Finding { what: "open files", found: allowed.files.to_string(), advice }
+}
+
+fn of_mappings(instances: u64, allowed: &Allowed) -> Finding {
+    let wanted = Allowed::mappings_of_pool(instances) + 4 * Allowed::OTHERS;
+    let advice = (allowed.mappings < wanted).then(|| {
+        format!("instances_max is {instances}: sysctl -w vm.max_map_count={}, or lower it", wanted.next_power_of_two())
+    });
+    Finding { what: "memory mappings", found: allowed.mappings.to_string(), advice }
+}
+
+fn of_memory(instances: u64, allowed: &Allowed) -> Finding {
+    let mib = allowed.memory_bytes >> 20;
+    let fit = allowed.memory_bytes / 2 / BYTES_PER_INSTANCE;
+    let advice = (fit < instances).then(|| {
+        format!(
+            "about {fit} idle instances take half of it: set instances_max to that, for all that are idle may be kept"
+        )
+    });
+    Finding { what: "memory", found: format!("{mib} MiB"), advice }
+}
+
+fn of_instances(instances: u64, cores: u64) -> Finding {
+    let wanted = cores * INSTANCES_PER_CORE_MIN;
+    let advice = (instances < wanted)
+        .then(|| format!("{cores} cores can be kept busy by {wanted} or more: raise instances_max"));
+    Finding { what: "instances at the same time", found: instances.to_string(), advice }
+}
+
+#[cfg(test)]
+mod tests {
+    use gust_core::config::RawConfig;
+
+    use super::*;
+
+    fn advised(raw: RawConfig, allowed: &Allowed, reset: &Reset) -> Vec<&'static str> {
+        let found = findings(&HostConfig::try_from(raw).unwrap(), allowed, 2, reset);
+        found.into_iter().filter(|finding| finding.advice.is_some()).map(|finding| finding.what).collect()
+    }
+
+    #[test]
+    fn what_is_well_needs_no_advice_and_what_is_not_gets_it() {
+        let plenty = Allowed { mappings: 1 << 30, files: 1 << 30, memory_bytes: 1 << 40 };
+        let raw = RawConfig::default;
+        assert!(advised(raw(), &plenty, &Reset::PageScan).is_empty());
+        let why = Reset::Discard { why: "swap is on" };
+        assert_eq!(advised(raw(), &plenty, &why), ["what is put back of an instance"]);
+        let few = Allowed { files: 1024, ..plenty };
+        assert_eq!(advised(raw(), &few, &Reset::PageScan), ["open files"]);
+        let few = Allowed { mappings: 10_000, ..plenty };
+        assert_eq!(advised(raw(), &few, &Reset::PageScan), ["memory mappings"]);
+        let little = Allowed { memory_bytes: 1 << 30, ..plenty };
+        assert_eq!(advised(raw(), &little, &Reset::PageScan), ["memory"]);
+        let one = RawConfig { instances_max: Some(1), ..raw() };
+        assert_eq!(advised(one, &plenty, &Reset::PageScan), ["instances at the same time"]);
+    }
+}
