@@ -1,13 +1,14 @@
 //! What a small function's clients feel of others that compute without end: its latency with and without them, in turns.
 
 use std::{
-    io::Write as _,
+    io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::{
     generator::{Arrivals, PERCENTS, Plan, Sample, run_pinned},
@@ -84,27 +85,52 @@ fn among(address: SocketAddr, beside: &Beside) -> Result<(Sample, f64)> {
         drop(held);
         return Ok((sample?, 0.0));
     }
-    let plan = Plan { seconds: TURN_S + 1.0, ..plan(address, beside.target, beside.connections, Arrivals::AsAnswered) };
-    let load = thread::spawn(move || run_pinned(&plan));
-    thread::sleep(Duration::from_millis(500));
-    let sample = small(address)?;
-    let theirs = load.join().map_err(|_| anyhow::anyhow!("the load panicked"))??;
-    Ok((sample, theirs.per_second))
+    let (stop, answered, began) = (AtomicBool::new(false), AtomicU64::new(0), Instant::now());
+    thread::scope(|scope| {
+        for _ in 0..beside.connections {
+            scope.spawn(|| ask(address, beside.target, &stop, &answered));
+        }
+        thread::sleep(Duration::from_millis(500));
+        let sample = small(address);
+        stop.store(true, Relaxed);
+        Ok((sample?, answered.load(Relaxed) as f64 / began.elapsed().as_secs_f64()))
+    })
+}
+
+/// Asks again and again, over one connection, and waits for each answer.
+fn ask(address: SocketAddr, target: &str, stop: &AtomicBool, answered: &AtomicU64) -> Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    let mut answer = [0; 4096];
+    while !stop.load(Relaxed) {
+        request(&mut stream, target)?;
+        // An answer is one write.
+        ensure!(stream.read(&mut answer)? > 0, "the host ended a connection");
+        answered.fetch_add(1, Relaxed);
+    }
+    Ok(())
 }
 
 fn small(address: SocketAddr) -> Result<Sample> {
-    run_pinned(&Plan { per_second: PER_SECOND, ..plan(address, "/hello?name=Ada", 8, Arrivals::Poisson) })
-}
-
-fn plan(address: SocketAddr, target: &str, connections: usize, arrivals: Arrivals) -> Plan {
-    let target = target.to_owned();
-    Plan { address, target, targets: 1, connections, arrivals, per_second: 0.0, seconds: TURN_S, spin: false }
+    run_pinned(&Plan {
+        address,
+        target: "/hello?name=Ada".to_owned(),
+        targets: 1,
+        connections: 8,
+        arrivals: Arrivals::Poisson,
+        per_second: PER_SECOND,
+        seconds: TURN_S,
+        spin: true,
+    })
 }
 
 fn begin(address: SocketAddr, target: &str) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(address)?;
-    stream.write_all(format!("GET {target} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())?;
+    request(&mut stream, target)?;
     Ok(stream)
+}
+
+fn request(stream: &mut TcpStream, target: &str) -> Result<()> {
+    Ok(stream.write_all(format!("GET {target} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())?)
 }
 
 fn at(sample: &Sample, percent: f64) -> f64 {
