@@ -6,7 +6,7 @@ use crate::fixture::Host;
 const LOOP: &str = "(loop (br 0))";
 
 /// The limits of a guest that is to reach them.
-const SHORT: &str = "[limits]\ncpu_ms = 100\nwall_ms = 20000\nmemory_mib = 80";
+const SHORT: &str = "[limits]\ncpu_ms = 100\nwall_ms = 20000\nmemory_mib = 32";
 
 /// By how much a guest may have computed beyond its limit when it is ended, in microseconds.
 const OVERRUN_US_MAX: u64 = 50_000;
@@ -19,14 +19,14 @@ fn cpu_us(host: &Host, code: &str) -> u64 {
 #[test]
 fn what_loops_is_ended_wherever_it_does() {
     let host = Host::start();
-    let fill = "(loop (memory.fill (i32.const 65536) (i32.const 7) (i32.const 66000000)) (br 0))";
-    let copy = "(loop (memory.copy (i32.const 33000000) (i32.const 65536) (i32.const 32000000)) (br 0))";
+    let fill = "(loop (memory.fill (i32.const 65536) (i32.const 7) (i32.const 20000000)) (br 0))";
+    let copy = "(loop (memory.copy (i32.const 10500000) (i32.const 65536) (i32.const 10000000)) (br 0))";
     for (what, component) in [
         ("in its handler", Answering { handle: LOOP, ..Answering::default() }),
         ("where it is given memory", Answering { realloc: LOOP, ..Answering::default() }),
         ("after it has returned", Answering { post_return: LOOP, ..Answering::default() }),
-        ("by filling its memory", Answering { handle: fill, pages: 1024, ..Answering::default() }),
-        ("by copying its memory", Answering { handle: copy, pages: 1024, ..Answering::default() }),
+        ("by filling its memory", Answering { handle: fill, pages: 320, ..Answering::default() }),
+        ("by copying its memory", Answering { handle: copy, pages: 320, ..Answering::default() }),
     ] {
         let watch = Watch::begin(&host);
         let deployed = host.deploy_bytes("f", &component.binary(), SHORT);
