@@ -87,6 +87,7 @@ impl<T: Send + 'static> Allowed<T> {
     fn must_move(&mut self) -> Result<(), Problem> {
         let (cpu, cpu_max) = (self.meter.cpu(), self.cpu_max());
         if cpu >= cpu_max {
+            self.meter.fails();
             self.guest = At::Over;
             return Err(failure::out_of_cpu(cpu, cpu_max));
         }
@@ -119,6 +120,7 @@ impl<T: Send + 'static> Future for Allowed<T> {
         let deadline = this.deadline;
         let timer = this.timer.get_or_insert_with(|| Box::pin(time::sleep_until(deadline)));
         ready!(timer.as_mut().poll(cx));
+        this.meter.fails();
         this.end();
         Poll::Ready(Err(failure::timed_out(this.terms.limits.wall_ms)))
     }
@@ -206,12 +208,14 @@ mod tests {
         let problem = endless.await.unwrap_err();
         assert_eq!(problem.code.limit(), Some(Limit::Cpu), "{problem}");
         assert!(meter.cpu() < Duration::from_millis(100), "{:?}", meter.cpu());
+        assert!(meter.is_failing(), "what it wrote so far is not taken for all of it");
     }
 
     #[tokio::test]
     async fn what_waits_for_too_long_is_given_up() {
-        let (mut guest, _) = allowed(pending(), 100);
+        let (mut guest, meter) = allowed(pending(), 100);
         guest.deadline = Instant::now();
         assert_eq!(guest.await.unwrap_err().code, Code::LimitWall);
+        assert!(meter.is_failing(), "what it wrote so far is not taken for all of it");
     }
 }

@@ -121,7 +121,10 @@ impl Lane {
             turn.end(ran);
             meter.ran(ran);
             match polled {
-                Poll::Pending if meter.cpu() >= cpu_max => Poll::Ready(Err(failure::out_of_cpu(meter.cpu(), cpu_max))),
+                Poll::Pending if meter.cpu() >= cpu_max => {
+                    meter.fails();
+                    Poll::Ready(Err(failure::out_of_cpu(meter.cpu(), cpu_max)))
+                }
                 polled => polled,
             }
         })))
