@@ -73,17 +73,26 @@ impl Hooks {
         }
     }
 
-    /// Begins to send a request, if it is one that may be sent.
+    /// Begins to send a request, if it is one that may be sent. It counts also where it may not, so that a guest cannot fill the log.
     fn send(&mut self, request: http::Request<WasiBody>) -> Result<Answering, Error> {
-        let outbound = self.outbound.as_ref().filter(|_| !self.is_in_init).ok_or(Error::HttpRequestDenied)?;
-        let function = function(request.uri()).ok_or(Error::HttpRequestDenied)?.to_owned();
         if !self.meter.may_call(self.calls_max) {
             let max = self.calls_max;
             return Err(Error::InternalError(Some(format!("more requests than its limit calls, {max}, allows"))));
         }
+        let (uri, request_id) = (request.uri().clone(), self.invocation.request_id);
+        self.send_allowed(request).ok_or_else(|| {
+            let to = uri.authority().map_or("", http::uri::Authority::as_str);
+            tracing::warn!(%request_id, to, "a function's request was refused: its manifest does not allow it");
+            Error::HttpRequestDenied
+        })
+    }
+
+    fn send_allowed(&mut self, request: http::Request<WasiBody>) -> Option<Answering> {
+        let outbound = self.outbound.as_ref().filter(|_| !self.is_in_init)?;
+        let function = function(request.uri())?.to_owned();
         let (sender_is_gone, carried) = (self.gone.get_or_insert_default().clone(), self.carried());
         let request = request.map(|body| SentBody { body, sender_is_gone, carried });
-        outbound.send(&function, request, self.invocation).ok_or(Error::HttpRequestDenied)
+        outbound.send(&function, request, self.invocation)
     }
 
     fn carried(&self) -> Carried {

@@ -1,7 +1,12 @@
 //! Guests that mean harm: whatever they do is ended within their limits, and nobody else feels it.
 
+use std::{io::ErrorKind, net::TcpListener};
+
+use serde_json::json;
+use ureq::http::Request;
+
 use super::{Watch, components::Answering};
-use crate::fixture::Host;
+use crate::fixture::{Host, agent, send};
 
 const LOOP: &str = "(loop (br 0))";
 
@@ -96,4 +101,54 @@ fn more_at_once_than_the_host_gives_is_refused() {
     assert_eq!(host.get("/raw/random?n=1000000000").code(), "trap");
     assert_eq!(host.get("/raw/fields?n=1000000").code(), "limit.handles");
     watch.check(&["trap", "limit.handles"]);
+}
+
+#[test]
+fn calls_with_strange_time_outs_end_all_the_same() {
+    let host = Host::start();
+    host.deploy("hello");
+    host.deploy_as("back", "hostile", "");
+    host.deploy_as("front", "raw", "[allow]\nfunctions = [\"hello\", \"back\"]\n[limits]\nwall_ms = 2000");
+    let watch = Watch::begin(&host);
+    let waiting = |wait_ns: u64, url: &str| {
+        let request = Request::get(format!("http://{}/front/call?url=http://{url}", host.data));
+        send(&agent(), request.header("wait-ns", wait_ns.to_string()).body(()).unwrap())
+    };
+    // None at all, and five hundred years.
+    assert!(waiting(0, "back.gust.internal/sleep?n=60000").text().contains("ConnectionReadTimeout"));
+    assert_eq!(waiting(u64::MAX, "hello.gust.internal/").text(), "Hello, world!");
+    // What it waits for ends with its own time.
+    assert_eq!(waiting(u64::MAX, "back.gust.internal/sleep?n=60000").code(), "limit.wall_ms");
+    host.until_serving(0);
+    // Those that were called were left alone, if they were begun at all.
+    let codes = watch.codes_until_now();
+    let allowed = ["limit.wall_ms", "request.client_gone"];
+    assert!(codes.iter().all(|code| allowed.contains(&code.as_str())), "{codes:?}");
+    assert!(codes.contains(&"limit.wall_ms".to_owned()), "{codes:?}");
+    watch.check(&[]);
+}
+
+#[test]
+fn what_guests_may_not_reach_is_not_even_dialled() {
+    let host = Host::start();
+    host.deploy_as("front", "raw", "[allow]\nfunctions = [\"hello\"]");
+    let watch = Watch::begin(&host);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    let own = [host.admin.to_string(), host.data.to_string()];
+    let names = ["127.0.0.1", "[::ffff:127.0.0.1]", "[::1]", "localhost", "0.0.0.0", "2130706433", "0x7f.1"];
+    let dialled = names.map(|name| format!("{name}:{port}")).into_iter().chain(own);
+    let elsewhere = ["169.254.169.254", "[fd00:ec2::254]", "metadata.google.internal", "127.0.0.1.nip.io"];
+    for to in dialled.chain(elsewhere.map(str::to_owned)) {
+        let answer = host.get(&format!("/front/call?url=http://{to}/"));
+        assert!(answer.text().contains("HttpRequestDenied"), "{to}: {answer:?}");
+        let refused = host.logged(|line| line["message"].as_str().unwrap_or_default().contains("request was refused"));
+        assert_eq!((&refused["to"], &refused["request_id"]), (&json!(to), &json!(answer.header("x-request-id"))));
+    }
+    nobody.set_nonblocking(true).unwrap();
+    assert_eq!(nobody.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "somebody was dialled");
+    // Those that are refused count as well, so that nobody fills the log with them.
+    host.deploy_as("few", "raw", "[limits]\ncalls = 0");
+    assert!(host.get("/few/call?url=http://127.0.0.1/").text().contains("its limit calls"));
+    watch.check(&[]);
 }
