@@ -43,7 +43,11 @@ struct Shared {
 impl Engine {
     /// Sets up the pool, the interfaces and the epoch ticker. Fails where the machine refuses the address space.
     pub fn new(settings: Settings) -> Result<Self, Problem> {
-        let reset = Reset::choose();
+        Self::resetting(settings, Reset::choose())
+    }
+
+    /// One whose slots are made pristine so.
+    pub(crate) fn resetting(settings: Settings, reset: Reset) -> Result<Self, Problem> {
         let failed = |error: wasmtime::Error| {
             let detail = "the pool of instances could not be set up: lower instances_max";
             Problem::new(Code::Internal, detail).with_internal(format!("{error:#}"))

@@ -56,6 +56,7 @@ pub(super) const CHANGES: &str = r#"(component
 
 /// A component, ready to be instantiated. None on a machine where nothing is rewound.
 pub(super) struct Bench {
+    engine: Engine,
     component: Component,
     pub(super) image: OnceLock<Arc<Image>>,
 }
@@ -80,8 +81,13 @@ impl Bench {
             eprintln!("nothing is rewound on this machine: {:?}", engine().reset());
             return None;
         }
-        let component = Component::from_binary(engine().wasmtime(), component).unwrap();
-        Some(Self { component, image: OnceLock::new() })
+        Some(Self::on(engine(), component))
+    }
+
+    /// Of a component as it is, on an engine of its own.
+    pub(super) fn on(engine: Engine, component: &[u8]) -> Self {
+        let component = Component::from_binary(engine.wasmtime(), component).unwrap();
+        Self { engine, component, image: OnceLock::new() }
     }
 
     pub(super) async fn make(&self) -> Made {
@@ -96,10 +102,10 @@ impl Bench {
         };
         let place = Places::new(1).try_take().unwrap();
         let host = Host::new(&Arc::new(terms), Invocation::of_test(1), &Meter::new(), place);
-        let mut store = Store::new(engine().wasmtime(), host);
+        let mut store = Store::new(self.engine.wasmtime(), host);
         store.limiter(|host| host);
         store.set_epoch_deadline(1 << 40);
-        let pre = engine().linker().instantiate_pre(&self.component).unwrap();
+        let pre = self.engine.linker().instantiate_pre(&self.component).unwrap();
         let instance = pre.instantiate_async(&mut store).await?;
         Ok(Made { store, instance })
     }

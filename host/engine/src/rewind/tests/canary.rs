@@ -1,10 +1,14 @@
 //! A canary: each request plants a secret wherever an instance can keep something, and looks for those of all before it.
 //!
-//! `cargo xtask test --long` does it ten million times.
+//! In instances that are put back, and in instances that are made anew in slots that others used, with the kernel's list of written pages and
+//! without. `cargo xtask test --long` does each ten million times.
 
 use std::env;
 
-use super::bench::{Bench, Made, put_back};
+use gust_core::RewindPolicy;
+
+use super::bench::{Bench, MEMORY_BYTES_MAX, Made, put_back};
+use crate::{Engine, Reset, Settings};
 
 /// How many requests, where nothing else is said.
 const REQUESTS: u64 = 50_000;
@@ -83,7 +87,7 @@ async fn visit(made: &mut Made, secret: u64, before: u64) -> u32 {
 #[tokio::test]
 async fn no_request_sees_what_another_left() {
     let Some(bench) = Bench::of_text(CANARY) else { return };
-    let requests = env::var(VARIABLE).map_or(REQUESTS, |text| text.parse().unwrap());
+    let requests = requests();
     let mut instances = Vec::new();
     for _ in 0..INSTANCES {
         let mut made = bench.make().await;
@@ -101,6 +105,44 @@ async fn no_request_sees_what_another_left() {
     }
     eprintln!("{requests} requests, {seen} secrets seen");
     assert_eq!(seen, 0);
+}
+
+#[tokio::test]
+async fn no_new_instance_sees_what_was_left_in_its_slot() {
+    if Reset::choose() == Reset::PageScan {
+        made_anew(Reset::PageScan).await;
+    }
+}
+
+#[tokio::test]
+async fn nor_where_all_pages_are_given_back() {
+    made_anew(Reset::Discard { why: "to be tested" }).await;
+}
+
+/// Instances of two components take turns in one slot: each component twice, so that a slot goes to the same one and to another.
+async fn made_anew(reset: Reset) {
+    let settings = Settings {
+        instances_max: 1,
+        memory_bytes_max: MEMORY_BYTES_MAX,
+        queue_ms: 0,
+        rewind: RewindPolicy::Off,
+        has_lane: false,
+    };
+    let engine = Engine::resetting(settings, reset.clone()).unwrap();
+    let component = wat::parse_str(CANARY).unwrap();
+    let tenants = [(); 2].map(|()| Bench::on(engine.clone(), &component));
+    let (requests, mut before, mut seen) = (requests(), 0, 0_u64);
+    for (number, tenant) in (1..=requests).zip([0, 0, 1, 1].into_iter().cycle()) {
+        let secret = number.wrapping_mul(STEP);
+        seen += u64::from(visit(&mut tenants[tenant].make().await, secret, before).await);
+        before = secret;
+    }
+    eprintln!("{requests} new instances, {reset:?}: {seen} secrets seen");
+    assert_eq!(seen, 0);
+}
+
+fn requests() -> u64 {
+    env::var(VARIABLE).map_or(REQUESTS, |text| text.parse().unwrap())
 }
 
 #[tokio::test]
