@@ -22,7 +22,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match args.command {
-        Command::Serve(options) => commands::serve::run(options),
+        Command::Serve(options) => return commands::serve::run(options).unwrap_or_else(|error| output::report(&error)),
         Command::Doctor(options) => commands::doctor::run(&options),
         Command::New(options) => commands::new::run(&options),
         Command::Build(options) => commands::build::run(&options),

@@ -28,7 +28,7 @@ pub struct Setting {
 pub struct ConfigError(String);
 
 /// What follows `GUST_` in variables that commands read, but that are no settings.
-const NO_SETTINGS: [&str; 6] = ["CONFIG", "LOG", "TOKEN", "CA", "CERT", "KEY"];
+const NO_SETTINGS: [&str; 7] = ["CONFIG", "LOG", "TOKEN", "CA", "CERT", "KEY", "SUPERVISOR_PID"];
 
 macro_rules! settings {
     ($($(#[doc = $doc:literal])+ $key:ident: $type:ty = $default:literal;)*) => {
@@ -115,8 +115,8 @@ settings! {
     admin_hosts: HostNames = "";
     /// Where everything is kept that must last.
     data_dir: PathBuf = "gust-data";
-    /// Instances alive at the same time, over all functions.
-    instances_max: u32 = "1000";
+    /// Instances alive at the same time, over all functions. 0 is as many as the machine's limits allow.
+    instances_max: u32 = "0";
     /// The most memory that a function's limits may give an instance, in MiB. It is address space, not memory in use.
     memory_mib_max: u32 = "512";
     /// The most memory that the host may use, in MiB; while it uses more it refuses requests, rather than be killed by the kernel. 0 is nine
@@ -154,6 +154,8 @@ settings! {
     rewind: RewindPolicy = "on";
     /// Threads that serve requests; 0 is one for each core.
     worker_threads: u32 = "0";
+    /// Whether a process stands beside the host that holds its sockets, and starts it again when it ends without having been told to.
+    supervised: bool = "false";
     /// Whether each request is a line in the host's log.
     log_requests: bool = "true";
 }
@@ -182,7 +184,6 @@ impl RawConfig {
     /// A setting that is 0 and never is.
     fn zero(&self) -> Option<&'static str> {
         let never_zero = [
-            ("instances_max", self.instances_max),
             ("memory_mib_max", self.memory_mib_max),
             ("header_ms", self.header_ms),
             ("idle_ms", self.idle_ms),
@@ -272,7 +273,7 @@ mod tests {
     fn defaults_are_usable() {
         let config = HostConfig::try_from(RawConfig::default()).unwrap();
         assert_eq!(config.listen.to_string(), "127.0.0.1:3000");
-        assert_eq!(config.instances_max, 1000);
+        assert_eq!(config.queue_ms, 1000);
         assert!(config.log_requests);
     }
 
@@ -292,7 +293,7 @@ mod tests {
         let of_value = text(RawConfig::from_toml("\nlisten = \"here\""));
         assert!(of_value.starts_with("line 2, column 10: listen: invalid socket address"), "{of_value}");
         assert!(text(env(&[("GUST_QUEUE_MS", "soon")])).starts_with("GUST_QUEUE_MS: \"soon\""));
-        for zero in ["instances_max", "memory_mib_max", "connections_max", "upload_mib_max", "header_ms"] {
+        for zero in ["versions_kept", "memory_mib_max", "connections_max", "upload_mib_max", "header_ms"] {
             let of_file = RawConfig::from_toml(&format!("queue_ms = 1\n{zero} = 0"));
             assert!(text(of_file).starts_with(&format!("line 2, column 1: {zero} is 0")));
             let of_env = env(&[(&format!("GUST_{}", zero.to_ascii_uppercase()), "0")]).unwrap();

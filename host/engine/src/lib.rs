@@ -47,5 +47,5 @@ pub use outgoing::{Answering, Outbound, SentBody};
 pub use output::{OutputSink, OutputStream};
 pub use places::{Awaited, Place, Places};
 pub use rewind::put_back_waiting;
-pub use settings::{Reset, Settings};
+pub use settings::{Reset, Settings, address_bytes_per_instance, slots_per_instance};
 pub use turns::Share;

@@ -25,6 +25,10 @@ pub(crate) const MEMORIES_PER_COMPONENT_MAX: u32 = 2;
 /// The most elements of one table.
 pub(crate) const TABLE_ELEMENTS_MAX: usize = 100_000;
 
+/// Address space that a slot of the pool takes, in bytes: wasmtime sets aside 4 GiB and a guard for each memory, whatever it may
+/// grow to, and what tables and stacks take is little beside that.
+const ADDRESS_BYTES_PER_SLOT: u64 = MEMORIES_PER_COMPONENT_MAX as u64 * ((4 << 30) + (64 << 20));
+
 /// What the host decides about its pool.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -38,6 +42,16 @@ pub struct Settings {
     pub rewind: RewindPolicy,
     /// Whether guests that compute for long go on in threads of their own. They do but where all is to be counted on one.
     pub has_lane: bool,
+}
+
+/// Slots of the pool for each instance that may serve: those that are kept idle come on top of those that serve.
+pub fn slots_per_instance(rewind: RewindPolicy) -> u32 {
+    if rewind == RewindPolicy::Off { 1 } else { 2 }
+}
+
+/// Address space that the pool takes for each instance that may serve, in bytes.
+pub fn address_bytes_per_instance(rewind: RewindPolicy) -> u64 {
+    ADDRESS_BYTES_PER_SLOT * u64::from(slots_per_instance(rewind))
 }
 
 /// How a slot is made pristine for the next instance.
@@ -102,8 +116,7 @@ pub(crate) fn compiling_in(tier: Tier) -> Config {
 
 /// What [`compiling`] says, and the pool.
 pub(crate) fn serving(settings: &Settings, reset: &Reset) -> Config {
-    // Those that are kept idle come on top of those that serve.
-    let slots = settings.instances_max.saturating_mul(if settings.rewind == RewindPolicy::Off { 1 } else { 2 });
+    let slots = settings.instances_max.saturating_mul(slots_per_instance(settings.rewind));
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(slots)
         .total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_COMPONENT_MAX))

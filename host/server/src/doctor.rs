@@ -5,13 +5,10 @@
 use gust_core::config::HostConfig;
 use gust_engine::Reset;
 
-use crate::machine::Allowed;
+use crate::machine::{Allowed, Room};
 
 /// Instances that a core can keep busy, at least: fewer, and requests wait while others wait for something.
 const INSTANCES_PER_CORE_MIN: u64 = 16;
-
-/// What an instance that was used holds of memory when it is idle, in bytes: what is put back is kept (`docs/performance.md`).
-const BYTES_PER_INSTANCE: u64 = 1 << 20;
 
 /// Something that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,13 +28,13 @@ pub fn examine(config: &HostConfig) -> Vec<Finding> {
 }
 
 fn findings(config: &HostConfig, allowed: &Allowed, cores: u64, reset: &Reset) -> Vec<Finding> {
-    let instances = u64::from(config.instances_max);
+    let room = allowed.room(config);
     vec![
         of_reset(reset),
         of_files(config, allowed),
-        of_mappings(instances, allowed),
-        of_memory(instances, allowed),
-        of_instances(instances, cores),
+        of_mappings(config, allowed),
+        of_memory(room, allowed),
+        of_instances(room, cores),
         Finding { what: "functions that may be loaded", found: allowed.functions(config).to_string(), advice: None },
     ]
 }
@@ -63,18 +60,18 @@ fn of_files(config: &HostConfig, allowed: &Allowed) -> Finding {
     Finding { what: "open files", found: allowed.files.to_string(), advice }
 }
 
-fn of_mappings(instances: u64, allowed: &Allowed) -> Finding {
-    let wanted = Allowed::mappings_of_pool(instances) + 4 * Allowed::OTHERS;
+fn of_mappings(config: &HostConfig, allowed: &Allowed) -> Finding {
+    let wanted = allowed.mappings_of_pool(config) + 4 * Allowed::OTHERS;
     let advice = (allowed.mappings < wanted).then(|| {
-        format!("instances_max is {instances}: sysctl -w vm.max_map_count={}, or lower it", wanted.next_power_of_two())
+        format!("instances_max wants more: sysctl -w vm.max_map_count={}, or lower it", wanted.next_power_of_two())
     });
     Finding { what: "memory mappings", found: allowed.mappings.to_string(), advice }
 }
 
-fn of_memory(instances: u64, allowed: &Allowed) -> Finding {
+fn of_memory(room: Room, allowed: &Allowed) -> Finding {
     let mib = allowed.memory_bytes >> 20;
-    let fit = allowed.memory_bytes / 2 / BYTES_PER_INSTANCE;
-    let advice = (fit < instances).then(|| {
+    let fit = allowed.instances_in_memory().max(1);
+    let advice = (fit < room.instances.into()).then(|| {
         format!(
             "about {fit} idle instances take half of it: set instances_max to that, for all that are idle may be kept"
         )
@@ -82,11 +79,12 @@ fn of_memory(instances: u64, allowed: &Allowed) -> Finding {
     Finding { what: "memory", found: format!("{mib} MiB"), advice }
 }
 
-fn of_instances(instances: u64, cores: u64) -> Finding {
+fn of_instances(room: Room, cores: u64) -> Finding {
+    let Room { instances, bound } = room;
     let wanted = cores * INSTANCES_PER_CORE_MIN;
-    let advice = (instances < wanted)
-        .then(|| format!("{cores} cores can be kept busy by {wanted} or more: raise instances_max"));
-    Finding { what: "instances at the same time", found: instances.to_string(), advice }
+    let advice = (u64::from(instances) < wanted)
+        .then(|| format!("{cores} cores can be kept busy by {wanted} or more, which {bound} does not allow"));
+    Finding { what: "instances at the same time", found: format!("{instances} ({bound})"), advice }
 }
 
 #[cfg(test)]
@@ -102,17 +100,22 @@ mod tests {
 
     #[test]
     fn what_is_well_needs_no_advice_and_what_is_not_gets_it() {
-        let plenty = Allowed { mappings: 1 << 30, files: 1 << 30, memory_bytes: 1 << 40 };
+        let plenty = Allowed { mappings: 1 << 30, files: 1 << 30, memory_bytes: 1 << 40, address_bytes: 1 << 47 };
         let raw = RawConfig::default;
         assert!(advised(raw(), &plenty, &Reset::PageScan).is_empty());
         let why = Reset::Discard { why: "swap is on" };
         assert_eq!(advised(raw(), &plenty, &why), ["what is put back of an instance"]);
         let few = Allowed { files: 1024, ..plenty };
         assert_eq!(advised(raw(), &few, &Reset::PageScan), ["open files"]);
+        let thousand = || RawConfig { instances_max: Some(1000), ..raw() };
         let few = Allowed { mappings: 10_000, ..plenty };
-        assert_eq!(advised(raw(), &few, &Reset::PageScan), ["memory mappings"]);
+        assert_eq!(advised(thousand(), &few, &Reset::PageScan), ["memory mappings"]);
+        assert!(advised(raw(), &few, &Reset::PageScan).is_empty(), "the pool has the size that fits");
         let little = Allowed { memory_bytes: 1 << 30, ..plenty };
-        assert_eq!(advised(raw(), &little, &Reset::PageScan), ["memory"]);
+        assert_eq!(advised(thousand(), &little, &Reset::PageScan), ["memory"]);
+        assert!(advised(raw(), &little, &Reset::PageScan).is_empty(), "the pool has the size that fits");
+        let narrow = Allowed { address_bytes: 1 << 38, ..plenty };
+        assert_eq!(advised(raw(), &narrow, &Reset::PageScan), ["instances at the same time"]);
         let one = RawConfig { instances_max: Some(1), ..raw() };
         assert_eq!(advised(one, &plenty, &Reset::PageScan), ["instances at the same time"]);
     }

@@ -1,6 +1,6 @@
 //! Accepting connections: for as long as the host lives, whatever single connections do.
 
-use std::{convert::Infallible, io, mem, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, mem, net, net::SocketAddr, sync::Arc, time::Duration};
 
 use gust_core::config::HostConfig;
 use http::{Request, Response};
@@ -11,6 +11,7 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
 };
 use prometheus_client::metrics::gauge::Gauge;
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -45,6 +46,13 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+/// Takes over a socket that somebody else bound.
+pub(crate) fn take_over(socket: net::TcpListener) -> io::Result<TcpListener> {
+    socket.set_nonblocking(true)?;
+    SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER_BYTES as usize)?;
+    TcpListener::from_std(socket)
 }
 
 /// Requests of one HTTP/2 connection at the same time.

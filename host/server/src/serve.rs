@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    io,
+    io, net,
     net::SocketAddr,
     pin::pin,
     sync::{
@@ -36,10 +36,10 @@ use crate::{
     compiler::Compiler,
     data::service::{self, Data},
     ledger::Ledger,
-    listener::{self, Listener},
+    listener::Listener,
     loader::Loader,
     logbook::Logbook,
-    machine,
+    machine::{self, Allowed, Room},
     metrics::Metrics,
     optimiser, panics,
     patience::{Activity, Patience},
@@ -48,6 +48,7 @@ use crate::{
     request_log::RequestLog,
     residents::Residents,
     shedding::{self, Shedding},
+    sockets,
     tls::{Files, Renewal, Tls, TlsError},
     tokens,
     vault::{Vault, VaultError},
@@ -77,6 +78,11 @@ pub enum ServeError {
         /// Why not.
         source: io::Error,
     },
+    /// More sockets than a host listens on.
+    #[error(
+        "{0} sockets were handed over (LISTEN_FDS); a host listens on two, the data listener's and then the admin listener's"
+    )]
+    TooManySockets(usize),
     /// A certificate or a key.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -93,14 +99,16 @@ pub enum ServeError {
     },
 }
 
-fn system(context: &'static str) -> impl FnOnce(io::Error) -> ServeError {
+pub(crate) fn system(context: &'static str) -> impl FnOnce(io::Error) -> ServeError {
     move |source| ServeError::System { context, source }
 }
 
-/// Runs a host until SIGTERM or SIGINT, then lets requests in flight finish. `log` takes a line for each request, unless the
+/// Runs a host until SIGTERM or SIGINT, then lets requests in flight finish. It listens on the sockets that it is `handed`, the data
+/// listener's and then the admin listener's; those that are missing it opens. `log` takes a line for each request, unless the
 /// configuration wants none. `ready` is told the address of the admin listener when both listeners serve.
 pub fn serve(
     config: HostConfig,
+    handed: Vec<net::TcpListener>,
     log: RequestLog,
     ready: impl FnOnce(SocketAddr) + Send + 'static,
 ) -> Result<(), ServeError> {
@@ -109,7 +117,7 @@ pub fn serve(
         builder.worker_threads(config.worker_threads as usize);
     }
     let runtime = builder.enable_all().thread_name("gust").build().map_err(system("starting threads"))?;
-    let host = runtime.block_on(Host::open(config, log))?;
+    let host = runtime.block_on(Host::open(config, handed, log))?;
     let ledger_thread = runtime.block_on(host.run(ready))?;
     // Ends what did not drain in time, so that the last receipts are written.
     drop(runtime);
@@ -129,19 +137,19 @@ struct Host {
 }
 
 impl Host {
-    async fn open(config: HostConfig, log: RequestLog) -> Result<Self, ServeError> {
+    async fn open(config: HostConfig, handed: Vec<net::TcpListener>, log: RequestLog) -> Result<Self, ServeError> {
         // First, so that a start that cannot be leaves nothing behind.
         let (data_tls, data_renewal) = Files::of_data(&config).map(Tls::open).transpose()?.unzip();
         let (admin_tls, admin_renewal) = Files::of_admin(&config).map(Tls::open).transpose()?.unzip();
         let renewals = data_renewal.into_iter().chain(admin_renewal).collect();
-        let data_socket = bind(config.listen, "listen")?;
-        let admin_socket = bind(config.admin, "admin")?;
+        let [data_socket, admin_socket] = sockets::open(&config, handed)?;
         machine::raise_file_limit();
         let store = Arc::new(Store::open(&config.data_dir)?);
         let (token, key) = (store.admin_token()?, store.key("artifact")?);
         let vault = Vault::open(&store, &config.secrets_key_file)?;
         let tokens = TokenBook::new(&token, tokens::stored(&store).map_err(ServeError::Engine)?)?;
-        let engine = engine(&config)?;
+        let room = Allowed::here().room(&config);
+        let engine = engine(&config, room)?;
         let artifacts = ArtifactCache::open(&engine, &config.data_dir.join("artifacts"), &key)
             .map_err(system("opening the compiled components"))?;
         let metrics = Arc::new(Metrics::new());
@@ -257,24 +265,21 @@ async fn watch_memory(shedding: Arc<Shedding>, loader: Arc<Loader>) {
     }
 }
 
-fn engine(config: &HostConfig) -> Result<Engine, ServeError> {
+fn engine(config: &HostConfig, room: Room) -> Result<Engine, ServeError> {
     let settings = Settings {
-        instances_max: config.instances_max,
+        instances_max: room.instances,
         memory_bytes_max: u64::from(config.memory_mib_max) << 20,
         queue_ms: config.queue_ms,
         rewind: config.rewind,
         has_lane: true,
     };
     let engine = Engine::new(settings).map_err(ServeError::Engine)?;
+    tracing::info!(instances = room.instances, bound = room.bound, "so many instances fit");
     match engine.reset() {
         Reset::PageScan => tracing::info!("instances are reset by scanning for written pages"),
         Reset::Discard { why } => tracing::warn!(why, "instances are reset the slow way"),
     }
     Ok(engine)
-}
-
-fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, ServeError> {
-    listener::bind(address).map_err(|source| ServeError::Listen { address, flag, source })
 }
 
 /// The address that was really bound, where the port was left to the system.

@@ -6,13 +6,13 @@
 
 use std::{
     fs,
-    path::Path,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::Duration,
 };
 
 use gust_core::{Code, Problem};
-use rustix::system::sysinfo;
+
+use crate::machine;
 
 /// How often it looks.
 pub(crate) const PERIOD: Duration = Duration::from_millis(100);
@@ -33,7 +33,7 @@ impl Shedding {
     /// Where it may use so many MiB; 0 is nine tenths of what the machine has, or the control group that it runs in.
     pub(crate) fn new(mib_max: u32) -> Self {
         let bytes_max = match u64::from(mib_max) << 20 {
-            0 => there_is() / 10 * TENTHS,
+            0 => machine::memory_bytes() / 10 * TENTHS,
             bytes => bytes,
         };
         Self { bytes_max, is_on: AtomicBool::new(false) }
@@ -77,28 +77,6 @@ fn used() -> Option<u64> {
     Some(kib << 10)
 }
 
-/// What the machine has, or the control group (cgroups(7), of either version), whichever is less.
-fn there_is() -> u64 {
-    let machine = sysinfo();
-    let total = machine.totalram.saturating_mul(machine.mem_unit.into());
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    groups.lines().filter_map(limit_of).fold(total, u64::min)
-}
-
-/// The limit of memory of a group, by its line in `/proc/self/cgroup`.
-fn limit_of(line: &str) -> Option<u64> {
-    let mut fields = line.splitn(3, ':');
-    let (number, controllers, group) = (fields.next()?, fields.next()?, fields.next()?);
-    let (root, file) = match controllers {
-        "" if number == "0" => ("/sys/fs/cgroup", "memory.max"),
-        "memory" => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
-        _ => return None,
-    };
-    // In a container its own group looks like the root.
-    let dirs = [Path::new(root).join(group.trim_start_matches('/')), root.into()];
-    dirs.iter().find_map(|dir| fs::read_to_string(dir.join(file)).ok()?.trim().parse().ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,10 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_is_known_here() {
-        assert!(there_is() > 1 << 28, "{}", there_is());
+    fn what_is_used_is_known_here() {
         assert!(used().unwrap() > 1 << 20);
-        assert_eq!(limit_of("3:cpuset:/"), None);
-        assert_eq!(limit_of("no line"), None);
     }
 }

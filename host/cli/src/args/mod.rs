@@ -151,6 +151,9 @@ pub struct Serve {
     /// The configuration file [env: GUST_CONFIG] [default: gust-host.toml, where there is one]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Hold the sockets in a process of its own, and start the host again if it ends by itself [env: GUST_SUPERVISED]
+    #[arg(long)]
+    pub supervised: bool,
     /// How the log is written
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
     pub log_format: LogFormat,

@@ -3,13 +3,14 @@
 use std::{
     fs, io,
     io::IsTerminal as _,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
+    process::{self, ExitCode},
 };
 
 use anyhow::Result;
 use gust_core::config::{ConfigError, HostConfig, RawConfig};
-use gust_server::{RequestLog, RequestLogFormat};
+use gust_server::{RequestLog, RequestLogFormat, SUPERVISOR_PID};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -26,8 +27,11 @@ const CONFIG_FILE: &str = "gust-host.toml";
 /// for its log.
 const LOG_WRITES_WAITING: usize = 4 << 10;
 
-/// Runs a host until SIGTERM or SIGINT.
-pub fn run(options: Serve) -> Result<()> {
+/// How a host is started by its supervisor: as this one was.
+const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// Runs a host, or its supervisor, until SIGTERM or SIGINT.
+pub fn run(options: Serve) -> Result<ExitCode> {
     let NotForServe { token_file, ca, cert, key } = &options.host;
     if [token_file, ca, cert, key].iter().any(|given| given.is_some()) {
         let error = "--token-file, --ca, --cert and --key are for calls of a host; what a host itself shows is set with \
@@ -36,7 +40,13 @@ pub fn run(options: Serve) -> Result<()> {
     }
     let log_format = options.log_format;
     let config = configuration(options)?;
+    let handed = environment::listening_sockets().map_err(|error| UsageError(format!("LISTEN_FDS: {error}")))?;
     let (request_log, _log) = start_log(log_format)?;
+    match environment::variable(SUPERVISOR_PID) {
+        Some(supervisor) => gust_server::end_with(&supervisor),
+        None if config.supervised => return supervise(&config, handed),
+        None => {}
+    }
     for name in RawConfig::unknown_in_env(environment::variables().map(|(name, _)| name)) {
         tracing::warn!(
             name,
@@ -45,14 +55,27 @@ pub fn run(options: Serve) -> Result<()> {
     }
     let data_dir = config.data_dir.clone();
     let ready = move |admin: SocketAddr| host_link::leave(admin, &data_dir);
-    gust_server::serve(config, request_log, ready).map_err(|error| UsageError(error.to_string()).into())
+    gust_server::serve(config, handed, request_log, ready).map_err(|error| UsageError(error.to_string()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn supervise(config: &HostConfig, handed: Vec<TcpListener>) -> Result<ExitCode> {
+    let host = || {
+        let mut command = process::Command::new(THIS_PROGRAM);
+        command.args(environment::arguments());
+        command
+    };
+    let ended = gust_server::supervise(config, handed, host).map_err(|error| UsageError(error.to_string()))?;
+    Ok(ExitCode::from(ended))
 }
 
 /// Flags over environment over file.
 fn configuration(options: Serve) -> Result<HostConfig> {
     let wrong = |error| UsageError(format!("--admin: {error}: it is an address and port, as 127.0.0.1:3001"));
     let admin = options.admin.map(|admin| admin.parse()).transpose().map_err(wrong)?;
-    let flags = RawConfig { listen: options.listen, admin, data_dir: options.data_dir, ..RawConfig::default() };
+    let supervised = options.supervised.then_some(true);
+    let flags =
+        RawConfig { listen: options.listen, admin, data_dir: options.data_dir, supervised, ..RawConfig::default() };
     configured(options.config, flags)
 }
 

@@ -158,6 +158,11 @@ impl Host {
         Some(Self::start_by(gust_behind(mounts, dir)?, dir, &[], seen))
     }
 
+    /// One that a program starts which runs what it is told to.
+    pub fn start_through(command: Command, dir: &Path) -> Self {
+        Self::start_by(command, dir, &[], |_| dir.to_owned())
+    }
+
     fn start_by(
         mut command: Command,
         dir: &Path,

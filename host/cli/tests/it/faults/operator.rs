@@ -22,7 +22,7 @@ fn a_mistake_in_the_configuration_is_named_with_its_place() {
     for (text, expected) in [
         ("listen = \"127.0.0.1:0\"\nlisten_to = 3\n", "line 2, column 1: unknown field `listen_to`"),
         ("queue_ms = 1\n\nidle_ms = 0\n", "line 3, column 1: idle_ms is 0"),
-        ("\"instances_max\" = 0", "line 1, column 1: instances_max is 0"),
+        ("\"connections_max\" = 0", "line 1, column 1: connections_max is 0"),
         ("# none\nupload_mib_max = 0", "line 2, column 1: upload_mib_max is 0"),
         ("queue_ms = -1", "line 1, column 12: "),
         ("queue_ms = \"soon\"", "line 1, column 12: "),
@@ -46,7 +46,7 @@ fn a_host_that_cannot_start_says_why() {
     for (output, expected) in [
         (serve(&file.join("below"), &[], &[]), "file/below cannot be used"),
         (serve(&data, &[], &[("GUST_QUEUE_MS", "soon")]), "GUST_QUEUE_MS: \"soon\""),
-        (serve(&data, &[], &[("GUST_INSTANCES_MAX", "0")]), "instances_max is 0"),
+        (serve(&data, &[], &[("GUST_CONNECTIONS_MAX", "0")]), "connections_max is 0"),
         (serve(&data, &[], &[("GUST_WORKER_THREADS", "100000")]), "at most 1024"),
         (serve(&data, &[], &[("GUST_REWIND", "maybe")]), "it is on, off or checked"),
         (serve(&data, &[], &[("GUST_LOG", "nonsense=[[")]), "GUST_LOG"),
