@@ -1,15 +1,22 @@
 //! Why a request was not answered by its guest: wasmtime's errors in the words of the whole house.
 
-use std::time::Duration;
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
 
 use gust_core::{Code, Problem};
-use wasmtime::{PoolConcurrencyLimitError, Trap, component::ResourceTableError};
+use rustc_demangle::demangle;
+use wasmtime::{FrameInfo, PoolConcurrencyLimitError, Trap, WasmBacktrace, component::ResourceTableError};
 use wasmtime_wasi::I32Exit;
 
 use crate::memory::MemoryBudget;
 
 /// Frames of a backtrace that go to the log.
-const FRAMES_MAX: usize = 4;
+const FRAMES_MAX: usize = 16;
+
+/// The most of a function's name that does, in bytes: enough for a generic one in a few modules.
+const NAME_BYTES_MAX: usize = 256;
 
 /// The most that is kept of the text of a guest's error, in bytes.
 const ERROR_BYTES_MAX: usize = 4 << 10;
@@ -46,15 +53,43 @@ pub(crate) fn of_guest(error: &wasmtime::Error, memory: &MemoryBudget) -> Proble
 
 /// An error for the log: its cause, then where it was, the innermost frames first.
 fn told(error: &wasmtime::Error) -> String {
-    let whole = format!("{error:?}");
-    let frames =
-        whole.lines().map(str::trim).filter(|line| line.contains("0x") && line.contains(": ")).take(FRAMES_MAX);
     let mut text = error.root_cause().to_string();
-    for frame in frames {
-        text.push_str("; ");
-        text.push_str(frame);
+    let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
+    for frame in frames.iter().take(FRAMES_MAX) {
+        text.push_str(if frame.func_name().is_some() { "; at " } else { "; at function " });
+        text.push_str(&place(frame));
     }
     text
+}
+
+/// The function of a frame, by its name where the component carries that, and its place in the module, as debuggers want it.
+fn place(frame: &FrameInfo) -> String {
+    let index = frame.func_index();
+    let function = frame.func_name().map_or_else(|| index.to_string(), readable);
+    let offset = frame.module_offset().map(|offset| format!(" (0x{offset:x})"));
+    function + offset.as_deref().unwrap_or_default()
+}
+
+/// The name of a function as it was written, short enough for the log. Its component may say it is anything.
+fn readable(name: &str) -> String {
+    let mut text = Short(String::new());
+    // What is cut is an error to whoever writes it.
+    let _ = match name.len() {
+        ..=NAME_BYTES_MAX => write!(text, "{:#}", demangle(name)),
+        _ => text.write_str(name),
+    };
+    text.0
+}
+
+/// A text that takes so many bytes and no more.
+struct Short(String);
+
+impl fmt::Write for Short {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        let room = NAME_BYTES_MAX - self.0.len();
+        self.0.push_str(&more[..more.floor_char_boundary(room)]);
+        if more.len() > room { Err(fmt::Error) } else { Ok(()) }
+    }
 }
 
 fn of_trap(trap: Trap, memory: &MemoryBudget) -> (Code, String) {
@@ -91,6 +126,18 @@ pub(crate) fn cut(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_as_they_were_written_and_have_an_end() {
+        assert_eq!(readable("_RNvNtCs1234_7mycrate3foo3bar"), "mycrate::foo::bar");
+        assert_eq!(readable("_ZN5hello6handle17h0123456789abcdefE"), "hello::handle");
+        assert_eq!(readable("handle"), "handle");
+        let long = readable(&"é".repeat(10_000_000));
+        assert_eq!((long.len(), long.capacity() < 1000), (NAME_BYTES_MAX, true));
+        // Each part is the one before twice.
+        let doubling = format!("_RINvC1a1b{}pE", "TB6_B6_".repeat(30));
+        assert!(readable(&doubling).len() <= NAME_BYTES_MAX);
+    }
 
     #[test]
     fn a_guests_text_is_cut_between_characters() {

@@ -43,7 +43,6 @@ pub struct LeaseTiming {
 pub struct Lease {
     pub(crate) instance: Leased,
     pub(crate) deadline: Instant,
-    pub(crate) response_bytes_max: u64,
     timing: LeaseTiming,
     ready_at: Instant,
 }
@@ -72,8 +71,7 @@ impl Lease {
         };
         let ready_at = Instant::now();
         let timing = LeaseTiming { queue, init: ready_at - began - queue };
-        let response_bytes_max = function.terms.limits.response_body_bytes();
-        Ok(Self { instance, deadline: invocation.deadline, response_bytes_max, timing, ready_at })
+        Ok(Self { instance, deadline: invocation.deadline, timing, ready_at })
     }
 
     /// Makes a new instance and drops it again, within `wall`: a component whose start code or init fails is found at its

@@ -125,9 +125,7 @@ impl Compiler {
             _ => Err(problem_of(&output.stdout, self.memory_mib)),
         }
     }
-}
 
-impl Compiler {
     /// The most CPU time of one compiler, in seconds. Quick code is made on all cores at once.
     fn cpu_s(&self, tier: Tier) -> u64 {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);

@@ -20,8 +20,9 @@ pub(crate) fn of(snapshot: &Snapshot) -> Routes {
         tracing::error!(%problem, "hosts that are stored are in conflict; no route is served");
         Routes::default()
     });
-    for (Destination { app, function }, problem) in &routes.left_out {
-        if !snapshot.routes.left_out.iter().any(|(known, _)| known.app == *app && known.function == *function) {
+    for (destination, problem) in &routes.left_out {
+        if !snapshot.routes.left_out.iter().any(|(known, _)| known == destination) {
+            let Destination { app, function } = destination;
             tracing::error!(%app, %function, %problem, "its routes are not served");
         }
     }

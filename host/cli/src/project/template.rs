@@ -48,14 +48,14 @@ const JAVASCRIPT: &[File] = files!("templates/javascript/" to "":
     ".gitignore", "README.md", "build.sh", "gust.toml", "package.json", "src/handler.js", "src/prepared.js",
 );
 
-/// Release builds that are small and fast; a workspace of its own, wherever the project stands.
+/// Release builds that are small and fast, with the names that a trap is told with; a workspace of its own, wherever the project stands.
 const PROFILE: &str = "
 [profile.release]
 opt-level = 3
 lto = true
 codegen-units = 1
 panic = \"abort\"
-strip = true
+strip = \"debuginfo\"
 
 [workspace]
 ";

@@ -45,7 +45,7 @@ pub(super) async fn call<B>(
 where
     B: Body<Data = Bytes, Error = Problem> + Send + 'static,
 {
-    let Lease { instance, deadline, response_bytes_max, .. } = lease;
+    let Lease { instance, deadline, .. } = lease;
     let method = request.method().clone();
     let (answer_sender, answer) = oneshot::channel();
     let (terms, meter) = (instance.terms().clone(), instance.meter().clone());
@@ -59,7 +59,7 @@ where
     let length = head::frame(&mut parts, has_body, body.size_hint().exact())?;
     let running = running.map(|guest| Running::spawn(guest, meter));
     let body = match has_body {
-        true => GuestBody::streamed(body, running, response_bytes_max, length),
+        true => GuestBody::streamed(body, running, terms.limits.response_body_bytes(), length),
         false => GuestBody::none(running),
     };
     Ok(http::Response::from_parts(parts, body))

@@ -35,11 +35,14 @@ pub struct Answering<'a> {
     pub post_return: &'a str,
     /// What instantiation runs.
     pub start: &'a str,
+    /// What the handler is called in the module's section of names.
+    pub name: &'a str,
 }
 
 impl Default for Answering<'_> {
     fn default() -> Self {
-        Self { text: "answered", fields: "", pages: 1, realloc: "", handle: "", post_return: "", start: "" }
+        let name = "handler";
+        Self { text: "answered", fields: "", pages: 1, realloc: "", handle: "", post_return: "", start: "", name }
     }
 }
 
@@ -58,6 +61,7 @@ impl Answering<'_> {
             ("POST", self.post_return),
             ("BEGIN", self.start),
             ("START", start),
+            ("NAME", self.name),
         ] {
             text = text.replace(name, value);
         }
@@ -75,7 +79,7 @@ const ANSWERING: &str = r#"(component
         (data (i32.const 0) "\00\00\00\00\c8\00\00\00\00\00\00\00\00\00\00\00\40\00\00\00LENGTH")
         (data (i32.const 64) "TEXT")
         (func (export "realloc") (param i32 i32 i32 i32) (result i32) REALLOC (i32.const 1024))
-        (func (export "handle") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) HANDLE (i32.const 0)))
+        (func $NAME (export "handle") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) HANDLE (i32.const 0)))
     (core instance $i (instantiate $m))
     FIELDS
     (type $headers (list (tuple string (list u8))))

@@ -152,3 +152,25 @@ fn what_guests_may_not_reach_is_not_even_dialled() {
     assert!(host.get("/few/call?url=http://127.0.0.1/").text().contains("its limit calls"));
     watch.check(&[]);
 }
+
+#[test]
+fn a_trap_is_told_with_where_it_was_and_to_the_log_alone() {
+    let host = Host::start();
+    let watch = Watch::begin(&host);
+    let endless = "x".repeat(1 << 20);
+    for (name, told) in [("_RNvNtCs1_4shop4cart3add", "shop::cart::add"), (&endless, &endless[..256])] {
+        let trap = Answering { handle: "unreachable", name, ..Answering::default() };
+        assert!(host.deploy_bytes("f", &trap.binary(), "").status < 300);
+        let answer = host.get("/f/path");
+        assert_eq!(answer.code(), "trap");
+        assert!(!answer.text().contains(&told[..8]), "{}", answer.text());
+        let id = answer.header("x-request-id").to_owned();
+        let line = host.logged(|line| line["target"] == "gust::request" && line["request_id"] == json!(id));
+        let where_it_was = line["internal"].as_str().unwrap();
+        assert!(where_it_was.contains(&format!("; at {told} (0x")), "{where_it_was}");
+        assert!(where_it_was.len() < 1000, "{}", where_it_was.len());
+        let logs = host.gust(&["logs", "f"]);
+        assert!(String::from_utf8_lossy(&logs.stdout).contains(told), "{logs:?}");
+    }
+    watch.check(&[]);
+}
