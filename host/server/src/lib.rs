@@ -19,6 +19,7 @@ mod data;
 mod deploy;
 mod deployment;
 mod doctor;
+mod draining;
 mod flat_json;
 mod flights;
 mod function_metrics;

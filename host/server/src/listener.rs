@@ -8,7 +8,7 @@ use http_body::Body;
 use hyper::{body::Incoming, service::Service};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::conn::auto,
 };
 use prometheus_client::metrics::gauge::Gauge;
 use socket2::SockRef;
@@ -21,6 +21,7 @@ use tokio::{
 
 use crate::{
     coalescing::Coalescing,
+    draining::Draining,
     handshake::Secured,
     lingering::Lingering,
     patience::{Activity, Patience, Watched},
@@ -98,7 +99,7 @@ impl Listener {
 
     /// Serves every connection with what `service` makes for it, until it is dropped. `connections` ends them in an orderly
     /// way.
-    pub(crate) async fn run<S, B>(self, service: impl Fn(&Arc<Activity>) -> S, connections: &GracefulShutdown)
+    pub(crate) async fn run<S, B>(self, service: impl Fn(&Arc<Activity>) -> S, connections: &Draining)
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
         S::Future: Send,
@@ -124,7 +125,7 @@ impl Listener {
     }
 
     /// Serves one connection, in a task of its own.
-    fn serve<T, S, B>(&self, stream: T, service: S, activity: Arc<Activity>, connections: &GracefulShutdown)
+    fn serve<T, S, B>(&self, stream: T, service: S, activity: Arc<Activity>, connections: &Draining)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
@@ -135,7 +136,7 @@ impl Listener {
         // handshake would wait too, and bytes that TLS has taken would count as written.
         let io = TokioIo::new(Coalescing::new(stream));
         let connection = self.protocol.serve_connection(io, service).into_owned();
-        let (connection, still) = (connections.watch(connection), self.patience.still);
+        let (connection, still) = (connections.watch().serve(connection), self.patience.still);
         tokio::spawn(async move {
             tokio::select! {
                 biased;

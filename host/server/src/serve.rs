@@ -18,7 +18,7 @@ use gust_core::{Problem, config::HostConfig};
 use gust_engine::{ArtifactCache, Engine, Reset, Scheme, Settings};
 use gust_store::{Store, StoreError};
 use hyper::service::service_fn;
-use hyper_util::{server::graceful::GracefulShutdown, service::TowerToHyperService};
+use hyper_util::service::TowerToHyperService;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     net::TcpListener,
@@ -35,6 +35,7 @@ use crate::{
     changes::Changes,
     compiler::Compiler,
     data::service::{self, Data},
+    draining::Draining,
     ledger::Ledger,
     listener::Listener,
     loader::Loader,
@@ -206,7 +207,7 @@ impl Host {
                 async move { Ok::<_, Infallible>(service::answer(&data, &activity, request, scheme).await) }
             })
         };
-        let (data_connections, admin_connections) = (GracefulShutdown::new(), GracefulShutdown::new());
+        let (data_connections, admin_connections) = (Draining::new(), Draining::new());
         let open = self.changes.assembler.metrics.connections.clone();
         let idle = Duration::from_millis(config.idle_ms.into());
         // A deploy says nothing while it waits for its compilation, followed logs nothing but a word every 15 s.
@@ -298,9 +299,9 @@ async fn stop_signal() -> Result<(), ServeError> {
 }
 
 /// Lets requests in flight finish and idle connections end, for a limited time. Followers of logs are not waited for.
-async fn drain(data: GracefulShutdown, drain_ms: u32) {
+async fn drain(data: Draining, drain_ms: u32) {
     let limit = Duration::from_millis(drain_ms.into());
-    match time::timeout(limit, data.shutdown()).await {
+    match time::timeout(limit, data.end()).await {
         Ok(()) => tracing::info!("drained"),
         Err(_) => tracing::warn!(drain_ms, "requests that did not finish in time are broken off"),
     }

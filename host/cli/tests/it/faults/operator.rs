@@ -5,13 +5,11 @@ use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
-    sync::atomic::{AtomicUsize, Ordering},
-    thread,
 };
 
 use super::Watch;
 use crate::{
-    fixture::{Host, PATIENCE, gust, until},
+    fixture::{Host, gust, until},
     operator::{said, serve},
 };
 
@@ -115,61 +113,6 @@ fn sigterm_lets_requests_finish() {
     assert!(host.child.wait().unwrap().success());
     let line = host.logged(|line| line["target"] == "gust::request");
     assert_eq!(line["status"], 200, "its receipt is written");
-}
-
-/// What a client on one connection saw, that asked again and again until the host closed it.
-#[derive(Debug, Default)]
-struct Client {
-    answered: usize,
-    /// What came of a request that was not answered whole.
-    broken: Option<String>,
-}
-
-impl Client {
-    fn run(host: &Host, asked: &AtomicUsize) -> Self {
-        let (mut client, mut stream) = (Self::default(), TcpStream::connect(host.data).unwrap());
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        loop {
-            let sent = stream.write_all(b"GET /hostile/sleep?n=30 HTTP/1.1\r\nhost: x\r\n\r\n");
-            asked.fetch_add(1, Ordering::Relaxed);
-            let (mut answer, mut buffer) = (String::new(), [0; 4096]);
-            while sent.is_ok() && !answer.ends_with("\r\n\r\ndone") {
-                match stream.read(&mut buffer) {
-                    Ok(read) if read > 0 => answer.push_str(std::str::from_utf8(&buffer[..read]).unwrap()),
-                    _ => break,
-                }
-            }
-            if !answer.starts_with("HTTP/1.1 200 ") || !answer.ends_with("\r\n\r\ndone") {
-                // The host had closed before the request came: then it has seen nothing of it, and it may be sent elsewhere.
-                client.broken = Some(answer).filter(|answer| !answer.is_empty());
-                return client;
-            }
-            client.answered += 1;
-        }
-    }
-}
-
-#[test]
-fn sigterm_under_load_fails_no_request_that_was_taken() {
-    const CLIENTS: usize = 24;
-    let mut host = Host::start();
-    host.deploy_as("hostile", "hostile", "");
-    let (before, asked) = (host.get("/hostile/state").status, AtomicUsize::new(0));
-    assert_eq!(before, 200);
-    let clients: Vec<Client> = thread::scope(|scope| {
-        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| Client::run(&host, &asked))).collect();
-        until("they are at it", || asked.load(Ordering::Relaxed) > 10 * CLIENTS);
-        host.signal("-TERM");
-        clients.into_iter().map(|client| client.join().unwrap()).collect()
-    });
-    assert!(host.child.wait().unwrap().success());
-    assert!(clients.iter().all(|client| client.broken.is_none()), "{clients:?}");
-    let lines = host.rest_of_log();
-    let taken: Vec<_> = lines.iter().filter(|line| line["target"] == "gust::request").collect();
-    assert!(taken.iter().all(|line| line["status"] == 200), "{taken:?}");
-    let answered: usize = clients.iter().map(|client| client.answered).sum();
-    assert_eq!(taken.len(), answered + 1, "each request that was taken was answered");
-    assert!(lines.iter().any(|line| line["message"] == "drained"), "{lines:?}");
 }
 
 #[test]
