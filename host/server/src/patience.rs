@@ -125,12 +125,14 @@ impl Activity {
         self.is_broken.load(Relaxed)
     }
 
-    /// Ends when the connection has stood still for `patience`.
+    /// Ends when the connection has stood still for `patience`. An answer that is not taken is broken off, or the system would go on to
+    /// hold what was written of it.
     pub(crate) async fn stands_still(&self, patience: Duration) {
         let mut seen = self.moves.load(Relaxed);
         loop {
             time::sleep(patience).await;
             if self.stood_still(&mut seen, Instant::now()) {
+                self.is_broken.fetch_or(self.at_work.load(Relaxed) > 0, Relaxed);
                 return;
             }
         }
@@ -282,7 +284,14 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_given_up() {
-        run(async { activity().stands_still(Duration::from_millis(1)).await });
+    fn silence_is_given_up_and_an_answer_that_is_not_taken_is_broken_off() {
+        run(async {
+            let activity = self::activity();
+            activity.stands_still(Duration::from_millis(1)).await;
+            assert!(!activity.is_broken());
+            let _work = activity.work(Instant::now(), false);
+            activity.stands_still(Duration::from_millis(1)).await;
+            assert!(activity.is_broken());
+        });
     }
 }
