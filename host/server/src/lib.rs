@@ -9,6 +9,7 @@ mod apps;
 mod archive;
 mod assembly;
 mod backup;
+mod begun;
 mod binding;
 mod calls;
 mod catalog;

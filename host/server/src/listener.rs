@@ -20,6 +20,7 @@ use tokio::{
 };
 
 use crate::{
+    begun::Begun,
     coalescing::Coalescing,
     draining::Draining,
     handshake::Secured,
@@ -70,7 +71,7 @@ pub(crate) struct Listener {
     socket: TcpListener,
     /// None where it speaks plain HTTP.
     tls: Option<Tls>,
-    protocol: auto::Builder<TokioExecutor>,
+    protocol: Arc<auto::Builder<TokioExecutor>>,
     places: Arc<Semaphore>,
     open: Gauge,
     /// The longest that a handshake takes, and a request's head.
@@ -94,7 +95,7 @@ impl Listener {
         protocol.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
         protocol.http2().max_header_list_size(HEADER_LIST_BYTES_MAX);
         let places = Arc::new(Semaphore::new(config.connections_max as usize));
-        Self { socket, tls, protocol, places, open, head, patience }
+        Self { socket, tls, protocol: protocol.into(), places, open, head, patience }
     }
 
     /// Serves every connection with what `service` makes for it, until it is dropped. `connections` ends them in an orderly
@@ -132,11 +133,17 @@ impl Listener {
         S::Future: Send,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
-        // Above TLS: what waits for others is an answer, which is then encrypted and written in one go. Below, the records of a
-        // handshake would wait too, and bytes that TLS has taken would count as written.
-        let io = TokioIo::new(Coalescing::new(stream));
-        let connection = self.protocol.serve_connection(io, service).into_owned();
-        let (connection, still) = (connections.watch().serve(connection), self.patience.still);
+        let (protocol, head, still) = (self.protocol.clone(), self.head, self.patience.still);
+        let mut told = connections.watch();
+        let connection = async move {
+            let Some(stream) = told.unless(Begun::wait(stream, head)).await else { return Ok(()) };
+            // Above TLS: what waits for others is an answer, which is then encrypted and written in one go. Below, the records of a
+            // handshake would wait too, and bytes that TLS has taken would count as written.
+            let io = TokioIo::new(Coalescing::new(stream?));
+            let connection = protocol.serve_connection(io, service).into_owned();
+            // In a place of its own, so that those that have not begun are small.
+            Box::pin(told.serve(connection)).await
+        };
         tokio::spawn(async move {
             tokio::select! {
                 biased;
