@@ -25,7 +25,7 @@ const TICKS: u64 = 100;
 const INTERRUPTED: i32 = 72;
 
 /// One input may take so many seconds, and a target so many MiB.
-const LIMITS: [&str; 2] = ["-timeout=30", "-rss_limit_mb=4096"];
+const LIMITS: [&str; 2] = ["-timeout=60", "-rss_limit_mb=4096"];
 
 /// What became of a target.
 struct Outcome {

@@ -18,30 +18,40 @@ const HEADER_BYTES: usize = 8;
 /// The section of a core module without anything, which the module takes the place of.
 const PLACEHOLDER: &[u8] = b"\x01\x08\0asm\x01\0\0\0";
 
-/// The module that these bytes make, with code that ends; none where they make none. The first byte says whether it may trap.
+/// The module that these bytes make, with code that ends; none where they make none. The first byte says whether
+/// it may trap, and whether it may drop segments, which cannot be put back.
 pub(super) fn of(data: &[u8]) -> Option<Vec<u8>> {
     let (first, rest) = data.split_first()?;
-    let mut module = wasm_smith::Module::new(config(first % 2 == 0), &mut Unstructured::new(rest)).ok()?;
+    let mut module =
+        wasm_smith::Module::new(config(first & 1 == 0, first & 2 == 0), &mut Unstructured::new(rest)).ok()?;
     module.ensure_termination(1000).ok()?;
     Some(module.to_bytes())
 }
 
-/// Modules that the engine runs, and which change what they have.
-fn config(disallow_traps: bool) -> Config {
+/// Modules that the engine runs, and which change what they have. Of everything but code there is little, so that bytes are left
+/// for that.
+fn config(disallow_traps: bool, bulk_memory_enabled: bool) -> Config {
     use InstructionKind::{Aggregate, Control, Memory, Numeric, Parametric, Reference, Variable, Vector};
     let instructions = [Aggregate, Control, Memory, Numeric, Parametric, Reference, Variable, Vector];
     Config {
         max_imports: 0,
         min_memories: 1,
         max_memories: 1,
-        min_funcs: 1,
-        max_funcs: 12,
-        min_globals: 1,
+        min_types: 2,
+        max_types: 8,
+        min_funcs: 2,
+        max_funcs: 8,
+        min_globals: 2,
+        max_globals: 8,
+        max_tables: 2,
+        max_element_segments: 2,
+        max_data_segments: 2,
         max_memory32_bytes: MEMORY_BYTES_MAX,
         max_table_elements: 1000,
         memory_offset_choices: wasm_smith::MemoryOffsetChoices(95, 5, 0),
         export_everything: true,
         disallow_traps,
+        bulk_memory_enabled,
         allowed_instructions: InstructionKinds::new(&instructions),
         // A reference to the host's needs a garbage collector, which the engine has not.
         reference_types_enabled: false,
