@@ -6,6 +6,7 @@ mod reference;
 
 use std::sync::Arc;
 
+use ::http::uri::PathAndQuery;
 use arbitrary::{Result, Unstructured};
 use gust_core::routing::{Lookup, Route, RouteSpec, Router};
 
@@ -100,8 +101,11 @@ fn spec(bytes: &mut Unstructured<'_>) -> Result<RouteSpec> {
     Ok(RouteSpec { host, path, methods, ..RouteSpec::default() })
 }
 
+/// The path is one that a request can have.
 fn asked(bytes: &mut Unstructured<'_>) -> Result<Asked> {
-    Ok((text(bytes, ASKED_HOSTS)?, path(bytes, ASKED_SEGMENTS)?, *bytes.choose(METHODS)?))
+    let (host, path) = (text(bytes, ASKED_HOSTS)?, path(bytes, ASKED_SEGMENTS)?);
+    let path = PathAndQuery::try_from(path).map_or("/".to_owned(), |target| target.path().to_owned());
+    Ok((host, path, bytes.choose(METHODS)?))
 }
 
 fn path(bytes: &mut Unstructured<'_>, known: &[&str]) -> Result<String> {
