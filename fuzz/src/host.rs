@@ -24,8 +24,9 @@ use crate::{bench, stored, typed};
 /// How long an answer may be in coming before more is sent. An answer that comes later is taken as well.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// How long a connection may go on when nothing more is sent. The host ends those that stand still after one or two seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a connection may go on when nothing more is sent. The host ends those that stand still after one or two seconds; but
+/// machines that fuzz are busy.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How many connections there are between two questions whether the host is well.
 const CONNECTIONS_UNQUESTIONED: usize = 64;

@@ -1,5 +1,5 @@
 //! Every kept input, through the target that it is kept for. A target without any, or that is not tried here, is a mistake too.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
     collections::BTreeSet,

@@ -15,7 +15,7 @@ const INTERNAL: &[u8] = b"\"code\":\"internal\"";
 pub(super) fn must_be_well_formed(sent: &[u8], answers: &[u8]) {
     assert!(!contains(answers, INTERNAL), "{:?}", String::from_utf8_lossy(answers));
     if answers.starts_with(b"HTTP/1.") {
-        let (count, requests) = (responses(answers), count(sent, b"HTTP/1."));
+        let (count, requests) = (responses(answers, contains(sent, b"HEAD ")), count(sent, b"HTTP/1."));
         // What is no request has one answer, the last.
         assert!(count <= requests + 1, "{count} answers to {requests} requests");
     } else {
@@ -23,8 +23,9 @@ pub(super) fn must_be_well_formed(sent: &[u8], answers: &[u8]) {
     }
 }
 
-/// How many final responses there are.
-fn responses(mut rest: &[u8]) -> usize {
+/// How many final responses there are. Only who asked knows which of them have no body, for that was asked with HEAD; so where that
+/// may be and a response begins there is none: the functions' bodies begin otherwise.
+fn responses(mut rest: &[u8], may_be_of_head: bool) -> usize {
     let mut count = 0;
     while !rest.is_empty() {
         let mut headers = [EMPTY_HEADER; 128];
@@ -34,15 +35,18 @@ fn responses(mut rest: &[u8]) -> usize {
         rest = &rest[length..];
         if status >= 200 {
             count += 1;
-            rest = &rest[body_bytes(&response, status, rest).min(rest.len())..];
+            let has_none = matches!(status, 204 | 304) || (may_be_of_head && rest.starts_with(b"HTTP/1."));
+            let bytes = if has_none { 0 } else { body_bytes(&response, rest) };
+            let (body, others) = rest.split_at(bytes.min(rest.len()));
+            assert!(!body.starts_with(b"HTTP/1."), "a response in a response: {:?}", String::from_utf8_lossy(rest));
+            rest = others;
         }
     }
     count
 }
 
-/// How long the body is that begins here. Only who asked knows whether HEAD was asked, so where a response begins there is no body:
-/// the functions' bodies begin otherwise.
-fn body_bytes(response: &Response<'_, '_>, status: u16, rest: &[u8]) -> usize {
+/// How long the body is that begins here.
+fn body_bytes(response: &Response<'_, '_>, rest: &[u8]) -> usize {
     let header = |name: &str| {
         let mut of_name = response.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
         let value = of_name.next().map(|header| std::str::from_utf8(header.value).unwrap());
@@ -51,9 +55,6 @@ fn body_bytes(response: &Response<'_, '_>, status: u16, rest: &[u8]) -> usize {
     };
     let (length, encoding) = (header("content-length"), header("transfer-encoding"));
     assert!(length.is_none() || encoding.is_none(), "both a length and an encoding");
-    if matches!(status, 204 | 304) || rest.starts_with(b"HTTP/1.") {
-        return 0;
-    }
     match (length, encoding) {
         (Some(length), _) => length.parse().unwrap(),
         (None, Some(encoding)) => {
