@@ -21,8 +21,10 @@ use tempfile::TempDir;
 
 use crate::{bench, stored, typed};
 
-/// How long an answer may be in coming before more is sent. An answer that comes later is taken as well.
-const PAUSE: Duration = Duration::from_millis(2);
+/// How often, and after how long each time, it is looked whether an answer has come before more is sent. One that comes later is
+/// taken as well.
+const LOOKS: usize = 3;
+const NAP: Duration = Duration::from_micros(150);
 
 /// How long a connection may go on when nothing more is sent. The host ends those that stand still after one or two seconds; but
 /// machines that fuzz are busy.
@@ -83,7 +85,7 @@ impl Host {
     pub(crate) fn takes(&self, pieces: &[&[u8]]) -> Vec<u8> {
         let (mut stream, mut answers) = send(self.data, pieces);
         let _ = stream.shutdown(Shutdown::Write);
-        assert!(read(&mut stream, PATIENCE, &mut answers), "the connection does not end");
+        assert!(ends(&mut stream, &mut answers), "the connection does not end");
         self.must_be_well();
         answers
     }
@@ -168,7 +170,7 @@ fn ask(address: SocketAddr, head: &str) -> String {
 /// Sends a request after whose answer the connection ends.
 fn answer(address: SocketAddr, request: &[&[u8]]) -> Vec<u8> {
     let (mut stream, mut answer) = send(address, request);
-    assert!(read(&mut stream, PATIENCE, &mut answer), "the connection does not end");
+    assert!(ends(&mut stream, &mut answer), "the connection does not end");
     answer
 }
 
@@ -179,16 +181,32 @@ fn send(address: SocketAddr, pieces: &[&[u8]]) -> (TcpStream, Vec<u8>) {
     let mut answers = Vec::new();
     for piece in pieces {
         // Where the host has ended the connection it takes nothing more.
-        if stream.write_all(piece).is_err() || read(&mut stream, PAUSE, &mut answers) {
+        if stream.write_all(piece).is_err() || pause(&mut stream, &mut answers) {
             break;
         }
     }
     (stream, answers)
 }
 
-/// Reads until the connection ends, or nothing came for so long. Says whether it ended.
-fn read(stream: &mut TcpStream, patience: Duration, into: &mut Vec<u8>) -> bool {
-    stream.set_read_timeout(Some(patience)).unwrap();
+/// Takes what comes in a moment. Says whether the connection ended.
+fn pause(stream: &mut TcpStream, into: &mut Vec<u8>) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let has_ended = (0..LOOKS).any(|_| {
+        thread::sleep(NAP);
+        read(stream, into)
+    });
+    stream.set_nonblocking(false).unwrap();
+    has_ended
+}
+
+/// Reads until the connection ends. Says whether it did.
+fn ends(stream: &mut TcpStream, into: &mut Vec<u8>) -> bool {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    read(stream, into)
+}
+
+/// Reads until the connection ends, or nothing comes. Says whether it ended.
+fn read(stream: &mut TcpStream, into: &mut Vec<u8>) -> bool {
     let mut piece = [0; 16 << 10];
     loop {
         match stream.read(&mut piece) {
