@@ -1,7 +1,9 @@
-//! `cargo xtask`: what is done with the project itself. `up` serves it, `test` proves it, `bench` measures it.
+//! `cargo xtask`: what is done with the project itself. `up` serves it, `test` proves it, `fuzz` tries to
+//! break it, `bench` measures it.
 
 mod bench;
 mod functions;
+mod fuzz;
 mod project;
 mod schemathesis;
 mod steps;
@@ -17,6 +19,8 @@ cargo xtask <command>
 
   up [serve's flags]     build, start the host, deploy every example, print what to try; Ctrl-C stops it
   test [--long]          everything that proves that it works; or also what takes minutes more
+  fuzz [target...] [--minutes N]
+                         gives every target of fuzz/, or these, inputs that nobody thought of, for 30 minutes of CPU time each
   functions              build every example to target/functions/<name>.wasm
   bench [--quick] [stage...]
                          measures gust beside other servers, writes target/bench/, compares with the committed results;
@@ -48,6 +52,7 @@ fn run(arguments: &[String]) -> Result<()> {
             (up::DEPLOY, [host, flags @ ..]) => up::deploy_examples(host, flags),
             ("test", []) => test::run(),
             ("test", [flag]) if flag == "--long" => test::run_long(),
+            ("fuzz", flags) => fuzz::run(flags),
             ("functions", []) => functions::build().map(drop),
             ("bench", flags) => bench::run(flags),
             ("toolchain", []) => functions::toolchain().map(|found| println!("{}", found.describe())),

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
-use crate::{functions, project, schemathesis, steps};
+use crate::{functions, fuzz, project, schemathesis, steps};
 
 /// Runs all of it; the first failure ends it.
 pub fn run() -> Result<()> {
@@ -27,8 +27,9 @@ pub fn run() -> Result<()> {
     licenses()
 }
 
-/// What takes long besides: calls made up from the API's description, every point of every fault, the canary, and a memory checker
-/// over what writes behind wasmtime's back. Always of the whole workspace: features of one crate alone would compile wasmtime anew.
+/// What takes long besides: calls made up from the API's description, every point of every fault, the canary, a minute of each fuzz
+/// target, and a memory checker over what writes behind wasmtime's back. Always of the whole workspace: features of one crate alone
+/// would compile wasmtime anew.
 pub fn run_long() -> Result<()> {
     run()?;
     schemathesis::run()?;
@@ -39,6 +40,11 @@ pub fn run_long() -> Result<()> {
         "ten million requests, each with a secret",
         steps::cargo().args(canary).env("GUST_CANARY_REQUESTS", "10000000"),
     )?;
+    if fuzz::is_there() {
+        fuzz::run(&["--minutes".to_owned(), "1".to_owned()])?;
+    } else {
+        eprintln!("==> fuzzing: skipped, for cargo-fuzz is not here (cargo install cargo-fuzz)");
+    }
     if !is_there("valgrind") {
         eprintln!("==> pages under valgrind: skipped, for valgrind is not here (apt install valgrind)");
         return Ok(());

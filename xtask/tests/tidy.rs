@@ -20,6 +20,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("gust-toolchain", &[]),
     ("gust", &["gust-core", "gust-server", "gust-toolchain"]),
     ("gust-benches", &["gust-access", "gust-core", "gust-engine"]),
+    ("gust-fuzz", &["gust-core", "gust-engine", "gust-server", "gust-store"]),
     ("gust-sdk-macros", &[]),
     ("gust-sdk", &["gust-sdk-macros"]),
     ("xtask", &["gust-toolchain"]),
@@ -32,7 +33,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("axum", &["gust-server"]),
     ("rusqlite", &["gust-store"]),
     ("aws-lc", &["gust-access"]),
-    ("tokio", &["gust-engine", "gust-server", "gust-benches"]),
+    ("tokio", &["gust-engine", "gust-server", "gust-benches", "gust-fuzz"]),
 ];
 
 /// A rule about lines: what must not stand in which files, and what to do instead.

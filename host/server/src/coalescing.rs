@@ -37,6 +37,13 @@ pub(crate) fn note_call(run: Duration) {
     }
 }
 
+/// Has the thread's next answer leave at once, for its request may not be read to its end. hyper reads what is left of it, and the
+/// head of the next request, before such an answer has left; and where it answers that by itself, as malformed or with 100, it
+/// writes this between the head and the body of the answer that waits.
+pub(crate) fn note_unread() {
+    HURRY.set(HURRY.get().max(1));
+}
+
 /// Whether this thread's answers should leave at once.
 fn is_in_hurry() -> bool {
     let left = HURRY.get();
@@ -191,6 +198,17 @@ mod tests {
             assert_eq!(answers().await, ["a reads", "a answers", "b reads", "b answers"]);
             while is_in_hurry() {}
             assert_eq!(answers().await, ["a reads", "b reads", "a answers", "b answers"]);
+        });
+    }
+
+    #[test]
+    fn an_answer_to_what_is_not_read_does_not_wait() {
+        run(async {
+            note_unread();
+            assert_eq!(answers().await, ["a reads", "a answers", "b reads", "b answers"]);
+            note_call(2 * LONG);
+            note_unread();
+            assert_eq!(HURRY.replace(0), HURRIED);
         });
     }
 

@@ -19,11 +19,11 @@ mod upload;
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use axum::{Router, extract::DefaultBodyLimit, middleware};
+use axum::{Router, extract::DefaultBodyLimit, middleware, response::Response};
 use gust_core::{Code, Problem};
 
 pub(crate) use self::guard::Guard;
-use crate::changes::Changes;
+use crate::{changes::Changes, coalescing};
 
 /// What the admin API works on.
 pub(crate) struct Admin {
@@ -50,7 +50,12 @@ pub(crate) fn router(admin: Admin) -> Router {
         .layer(middleware::from_fn_with_state(admin.clone(), auth::require_token))
         .layer(middleware::from_fn_with_state(admin.clone(), guard::refuse_strangers));
     let open = table::open().router.method_not_allowed_fallback(no_such_method);
-    open.merge(guarded).with_state(admin)
+    // Many calls are answered before their bodies are read.
+    let leaves_at_once = middleware::map_response(async |answer: Response| {
+        coalescing::note_unread();
+        answer
+    });
+    open.merge(guarded).layer(leaves_at_once).with_state(admin)
 }
 
 async fn no_such_method() -> reply::Refusal {

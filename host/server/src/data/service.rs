@@ -72,7 +72,11 @@ async fn respond(
     request: Request<Source>,
     mut visit: Box<Visit>,
 ) -> Response<Outgoing> {
+    let has_body = !request.body().is_end_stream();
     let served = panics::caught(pin!(serve(data, &caller, request, &mut visit))).await;
+    if has_body && !matches!(served, Ok(Served::Guest(_))) {
+        coalescing::note_unread();
+    }
     match served {
         Ok(Served::Guest(response)) => outgoing::of_guest(response, visit),
         Ok(Served::Route(response)) => outgoing::of_route(response, visit),
@@ -212,7 +216,8 @@ async fn run(
     visit.works(caller.works(deadline));
     let mut in_use = loaded(data, &deployment, deadline).await?;
     // A typed function takes the body whole. For a client that sends it slowly no instance waits, and nothing is held.
-    if function(&in_use)?.world() == World::Typed && !request.body().is_end_stream() {
+    let is_streamed = function(&in_use)?.world() != World::Typed;
+    if !is_streamed && !request.body().is_end_stream() {
         drop(in_use);
         request = Box::pin(gathered(request, deadline)).await?;
         in_use = loaded(data, &deployment, deadline).await?;
@@ -220,10 +225,13 @@ async fn run(
     let invocation = Invocation { request_id: visit.request_id(), deadline, depth };
     let lease = Lease::take(function(&in_use)?, &invocation, visit.meter()).await?;
     visit.leased(lease.timing());
-    let began = lease.ready_at();
+    let (began, may_be_unread) = (lease.ready_at(), is_streamed && !request.body().is_end_stream());
     let called = lease.call(request, caller.scheme()).await;
     visit.ran(began.elapsed());
     coalescing::note_call(visit.meter().cpu());
+    if may_be_unread {
+        coalescing::note_unread();
+    }
     called
 }
 

@@ -84,6 +84,24 @@ fn what_could_end_in_two_places_is_refused_or_ends_the_connection() {
     watch.check(&["request.body_incomplete"; 4]);
 }
 
+/// What hyper says by itself to the next request, before the answer to one whose body nobody reads has left.
+#[test]
+fn an_early_answer_is_whole_before_the_next_one_begins() {
+    let host = host();
+    host.deploy_as("streams", "raw", "");
+    let chunked = "transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let waits = "expect: 100-continue\r\nconnection: close\r\ncontent-length: 1\r\n";
+    for early in ["/nowhere", "/streams/status?n=200"] {
+        let early = format!("POST {early} HTTP/1.1\r\nhost: x\r\n{chunked}").into_bytes();
+        for (next, answer) in [(b"NO REQUEST\r\n\r\n".to_vec(), "HTTP/1.1 400 "), (post(waits, "x"), "HTTP/1.1 100 ")] {
+            let answers = host.raw(&[&*early, &*next].concat());
+            let (_, behind_head) = answers.split_once("\r\n\r\n").unwrap();
+            let is_in_order = !behind_head.starts_with("HTTP/1.1 ") && behind_head.contains(answer);
+            assert!(is_in_order, "{}: {answers}", String::from_utf8_lossy(&next));
+        }
+    }
+}
+
 #[test]
 fn what_an_encoding_hides_is_not_handed_on() {
     let host = host();

@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 
-use super::super::RouteSpec;
+use super::RouteSpec;
 
 /// What there is for a request.
 #[derive(Debug, PartialEq, Eq)]

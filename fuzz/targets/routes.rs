@@ -1,0 +1,4 @@
+//! The target `routes` as a program for libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| gust_fuzz::routes(data));

@@ -1,0 +1,4 @@
+//! The target `upload` as a program for libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| gust_fuzz::upload(data));
