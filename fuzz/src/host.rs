@@ -26,7 +26,7 @@ use crate::{bench, stored, typed};
 const LOOKS: usize = 3;
 const NAP: Duration = Duration::from_micros(150);
 
-/// How long a connection may go on when nothing more is sent. The host ends those that stand still after one or two seconds; but
+/// How long a connection may go on when nothing more is sent. The host ends those that stand still after some seconds; but
 /// machines that fuzz are busy.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -133,8 +133,8 @@ fn config(dir: &Path) -> HostConfig {
         data_dir: Some(dir.to_owned()),
         instances_max: Some(8),
         memory_mib_max: Some(256),
-        header_ms: Some(1000),
-        idle_ms: Some(1000),
+        header_ms: Some(5000),
+        idle_ms: Some(5000),
         worker_threads: Some(2),
         ..RawConfig::default()
     };
