@@ -1,12 +1,19 @@
 //! Connections that are told to end, and waited for.
 //!
-//! A request may have come in the moment in which its connection is told, and not be read yet. So a connection is served first, and
-//! told then; hyper-util's `GracefulShutdown` does it the other way round, and closes a connection that seems idle.
+//! One on which nothing is asked is closed when it is told, and what a client has just sent is lost to it. So none is told before what
+//! was sent until then has come, and each is served first and told then; hyper-util's `GracefulShutdown` does it the other way round,
+//! and closes one whose request waits to be read.
 
 use std::pin::pin;
 
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{self, Duration},
+};
+
+/// How long what is on its way may take, from the client's system to the thread that reads it.
+const ON_ITS_WAY: Duration = Duration::from_millis(100);
 
 /// What tells all connections of a listener.
 pub(crate) struct Draining(watch::Sender<()>);
@@ -23,6 +30,7 @@ impl Draining {
 
     /// Tells all of them, and waits until they have ended.
     pub(crate) async fn end(self) {
+        time::sleep(ON_ITS_WAY).await;
         let _ = self.0.send(());
         self.0.closed().await;
     }
@@ -87,7 +95,7 @@ mod tests {
             client.read_exact(&mut first).await.unwrap();
             // Nobody has read it when the connection is told, for there is one thread, and it is here.
             client.write_all(REQUEST).await.unwrap();
-            draining.end().await;
+            let _ = draining.0.send(());
             served.await.unwrap().unwrap();
             let mut rest = String::new();
             client.read_to_string(&mut rest).await.unwrap();
