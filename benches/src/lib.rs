@@ -7,6 +7,7 @@
 pub mod access;
 pub mod bare;
 pub mod bare_hyper;
+pub mod catalogue;
 pub mod counted;
 pub mod figures;
 pub mod generator;
@@ -29,6 +30,7 @@ pub mod report;
 pub mod routes;
 pub mod scale;
 pub mod server;
+pub mod slow;
 pub mod statistics;
 pub mod undisturbed;
 

@@ -110,7 +110,8 @@ fn ask(address: SocketAddr, target: &str, stop: &AtomicBool, answered: &AtomicU6
     Ok(())
 }
 
-fn small(address: SocketAddr) -> Result<Sample> {
+/// The small function's latency, as its clients see it.
+pub(crate) fn small(address: SocketAddr) -> Result<Sample> {
     run_pinned(&Plan {
         address,
         target: "/hello?name=Ada".to_owned(),

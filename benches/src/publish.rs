@@ -1,19 +1,25 @@
-//! From `target/bench` to what is committed: the tables of `docs/performance.md` between their markers, the plots beside
-//! it, and the records in `benches/results`.
+//! From `target/bench` to what is committed: the tables of the documents between their markers, the plots beside them, and the
+//! records in `benches/results`.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{
-    instance, load, project,
+    catalogue, instance, load,
+    machine::Machine,
+    project,
     record::{self, Run},
     routes,
     scale::{self, Show},
+    slow,
 };
 
-/// The document that has the tables.
-const DOCUMENT: &str = "docs/performance.md";
+/// The documents that have the tables.
+const DOCUMENTS: [&str; 2] = ["docs/performance.md", "docs/reliability.md"];
 
 /// What has records.
 fn stages() -> Vec<(&'static str, Show)> {
@@ -27,15 +33,15 @@ fn stages() -> Vec<(&'static str, Show)> {
 }
 
 /// What has only a table.
-const TABLES: [&str; 6] = ["access", "figures", "languages", "neighbours", "picture", "refusals"];
+const TABLES: [&str; 8] =
+    ["access", catalogue::STAGE, "figures", "languages", "neighbours", "picture", "refusals", slow::STAGE];
 
 /// The plots.
 const PLOTS: [&str; 4] = ["throughput.svg", "latency-offered.svg", "latency-distribution.svg", "scale-pages.svg"];
 
 /// Publishes every stage that was run. One that was run in a hurry is refused.
 pub fn run() -> Result<()> {
-    let path = project(DOCUMENT);
-    let mut document = fs::read_to_string(&path)?;
+    let mut documents = Documents::read()?;
     for (stage, show) in stages() {
         let made = record::made(stage);
         if !made.exists() {
@@ -46,23 +52,44 @@ pub fn run() -> Result<()> {
         ensure!(!run.quick, "{stage} was measured with --quick; measure it again without");
         show(&run)?;
         copy(&made, &record::committed(&run.machine, stage))?;
-        document = with_table(&document, stage)?;
+        documents.place(stage)?;
     }
     let is_made = |file: &str| project(&format!("target/bench/{file}")).exists();
     for table in TABLES.into_iter().filter(|table| is_made(&format!("{table}.md"))) {
-        document = with_table(&document, table)?;
+        documents.place(table)?;
+    }
+    let outcomes = record::made(catalogue::STAGE);
+    if outcomes.exists() {
+        copy(&outcomes, &record::committed(&Machine::here(), catalogue::STAGE))?;
     }
     for plot in PLOTS.into_iter().filter(|plot| is_made(plot)) {
         copy(&project(&format!("target/bench/{plot}")), &project(&format!("docs/{plot}")))?;
     }
-    fs::write(path, document)?;
-    Ok(())
+    documents.write()
 }
 
-fn with_table(document: &str, name: &str) -> Result<String> {
-    let table = fs::read_to_string(project(&format!("target/bench/{name}.md")))?;
-    eprintln!("    {name}: published");
-    between_markers(document, name, &table).with_context(|| format!("{DOCUMENT} has no markers for {name}"))
+/// Where each is, and its text.
+struct Documents(Vec<(PathBuf, String)>);
+
+impl Documents {
+    fn read() -> Result<Self> {
+        let read = |path: PathBuf| Ok(fs::read_to_string(&path).map(|text| (path, text))?);
+        DOCUMENTS.into_iter().map(project).map(read).collect::<Result<_>>().map(Self)
+    }
+
+    /// Puts a table between its markers, in the document that has them.
+    fn place(&mut self, name: &str) -> Result<()> {
+        let table = fs::read_to_string(project(&format!("target/bench/{name}.md")))?;
+        let placed = self.0.iter_mut().find_map(|(_, text)| Some((between_markers(text, name, &table)?, text)));
+        let (placed, text) = placed.with_context(|| format!("no document has markers for {name}"))?;
+        *text = placed;
+        eprintln!("    {name}: published");
+        Ok(())
+    }
+
+    fn write(self) -> Result<()> {
+        self.0.into_iter().try_for_each(|(path, text)| Ok(fs::write(path, text)?))
+    }
 }
 
 /// The document with this text between `<!-- begin NAME -->` and `<!-- end NAME -->`.
@@ -93,10 +120,11 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_a_place_for_every_table() {
-        let document = fs::read_to_string(project(DOCUMENT)).unwrap();
+    fn there_is_one_place_for_every_table() {
+        let Documents(documents) = Documents::read().unwrap();
         for name in stages().into_iter().map(|(stage, _)| stage).chain(TABLES) {
-            assert!(between_markers(&document, name, "").is_some(), "{name}");
+            let places = documents.iter().filter(|(_, text)| between_markers(text, name, "").is_some());
+            assert_eq!(places.count(), 1, "{name}");
         }
     }
 }

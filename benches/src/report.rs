@@ -16,6 +16,15 @@ impl Table {
     /// One with these columns; the first is text, the others numbers.
     pub fn new(columns: &[&str]) -> Self {
         let rule: Vec<&str> = columns.iter().enumerate().map(|(at, _)| if at == 0 { "---" } else { "---:" }).collect();
+        Self::ruled(columns, &rule)
+    }
+
+    /// One whose columns are all text.
+    pub fn of_text(columns: &[&str]) -> Self {
+        Self::ruled(columns, &vec!["---"; columns.len()])
+    }
+
+    fn ruled(columns: &[&str], rule: &[&str]) -> Self {
         let lines = vec![format!("| {} |", columns.join(" | ")), format!("| {} |", rule.join(" | "))];
         Self { lines, notes: Vec::new() }
     }
@@ -37,12 +46,18 @@ impl Table {
 
     /// Prints it under a heading, and writes both to `target/bench/{name}.md`.
     pub fn write(&self, name: &str, heading: &str) -> Result<()> {
+        let text = self.under(heading);
+        println!("\n{text}");
+        write(&format!("{name}.md"), &text)
+    }
+
+    /// The whole of it.
+    pub fn under(&self, heading: &str) -> String {
         let mut text = format!("{heading}\n\n{}\n", self.lines.join("\n"));
         if !self.notes.is_empty() {
             text += &format!("\n{}\n", self.notes.join("\n"));
         }
-        println!("\n{text}");
-        write(&format!("{name}.md"), &text)
+        text
     }
 }
 

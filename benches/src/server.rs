@@ -5,7 +5,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -20,6 +20,11 @@ pub const SERVER_CORE: &str = "0";
 /// The core that makes the load: the last one.
 pub fn load_core() -> String {
     Machine::here().cores.saturating_sub(1).to_string()
+}
+
+/// All of them.
+pub fn all_cores() -> String {
+    format!("0-{}", load_core())
 }
 
 /// How long a server may take until it answers.
@@ -76,11 +81,16 @@ impl Gust {
 
     /// The same on these cores.
     pub fn start_on(cores: &str, dir: &Path, variables: &[(&str, &str)]) -> Result<Self> {
+        Self::start_logging(cores, dir, variables, File::create(dir.with_extension("log"))?.into())
+    }
+
+    /// The same, and where its log goes.
+    pub fn start_logging(cores: &str, dir: &Path, variables: &[(&str, &str)], log: Stdio) -> Result<Self> {
         let (listen, admin) = (free_address()?, free_address()?);
         let mut command = pinned(cores, &program());
         command.args(["serve", "--listen", &listen.to_string(), "--admin", &admin.to_string(), "--data-dir"]).arg(dir);
         command.env("XDG_STATE_HOME", dir).envs(variables.iter().copied());
-        command.stderr(File::create(dir.with_extension("log"))?);
+        command.stderr(log);
         let server = Server::start(listen, &mut command)?;
         until_ready(admin, "/readyz")?;
         Ok(Self { server, admin, dir: dir.to_owned() })

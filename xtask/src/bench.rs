@@ -10,11 +10,23 @@ use crate::{
 };
 
 /// What is measured, in this order.
-const STAGES: [&str; 10] =
-    ["load", "offered", "instance", "refusals", "neighbours", "access", "routes", "figures", "languages", "scale"];
+const STAGES: [&str; 12] = [
+    "load",
+    "offered",
+    "instance",
+    "refusals",
+    "neighbours",
+    "access",
+    "routes",
+    "figures",
+    "languages",
+    "scale",
+    "slow",
+    "catalogue",
+];
 
 /// Those of them that have a shorter run.
-const SHORTENED: [&str; 5] = ["load", "offered", "instance", "routes", "scale"];
+const SHORTENED: [&str; 6] = ["load", "offered", "instance", "routes", "scale", "slow"];
 
 /// What is done with what was measured.
 const AFTERWARDS: [&str; 2] = ["compare", "publish"];

@@ -24,8 +24,8 @@ cargo xtask <command>
   functions              build every example to target/functions/<name>.wasm
   bench [--quick] [stage...]
                          measures gust beside other servers, writes target/bench/, compares with the committed results;
-                         stages: load, offered, instance, refusals, access, routes, figures, languages, scale;
-                         compare; publish (to docs/, benches/results/)
+                         stages: load, offered, instance, refusals, neighbours, access, routes, figures, languages, scale,
+                         slow, catalogue; compare; publish (to docs/, benches/results/)
   toolchain [debian]     find, or install, a toolchain for wasm32-wasip2; or install the one of last resort
 
 example: cargo xtask up --listen 127.0.0.1:8000";

@@ -34,7 +34,11 @@ pub fn run_long() -> Result<()> {
     run()?;
     schemathesis::run()?;
     let faults = ["test", "--workspace", "--test", "it", "faults::"];
-    steps::command("faults at every point", steps::cargo().args(faults).env("GUST_FAULT_POINTS", "all"))?;
+    let mut faults_at_length = steps::cargo();
+    faults_at_length.args(faults).env("GUST_FAULT_POINTS", "all").env("GUST_DRAIN_REQUESTS", "100000");
+    steps::command("faults at every point, and a hundred thousand requests to hosts that stop", &mut faults_at_length)?;
+    let outside = ["test", "--workspace", "--test", "it", "faults::outside"];
+    steps::command("tools of others", steps::cargo().args(outside).env("GUST_OUTSIDE_TOOLS", "1"))?;
     let canary = ["test", "--workspace", "--lib", "canary", "--", "--nocapture"];
     steps::command(
         "ten million requests, each with a secret",

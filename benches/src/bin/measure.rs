@@ -7,10 +7,11 @@ use clap::{Args, Parser};
 use gust_benches::{
     access,
     bare_hyper::{self, Canned},
+    catalogue,
     counted::Counted,
     figures, generator, instance, languages, load, neighbours,
     peers::Peers,
-    picture, publish, refusals, regression, routes, scale,
+    picture, publish, refusals, regression, routes, scale, slow,
 };
 
 #[global_allocator]
@@ -39,12 +40,19 @@ enum Command {
     Routes(Quick),
     /// What a request costs as functions, connections, bodies, cores and written pages grow
     Scale(scale::Flags),
+    /// What hostile clients and guests do to gust, and to `wasmtime serve`
+    Catalogue(catalogue::Flags),
+    /// What thousands of slow clients cost, and what a quick one feels of them
+    Slow(Quick),
     /// Compares what was measured with the committed results; fails where gust has become slower
     Compare,
     /// Writes what was measured to docs/ and benches/results/
     Publish,
     /// Makes a load and prints what came of it
     Generate(generator::Plan),
+    /// Slow clients, until they are ended
+    #[command(hide = true)]
+    Crowd(slow::Crowd),
     /// Answers requests without HTTP, for whoever counts their instructions
     #[command(hide = true)]
     Answer(Answer),
@@ -109,6 +117,9 @@ fn main() -> Result<()> {
         Command::Access => access::run(),
         Command::Routes(Quick { quick }) => routes::run(quick),
         Command::Scale(flags) => scale::run(flags),
+        Command::Catalogue(flags) => catalogue::run(flags),
+        Command::Slow(Quick { quick }) => slow::run(quick),
+        Command::Crowd(crowd) => crowd.run(),
         Command::Compare => regression::check(),
         Command::Publish => publish::run(),
         Command::Generate(plan) => generator::say(&plan),

@@ -50,7 +50,8 @@ pub(super) fn show(run: &Run) -> Result<()> {
     table(run).publish(run)
 }
 
-fn can_open(connections: usize) -> bool {
+/// Whether this process, and a server that it starts, may have so many. Says what it takes where not.
+pub(crate) fn can_open(connections: usize) -> bool {
     let needed = connections as u64 + OTHER_DESCRIPTORS;
     let can = getrlimit(Resource::Nofile).current.is_none_or(|most| most >= needed);
     if !can {

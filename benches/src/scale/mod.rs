@@ -8,6 +8,7 @@ mod pages;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
+pub(crate) use connections::can_open;
 
 use crate::{
     bare_hyper::Canned,

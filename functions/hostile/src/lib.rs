@@ -42,6 +42,7 @@ fn hostile(
         "/sleep" => thread::sleep(Duration::from_millis(n)),
         "/fail" => return Err(Error::failed(format!("a secret of the function's own{}", "!".repeat(n as usize)))),
         "/memory" => hold_forever(),
+        "/fill" => fill_forever(),
         "/deep" => return Ok(deep(n).to_string().into_response()),
         "/exit" => process::exit(3),
         "/big" => return Ok(vec![b'x'; n as usize].into_response()),
@@ -91,6 +92,13 @@ fn hold_forever() {
     loop {
         held.push(vec![1_u8; 1 << 20]);
         black_box(&held);
+    }
+}
+
+fn fill_forever() {
+    let mut held = vec![0_u8; 8 << 20];
+    loop {
+        black_box(&mut held).fill(7);
     }
 }
 

@@ -10,6 +10,7 @@ mod exhaustion;
 mod guests;
 mod http_in;
 mod operator;
+mod outside;
 mod stopping;
 mod storage;
 mod strace;
