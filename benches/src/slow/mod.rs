@@ -24,7 +24,7 @@ use crate::{
 
 pub(crate) const STAGE: &str = "slow";
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 /// Nobody is ended meanwhile, and nobody kept out.
 const SETTINGS: [(&str, &str); 3] =
