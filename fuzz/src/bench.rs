@@ -1,6 +1,10 @@
 //! An engine outside of any server, and what it takes to have a component go the way of a deploy and of a request.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use ::http::{Request, Response, header};
 use bytes::Bytes;
@@ -22,33 +26,28 @@ pub(crate) const MEMORY_MIB_MAX: u32 = 4;
 /// How long an instance may take to be made at a deploy.
 const PROBE_WALL: Duration = Duration::from_secs(2);
 
-/// An engine, its artifacts, and a thread that calls.
+/// An engine, and a thread that calls.
 pub(crate) struct Bench {
     runtime: runtime::Runtime,
     engine: Engine,
-    artifacts: ArtifactCache,
-    _dir: TempDir,
 }
 
 impl Bench {
     /// One that compares each instance that it puts back with what it was.
     pub(crate) fn new() -> Self {
-        let dir = scratch();
-        let engine = engine();
-        let artifacts = ArtifactCache::open(&engine, dir.path(), b"a key").unwrap();
-        Self { runtime: runtime(), engine, artifacts, _dir: dir }
+        Self { runtime: runtime(), engine: engine() }
     }
 
     /// Compiles, loads and tries a component, as a deploy does.
     pub(crate) fn deploy(&self, component: &[u8], limits: &Limits) -> Result<Function, Problem> {
-        let mode = self.artifacts.mode(&self.engine, InstanceMode::Rewind);
+        let dir = scratch();
+        let artifacts = ArtifactCache::open(&self.engine, dir.path(), b"a key").unwrap();
+        let mode = artifacts.mode(&self.engine, InstanceMode::Rewind);
         let key = ArtifactKey { digest: Digest::of(component), mode };
         let code = gust_engine::compile(component, mode, Tier::Quick)?;
-        self.artifacts.insert(&key, Tier::Quick, &code).unwrap();
-        let function = self.artifacts.load(&self.engine, &key, &config(limits));
-        // What is loaded stays.
-        self.artifacts.retain(|_| false).unwrap();
-        let function = function?.expect("an artifact that was made just now");
+        artifacts.insert(&key, Tier::Quick, &code).unwrap();
+        // What is loaded stays when the directory is gone.
+        let function = artifacts.load(&self.engine, &key, &config(limits))?.expect("it was made just now");
         self.runtime.block_on(Lease::probe(&function, PROBE_WALL))?;
         Ok(function)
     }
@@ -97,8 +96,13 @@ pub(crate) async fn call(function: &Function, body: &[u8]) -> Result<Response<By
 
 /// A directory for what is made and thrown away many times a second: in memory, where there is such a place.
 pub(crate) fn scratch() -> TempDir {
+    tempfile::tempdir_in(memory()).unwrap()
+}
+
+/// Where such directories are.
+pub(crate) fn memory() -> PathBuf {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
 }
 
 /// Panics where a guest's failure is told as anybody else's.

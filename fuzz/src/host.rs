@@ -1,10 +1,12 @@
 //! A host in this process, with functions, and its clients. It is started once, by the first who sends something.
 
 use std::{
+    fs,
     io::{self, ErrorKind, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
     panic,
-    path::Path,
+    path::{Path, PathBuf},
+    process,
     sync::{
         LazyLock,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -17,7 +19,6 @@ use std::{
 use gust_core::config::{HostConfig, RawConfig};
 use gust_server::{RequestLog, RequestLogFormat};
 use gust_store::Store;
-use tempfile::TempDir;
 
 use crate::{bench, stored, typed};
 
@@ -62,14 +63,12 @@ pub(crate) struct Host {
     admin: SocketAddr,
     token: String,
     connections: AtomicUsize,
-    _dir: TempDir,
 }
 
 impl Host {
     fn start() -> Self {
-        let dir = bench::scratch();
-        let token = prepare(dir.path());
-        let config = config(dir.path());
+        let dir = own_dir();
+        let (token, config) = (prepare(&dir), config(&dir));
         let (is_ready, ready) = mpsc::channel();
         thread::spawn(move || {
             let log = RequestLog::new(io::sink(), RequestLogFormat::Json);
@@ -78,7 +77,7 @@ impl Host {
         });
         let admin = ready.recv().unwrap();
         count_panics();
-        Self { data: data_address(admin, &token), admin, token, connections: AtomicUsize::new(0), _dir: dir }
+        Self { data: data_address(admin, &token), admin, token, connections: AtomicUsize::new(0) }
     }
 
     /// Sends these pieces to the functions, and reads until the connection ends.
@@ -113,6 +112,20 @@ impl Host {
             assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n="), "{answer}");
         }
     }
+}
+
+/// A directory of this process. It is there as long as the process is, which ends without a word, so those of others that are gone
+/// are removed.
+fn own_dir() -> PathBuf {
+    let name = |process: &str| bench::memory().join(format!("gust-fuzz-{process}"));
+    for entry in fs::read_dir(bench::memory()).unwrap().flatten() {
+        let left = entry.file_name().to_str().and_then(|found| found.strip_prefix("gust-fuzz-").map(str::to_owned));
+        if let Some(process) = left.filter(|process| !Path::new("/proc").join(process).exists()) {
+            // Another may be quicker.
+            let _ = fs::remove_dir_all(name(&process));
+        }
+    }
+    name(&process::id().to_string())
 }
 
 /// Stores functions, with machine code for them: the host would have this very program compile. Gives the admin API's token.
