@@ -1,10 +1,6 @@
 //! An engine outside of any server, and what it takes to have a component go the way of a deploy and of a request.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use ::http::{Request, Response, header};
 use bytes::Bytes;
@@ -96,13 +92,8 @@ pub(crate) async fn call(function: &Function, body: &[u8]) -> Result<Response<By
 
 /// A directory for what is made and thrown away many times a second: in memory, where there is such a place.
 pub(crate) fn scratch() -> TempDir {
-    tempfile::tempdir_in(memory()).unwrap()
-}
-
-/// Where such directories are.
-pub(crate) fn memory() -> PathBuf {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
 /// Panics where a guest's failure is told as anybody else's.

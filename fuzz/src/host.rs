@@ -114,18 +114,18 @@ impl Host {
     }
 }
 
-/// A directory of this process. It is there as long as the process is, which ends without a word, so those of others that are gone
-/// are removed.
+/// A directory of this process, among what is built. It is there as long as the process is, which ends without a word, so those of
+/// others that are gone are removed.
 fn own_dir() -> PathBuf {
-    let name = |process: &str| bench::memory().join(format!("gust-fuzz-{process}"));
-    for entry in fs::read_dir(bench::memory()).unwrap().flatten() {
-        let left = entry.file_name().to_str().and_then(|found| found.strip_prefix("gust-fuzz-").map(str::to_owned));
-        if let Some(process) = left.filter(|process| !Path::new("/proc").join(process).exists()) {
+    let hosts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/fuzz/hosts");
+    fs::create_dir_all(&hosts).unwrap();
+    for left in fs::read_dir(&hosts).unwrap().flatten() {
+        if !Path::new("/proc").join(left.file_name()).exists() {
             // Another may be quicker.
-            let _ = fs::remove_dir_all(name(&process));
+            let _ = fs::remove_dir_all(left.path());
         }
     }
-    name(&process::id().to_string())
+    hosts.join(process::id().to_string())
 }
 
 /// Stores functions, with machine code for them: the host would have this very program compile. Gives the admin API's token.

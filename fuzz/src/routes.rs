@@ -10,7 +10,7 @@ use ::http::uri::PathAndQuery;
 use arbitrary::{Result, Unstructured};
 use gust_core::routing::{Lookup, Route, RouteSpec, Router};
 
-use reference::{Expected, are_equal_for, expected};
+use reference::{are_equal_for, expected, found};
 
 const HOSTS: &[&str] = &["a.test", "b.a.test", "*.a.test", "*.test", "*.b.a.test"];
 const SEGMENTS: &[&str] = &["a", "b", "ab", "a.b", "%C3%A9", "{x}", "{y}", "{r...}", ""];
@@ -72,21 +72,6 @@ fn are_in_conflict(a: &RouteSpec, b: &RouteSpec, asked: &[Asked]) -> bool {
 fn router(specs: &[RouteSpec]) -> Option<Router<usize>> {
     let route = |(at, spec)| (Arc::new(Route::new(at + 1, spec).unwrap()), at);
     Router::new(specs.iter().enumerate().map(route).collect()).ok()
-}
-
-fn found(router: &Router<usize>, host: &str, path: &str, method: &str) -> Expected {
-    match router.find(host, path, &method.parse().unwrap()) {
-        Lookup::Found(found) => {
-            Expected::Found(*found.value, found.values().iter().map(|value| (*value).to_owned()).collect())
-        }
-        Lookup::MethodNotAllowed(allow, _) => {
-            let mut methods: Vec<String> = allow.methods().map(|method| method.to_string()).collect();
-            methods.sort();
-            Expected::MethodNotAllowed(methods)
-        }
-        Lookup::Ambiguous => Expected::Ambiguous,
-        Lookup::NotFound => Expected::NotFound,
-    }
 }
 
 fn several<T>(bytes: &mut Unstructured<'_>, one: impl Fn(&mut Unstructured<'_>) -> Result<T>) -> Result<Vec<T>> {

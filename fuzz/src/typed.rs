@@ -24,6 +24,16 @@ const COMPONENT: &str = r#"(component
         (with "error" (type $error)) (with "handle" (func $handle))))
     (export "gust:function/handler@0.1.0" (instance $handler)))"#;
 
+/// Gives memory from the second page on, and takes none back.
+const REALLOC: &str = r#"
+    (global $top (mut i32) (i32.const 65536))
+    (func (export "realloc") (param i32 i32 i32) (param $bytes i32) (result i32)
+        (local $at i32)
+        (local.set $at (global.get $top))
+        (global.set $top (i32.and (i32.const -8)
+            (i32.add (i32.const 7) (i32.add (local.get $at) (local.get $bytes)))))
+        (local.get $at))"#;
+
 /// The parameters of the core function `handle`, of which the last two are where the body is and its length.
 pub(crate) const PARAMS: &str = "(param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (param $body i32) (param $bytes i32)";
 
@@ -39,13 +49,7 @@ pub(crate) const ANSWER: &str = "
 pub(crate) const ECHO: &str = r#"
     (core module $m
         (memory (export "memory") 4)
-        (global $top (mut i32) (i32.const 4096))
-        (func (export "realloc") (param i32 i32 i32) (param $bytes i32) (result i32)
-            (local $at i32)
-            (local.set $at (global.get $top))
-            (global.set $top (i32.and (i32.const -8)
-                (i32.add (i32.const 7) (i32.add (local.get $at) (local.get $bytes)))))
-            (local.get $at))
+        REALLOC
         (func (export "handle") PARAMS (result i32)
             (local $from i32) (local $length i32)
             (local.set $from (i32.const 64))
@@ -57,6 +61,7 @@ pub(crate) const ECHO: &str = r#"
 
 /// A component with this core.
 pub(crate) fn component(core: &str) -> Vec<u8> {
-    let text = COMPONENT.replace("CORE", core).replace("PARAMS", PARAMS).replace("ANSWER", ANSWER);
+    let text =
+        COMPONENT.replace("CORE", core).replace("REALLOC", REALLOC).replace("PARAMS", PARAMS).replace("ANSWER", ANSWER);
     wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -17,13 +17,7 @@ use crate::{
 const CORE: &str = r#"
     (core module $m
         (memory (export "memory") 2)
-        (global $top (mut i32) (i32.const 65536))
-        (func (export "realloc") (param i32 i32 i32) (param $bytes i32) (result i32)
-            (local $at i32)
-            (local.set $at (global.get $top))
-            (global.set $top (i32.and (i32.const -8)
-                (i32.add (i32.const 7) (i32.add (local.get $at) (local.get $bytes)))))
-            (local.get $at))
+        REALLOC
         (func (export "handle") PARAMS (result i32)
             (local $result i32)
             (local.set $result (i32.load align=1 (local.get $body)))

@@ -47,13 +47,6 @@ pub(crate) fn raise_file_limit() {
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
-/// The most functions that may be loaded at the same time: what the host's settings say, else what the machine allows.
-pub(crate) fn functions_loaded_max(config: &HostConfig) -> usize {
-    let told = config.functions_loaded_max;
-    let max = if told > 0 { told.into() } else { Allowed::here().functions(config) };
-    usize::try_from(max).unwrap_or(usize::MAX)
-}
-
 /// The memory of the machine, or of the control group (cgroups(7), of either version) that this process runs in, whichever is less; in
 /// bytes.
 pub(crate) fn memory_bytes() -> u64 {
@@ -132,7 +125,14 @@ impl Allowed {
         u64::from(self.room(config).instances) * mappings_per_instance(config)
     }
 
-    /// How many functions may be loaded.
+    /// The most functions that may be loaded at the same time: what the host's settings say, else what the machine allows.
+    pub(crate) fn functions_loaded_max(&self, config: &HostConfig) -> usize {
+        let told = config.functions_loaded_max;
+        let max = if told > 0 { told.into() } else { self.functions(config) };
+        usize::try_from(max).unwrap_or(usize::MAX)
+    }
+
+    /// How many functions the machine allows to be loaded.
     pub(crate) fn functions(&self, config: &HostConfig) -> u64 {
         let pool = self.mappings_of_pool(config);
         let by_mappings = self.mappings.saturating_sub(pool + Self::OTHERS) / MAPPINGS_PER_FUNCTION;

@@ -149,15 +149,15 @@ impl Host {
         let (token, key) = (store.admin_token()?, store.key("artifact")?);
         let vault = Vault::open(&store, &config.secrets_key_file)?;
         let tokens = TokenBook::new(&token, tokens::stored(&store).map_err(ServeError::Engine)?)?;
-        let room = Allowed::here().room(&config);
-        let engine = engine(&config, room)?;
+        let allowed = Allowed::here();
+        let engine = engine(&config, allowed.room(&config))?;
         let artifacts = ArtifactCache::open(&engine, &config.data_dir.join("artifacts"), &key)
             .map_err(system("opening the compiled components"))?;
         let metrics = Arc::new(Metrics::new());
         panics::tell(metrics.panics.clone());
         let (ledger, ledger_thread) = Ledger::start(metrics.clone(), config.log_requests.then_some(log))
             .map_err(system("starting the ledger"))?;
-        let residents = Residents::new(machine::functions_loaded_max(&config), metrics.clone());
+        let residents = Residents::new(allowed.functions_loaded_max(&config), metrics.clone());
         let compiler = Compiler::new(&config);
         let assembler = Arc::new(Assembler { metrics: metrics.clone(), logbook: Logbook::default() });
         let changes = Changes {

@@ -88,21 +88,6 @@ fn without_conflicts(routes: Vec<RouteSpec>) -> Vec<RouteSpec> {
     kept
 }
 
-fn found(router: &Router<usize>, host: &str, path: &str, method: &str) -> Expected {
-    match router.find(host, path, &method.parse().unwrap()) {
-        Lookup::Found(found) => {
-            Expected::Found(*found.value, found.values().iter().map(|value| (*value).to_owned()).collect())
-        }
-        Lookup::MethodNotAllowed(allow, _) => {
-            let mut methods: Vec<String> = allow.methods().map(|method| method.to_string()).collect();
-            methods.sort();
-            Expected::MethodNotAllowed(methods)
-        }
-        Lookup::Ambiguous => Expected::Ambiguous,
-        Lookup::NotFound => Expected::NotFound,
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 

@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 
-use super::RouteSpec;
+use super::{Lookup, RouteSpec, Router};
 
 /// What there is for a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +18,22 @@ pub(super) enum Expected {
 
 /// How specific a route is for a host and a path. More is more specific.
 type Rank = ((u8, usize), Vec<u8>);
+
+/// What a router has for a request, in the same words.
+pub(super) fn found(router: &Router<usize>, host: &str, path: &str, method: &str) -> Expected {
+    match router.find(host, path, &method.parse().unwrap()) {
+        Lookup::Found(found) => {
+            Expected::Found(*found.value, found.values().iter().map(|value| (*value).to_owned()).collect())
+        }
+        Lookup::MethodNotAllowed(allow, _) => {
+            let mut methods: Vec<String> = allow.methods().map(|method| method.to_string()).collect();
+            methods.sort();
+            Expected::MethodNotAllowed(methods)
+        }
+        Lookup::Ambiguous => Expected::Ambiguous,
+        Lookup::NotFound => Expected::NotFound,
+    }
+}
 
 pub(super) fn expected(specs: &[RouteSpec], host: &str, path: &str, method: &str) -> Expected {
     if is_ambiguous(path) {
