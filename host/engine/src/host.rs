@@ -158,8 +158,10 @@ impl Host {
         }
     }
 
-    /// Notes that the instance is made, and as it is to be put back.
+    /// Notes that the instance is made, and as it is to be put back. What it was refused until then is not its request's: the next one
+    /// of the same instance would not know of it.
     pub(crate) fn is_pristine(&mut self) {
+        self.memory.forget_refusals();
         self.memory_bytes_pristine = self.memory.bytes_peak();
     }
 

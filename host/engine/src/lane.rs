@@ -37,7 +37,7 @@ use crate::{
 /// How long a guest may compute where its connection is served: two ticks of the epoch.
 pub(crate) const QUICK_MAX: Duration = Duration::from_millis(10);
 
-/// How far these threads stand back: they get a tenth of a core that others want for themselves.
+/// How far these threads stand back: they get a fifteenth of a core that others want for themselves.
 const NICE: i32 = 10;
 
 /// A guest at work: ready when it has returned, or why it did not.
@@ -120,6 +120,11 @@ impl Lane {
             let ran = thread_cpu().saturating_sub(entered);
             turn.end(ran);
             meter.ran(ran);
+            if polled.is_pending() {
+                // Who serves and was interrupted by some thread that woke has had its share by a hair, so the kernel prefers this thread,
+                // and lets it run for milliseconds. The epoch's thread, which made the guest pause, may be the one that woke.
+                thread::yield_now();
+            }
             match polled {
                 Poll::Pending if meter.cpu() >= cpu_max => {
                     meter.fails();

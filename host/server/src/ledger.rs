@@ -1,10 +1,9 @@
 //! The ledger: every receipt becomes a log line, a line of its function's log, and metrics, on a thread of its own.
 //!
-//! A request that ends leaves its receipt in a list of its own thread and goes on. The ledger's thread sleeps while nothing
-//! comes; when something does it waits a moment and takes all that came meanwhile, so that under load no request pays for
-//! waking it. The lists are emptied by exchanging them for the ones that were worked off last, so receipts stand in memory
-//! that was used a moment ago. Where a list is full (the thread is starved) a receipt is dropped and counted: serving never
-//! waits for accounting.
+//! A request that ends leaves its receipt in a list of its own thread and goes on. The ledger's thread takes now and then all that
+//! came meanwhile, and sleeps only after nothing has come for a while: so no request pays for waking it but the first. A list is
+//! emptied by exchanging it for an empty one, and what all had is worked off in the order in which the requests ended. Where a list is
+//! full (the thread is starved) a receipt is dropped and counted: serving never waits for accounting.
 
 use std::{
     mem,
@@ -26,9 +25,18 @@ const LISTS: usize = 16;
 /// Receipts that may wait in one list.
 const WAITING_MAX: usize = 64 << 10;
 
-/// How long receipts are gathered before they are worked off. Long enough that waking the thread is nothing beside that, and short
-/// enough that what it takes of a core at a time, which requests on it wait for, is less than a few of them take.
-const GATHER: Duration = Duration::from_millis(2);
+/// How long receipts are gathered before they are worked off, at least: so long that waking the thread is nothing beside that.
+const GATHER_MIN: Duration = Duration::from_millis(2);
+
+/// And at most. Whoever looks for a request that just ended does not notice, and requests on the same core are seldom interrupted.
+const GATHER_MAX: Duration = Duration::from_millis(16);
+
+/// Receipts that are worked off at a time, about: what that takes of a core, which requests on it wait for, is less than a few of them
+/// take.
+const AT_A_TIME: usize = 64;
+
+/// Looks in vain before it sleeps.
+const LOOKS: u32 = 8;
 
 /// A receipt with where and when it belongs.
 pub(crate) struct Entry {
@@ -38,6 +46,14 @@ pub(crate) struct Entry {
     pub(crate) deployment: Option<Arc<Deployment>>,
     /// When the request ended.
     pub(crate) ended: Instant,
+}
+
+/// What is worked off at a time.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<Entry>,
+    /// Takes the place of a list, and is empty otherwise.
+    spare: Vec<Entry>,
 }
 
 /// The same moment by both clocks: requests read one of them only.
@@ -92,12 +108,7 @@ impl Ledger {
         metrics: Arc<Metrics>,
         log: Option<RequestLog>,
     ) -> std::io::Result<(Self, thread::JoinHandle<()>)> {
-        let desk = Arc::new(Desk {
-            lists: std::array::from_fn(|_| Mutex::default()),
-            is_asleep: AtomicBool::new(false),
-            is_closed: AtomicBool::new(false),
-            metrics,
-        });
+        let desk = Arc::new(Desk::new(metrics));
         let worked = desk.clone();
         let thread = thread::Builder::new().name("gust-ledger".to_owned()).spawn(move || work(&worked, log))?;
         let open = Arc::new(Open { desk, thread: thread.thread().clone() });
@@ -128,49 +139,69 @@ fn lock(list: &Mutex<Vec<Entry>>) -> MutexGuard<'_, Vec<Entry>> {
 }
 
 fn work(desk: &Desk, mut log: Option<RequestLog>) {
-    let mut spare = Vec::new();
+    let (mut batch, mut gather, mut looks) = (Batch::default(), GATHER_MIN, 0);
     loop {
         // Asked before looking: nobody is left then who could leave another.
         let is_closed = desk.is_closed.load(SeqCst);
-        if work_off(desk, &mut spare, &mut log) {
-            thread::sleep(GATHER);
-        } else if is_closed {
+        let found = work_off(desk, &mut batch, &mut log);
+        if found == 0 && is_closed {
             return;
-        } else {
+        }
+        looks = if found == 0 { looks + 1 } else { 0 };
+        if looks > LOOKS {
             desk.sleep();
         }
+        gather = next_gather(gather, found);
+        // Shorter where it is closed meanwhile.
+        thread::park_timeout(gather);
     }
 }
 
-/// Works off what waits. Says whether there was something.
-fn work_off(desk: &Desk, spare: &mut Vec<Entry>, log: &mut Option<RequestLog>) -> bool {
-    let mut found = false;
-    for list in &desk.lists {
-        mem::swap(&mut *lock(list), spare);
-        found |= !spare.is_empty();
-        let now = Now::read();
-        for entry in spare.drain(..) {
-            let unix_ms = now.unix_ms(entry.ended);
-            if let Some(log) = log {
-                let app = entry.deployment.as_ref().map(|deployment| &deployment.app);
-                log.push(&entry.receipt, app, unix_ms);
-            }
-            account(entry, unix_ms, &desk.metrics);
+/// How long receipts are gathered where so many were, in so long.
+fn next_gather(gather: Duration, found: usize) -> Duration {
+    let next = if found > AT_A_TIME { gather / 2 } else { gather * 2 };
+    next.clamp(GATHER_MIN, GATHER_MAX)
+}
+
+/// Works off what waits. Says how many there were.
+fn work_off(desk: &Desk, batch: &mut Batch, log: &mut Option<RequestLog>) -> usize {
+    desk.empty(batch);
+    let (found, now) = (batch.entries.len(), Now::read());
+    for entry in batch.entries.drain(..) {
+        let unix_ms = now.unix_ms(entry.ended);
+        if let Some(log) = log {
+            let app = entry.deployment.as_ref().map(|deployment| &deployment.app);
+            log.push(&entry.receipt, app, unix_ms);
         }
+        account(entry, unix_ms, &desk.metrics);
     }
-    if let Some(log) = log.as_mut().filter(|_| found) {
+    if let Some(log) = log.as_mut().filter(|_| found > 0) {
         log.flush();
     }
     found
 }
 
 impl Desk {
-    /// Sleeps until something comes, and a moment longer.
+    fn new(metrics: Arc<Metrics>) -> Self {
+        let lists = std::array::from_fn(|_| Mutex::default());
+        Self { lists, is_asleep: AtomicBool::new(false), is_closed: AtomicBool::new(false), metrics }
+    }
+
+    /// Takes what waits, in the order in which the requests ended.
+    fn empty(&self, batch: &mut Batch) {
+        for list in &self.lists {
+            mem::swap(&mut *lock(list), &mut batch.spare);
+            batch.entries.append(&mut batch.spare);
+        }
+        // Each list was in order, which this sort makes use of.
+        batch.entries.sort_by_key(|entry| entry.ended);
+    }
+
+    /// Sleeps until something comes.
     fn sleep(&self) {
         self.is_asleep.store(true, SeqCst);
         if !self.is_closed.load(SeqCst) && self.lists.iter().all(|list| lock(list).is_empty()) {
             thread::park();
-            thread::sleep(GATHER);
         }
         self.is_asleep.store(false, SeqCst);
     }
@@ -191,7 +222,30 @@ fn account(entry: Entry, unix_ms: u64, metrics: &Metrics) {
 
 #[cfg(test)]
 mod tests {
+    use gust_core::RequestId;
+
     use super::*;
+
+    #[test]
+    fn what_several_threads_left_is_taken_in_the_order_in_which_it_ended() {
+        let (desk, began) = (Desk::new(Arc::new(Metrics::new())), Instant::now());
+        for ms in 0..10_u64 {
+            let receipt = Receipt::begin(RequestId::from_random(0), http::Method::GET);
+            let entry = Entry { receipt, deployment: None, ended: began + Duration::from_millis(ms) };
+            lock(&desk.lists[ms as usize % 3]).push(entry);
+        }
+        let mut batch = Batch::default();
+        desk.empty(&mut batch);
+        assert!(batch.entries.len() == 10 && batch.entries.is_sorted_by_key(|entry| entry.ended));
+    }
+
+    #[test]
+    fn the_more_there_is_the_sooner_it_is_worked_off() {
+        let steps = |from, found| (0..10).fold(from, |gather, _| next_gather(gather, found));
+        assert_eq!(steps(GATHER_MIN, 1), GATHER_MAX);
+        assert_eq!(steps(GATHER_MAX, 10_000), GATHER_MIN);
+        assert_eq!(next_gather(GATHER_MIN, AT_A_TIME), 2 * GATHER_MIN);
+    }
 
     #[test]
     fn moments_are_told_to_the_millisecond() {
