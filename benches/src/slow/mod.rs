@@ -98,13 +98,17 @@ fn round(kind: &Kind) -> Result<[Moment; 3]> {
     // What it takes to serve at all is no growth.
     small(address)?;
     let moment = || Ok::<_, anyhow::Error>(Moment { sample: small(address)?, resident_mib: resident_mib(&gust) });
-    let before = moment()?;
+    let (before, few) = (moment()?, descriptors(&gust));
     let mut crowd = Crowd::of(kind.slow, address, kind.count, kind.answer_bytes).start()?;
+    until("all are open", || descriptors(&gust) >= few + kind.count)?;
+    // Behind what all of them asked at once.
+    get(address, "/hello")?;
     let meanwhile = moment()?;
     crowd.are_all_there()?;
-    ensure!(descriptors(&gust) >= kind.count, "{} are not all open", kind.what);
+    ensure!(descriptors(&gust) >= kind.count, "{} did not stay open", kind.what);
     drop(crowd);
-    until_gone(&gust, kind.count)?;
+    // The quick one's connections come and go.
+    until("they are gone", || descriptors(&gust) < few + kind.count / 100)?;
     let mut after = moment()?;
     after.resident_mib = settled_mib(&gust, before.resident_mib);
     Ok([before, meanwhile, after])
@@ -130,10 +134,10 @@ fn descriptors(gust: &Gust) -> usize {
 }
 
 /// Waits until the host has noticed.
-fn until_gone(gust: &Gust, count: usize) -> Result<()> {
+fn until(what: &str, mut is: impl FnMut() -> bool) -> Result<()> {
     let began = Instant::now();
-    while descriptors(gust) >= count {
-        ensure!(began.elapsed() < Duration::from_secs(30), "connections of clients that are gone are still there");
+    while !is() {
+        ensure!(began.elapsed() < Duration::from_secs(30), "it does not come to this: {what}");
         thread::sleep(Duration::from_millis(20));
     }
     Ok(())
