@@ -6,6 +6,7 @@
 //! other guests take [turns](crate::turns) by their apps' weights. The threads are there once there was a guest for them.
 
 use std::{
+    cell::Cell,
     future::poll_fn,
     io,
     pin::Pin,
@@ -25,7 +26,7 @@ use rustix::{
 };
 use tokio::{
     runtime::{Builder, Runtime},
-    task::JoinHandle,
+    task::{self, JoinHandle},
 };
 
 use crate::{
@@ -74,6 +75,17 @@ impl Pace {
     }
 }
 
+thread_local! {
+    /// Whether the guest that this thread polls goes on as soon as it may, and waits for nothing else.
+    static PAUSES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has a guest stand back for a moment. tokio's own way, and not waking oneself: the thread looks for I/O before it goes on.
+pub(crate) async fn pause() {
+    PAUSES.set(true);
+    task::yield_now().await;
+}
+
 /// The lane of an engine. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Lane(Arc<Shared>);
@@ -115,10 +127,11 @@ impl Lane {
             if turn.poll(cx).is_pending() {
                 return Poll::Pending;
             }
+            PAUSES.set(false);
             let entered = thread_cpu();
             let polled = guest.as_mut().poll(cx);
             let ran = thread_cpu().saturating_sub(entered);
-            turn.end(ran);
+            turn.end(ran, PAUSES.get().then_some(cx.waker()));
             meter.ran(ran);
             if polled.is_pending() {
                 // Who serves and was interrupted by some thread that woke has had its share by a hair, so the kernel prefers this thread,

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use gust_core::{Code, Limits, Problem, RequestId, RewindPolicy};
 use tokio::{
-    task,
     time::{self, Duration, Instant},
 };
 use wasmtime::{Store, UpdateDeadline, component::Instance as Component};
@@ -20,6 +19,7 @@ use crate::{
     function::Function,
     host::{Host, Terms},
     invocation::Invocation,
+    lane,
     last_lines::LastLines,
     meter::Meter,
     places::Place,
@@ -205,8 +205,7 @@ fn store(function: &Function, invocation: &Invocation, meter: &Arc<Meter>, slot:
     store.set_max_component_handles(function.terms.limits.handles as usize);
     store.limiter(|host| host);
     store.set_epoch_deadline(TICKS_UNTIL_YIELD);
-    // tokio's own yielding, and not waking oneself: the thread looks for I/O before it goes on with the guest.
-    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(TICKS_UNTIL_YIELD, Box::pin(task::yield_now()))));
+    store.epoch_deadline_callback(|_| Ok(UpdateDeadline::YieldCustom(TICKS_UNTIL_YIELD, Box::pin(lane::pause()))));
     store
 }
 

@@ -92,18 +92,24 @@ impl Turns {
 }
 
 impl State {
-    /// Gives what is free to those that wait. They are to be woken when the state is no longer held.
-    fn give(&mut self) -> Vec<Waker> {
-        let mut wakers = Vec::new();
+    /// Gives what is free to those that wait, which are to be woken when the state is no longer held.
+    fn give(&mut self) -> Vec<Waiting> {
+        let mut given = Vec::new();
         while self.free > 0 {
             let paid = |at: &usize| self.waiting.get(*at).map_or(u64::MAX, |one| one.share.paid.load(Relaxed));
             let Some(next) = (0..self.waiting.len()).min_by_key(paid) else { break };
-            let Waiting { ticket, share, waker } = self.waiting.remove(next);
-            self.takes(&share);
-            self.given.push(ticket);
-            wakers.push(waker);
+            let one = self.waiting.remove(next);
+            self.takes(&one.share);
+            self.given.push(one.ticket);
+            given.push(one);
         }
-        wakers
+        given
+    }
+
+    /// Whether this one has got a turn, and did not know it yet.
+    fn fetches(&mut self, ticket: u64) -> bool {
+        let given = self.given.iter().position(|given| *given == ticket);
+        given.map(|at| self.given.swap_remove(at)).is_some()
     }
 
     fn takes(&mut self, share: &Share) {
@@ -117,57 +123,61 @@ impl State {
 impl Turn {
     /// Waits for the next one. Whoever gets it gives it back with [`Turn::end`].
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let polled = self.poll_state(&mut self.turns.lock(), cx);
-        self.is_held = polled.is_ready();
-        polled
+        let mut state = self.turns.lock();
+        self.is_held = state.fetches(self.ticket);
+        let mut given = Vec::new();
+        if !self.is_held {
+            self.waits(&mut state, cx.waker());
+            given = state.give();
+            self.is_held = state.fetches(self.ticket);
+        }
+        drop(state);
+        wake(given.into_iter().filter(|one| one.ticket != self.ticket));
+        if self.is_held { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn poll_state(&self, state: &mut State, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(at) = state.given.iter().position(|ticket| *ticket == self.ticket) {
-            state.given.swap_remove(at);
-            return Poll::Ready(());
+    fn waits(&self, state: &mut State, waker: &Waker) {
+        match state.waiting.iter_mut().find(|waiting| waiting.ticket == self.ticket) {
+            Some(waiting) => waiting.waker.clone_from(waker),
+            None => {
+                let (ticket, share, waker) = (self.ticket, self.share.clone(), waker.clone());
+                state.waiting.push(Waiting { ticket, share, waker });
+            }
         }
-        if let Some(waiting) = state.waiting.iter_mut().find(|waiting| waiting.ticket == self.ticket) {
-            waiting.waker.clone_from(cx.waker());
-            return Poll::Pending;
-        }
-        if state.free > 0 {
-            state.takes(&self.share);
-            return Poll::Ready(());
-        }
-        let (ticket, share, waker) = (self.ticket, self.share.clone(), cx.waker().clone());
-        state.waiting.push(Waiting { ticket, share, waker });
-        Poll::Pending
     }
 
-    /// Ends one that took so long.
-    pub(crate) fn end(&mut self, ran: Duration) {
+    /// Ends one that took so long. Whoever wants another one at once says what to wake, and is among those that the turn may go to:
+    /// one that came back for it later would find that it went to the next in line, whatever that one has paid.
+    pub(crate) fn end(&mut self, ran: Duration, goes_on: Option<&Waker>) {
         self.is_held = false;
         let mut state = self.turns.lock();
         let ns = u64::try_from(ran.as_nanos()).unwrap_or(u64::MAX);
         let price = ns.saturating_mul(u64::from(Share::WEIGHT_DEFAULT)) / u64::from(self.share.weight.load(Relaxed));
         self.share.paid.fetch_add(price, Relaxed);
+        if let Some(waker) = goes_on {
+            self.waits(&mut state, waker);
+        }
         state.free += 1;
-        let wakers = state.give();
+        let given = state.give();
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        wake(given);
     }
+}
+
+fn wake(given: impl IntoIterator<Item = Waiting>) {
+    given.into_iter().for_each(|one| one.waker.wake());
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut state = self.turns.lock();
         state.waiting.retain(|waiting| waiting.ticket != self.ticket);
-        let given = state.given.iter().position(|ticket| *ticket == self.ticket);
-        if let Some(at) = given {
-            state.given.swap_remove(at);
-        }
-        if given.is_some() || self.is_held {
+        if state.fetches(self.ticket) || self.is_held {
             state.free += 1;
         }
-        let wakers = state.give();
+        let given = state.give();
         drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        wake(given);
     }
 }
 
@@ -179,18 +189,26 @@ mod tests {
         turn.poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
-    /// How often each of these gets the only turn, each for a millisecond.
-    fn shared(turns: &Arc<Turns>, guests: &mut [Turn], rounds: usize) -> Vec<usize> {
+    fn ends(turn: &mut Turn, ms: u64) {
+        turn.end(Duration::from_millis(ms), Some(Waker::noop()));
+    }
+
+    /// How often each of these gets the only turn, each for a millisecond, where they are asked one after the other.
+    fn shared(guests: &mut [Turn], rounds: usize) -> Vec<usize> {
         let mut got = vec![0; guests.len()];
-        let mut blocker = turns.begin(&Share::new(1));
-        assert!(gets(&mut blocker));
-        guests.iter_mut().for_each(|guest| assert!(!gets(guest)));
-        blocker.end(Duration::ZERO);
-        for _ in 0..rounds {
-            let at = guests.iter_mut().position(gets).expect("somebody has it");
-            got[at] += 1;
-            guests[at].end(Duration::from_millis(1));
-            assert!(!gets(&mut guests[at]), "another one has it");
+        // All are there before it begins.
+        for guest in &mut *guests {
+            if gets(guest) {
+                ends(guest, 0);
+            }
+        }
+        while got.iter().sum::<usize>() < rounds {
+            for (guest, got) in guests.iter_mut().zip(&mut got) {
+                if gets(guest) {
+                    *got += 1;
+                    ends(guest, 1);
+                }
+            }
         }
         got
     }
@@ -201,7 +219,7 @@ mod tests {
         let (many, one, heavy) = (Share::new(100), Share::new(100), Share::new(200));
         let mut guests: Vec<Turn> = (0..10).map(|_| turns.begin(&many)).collect();
         guests.extend([turns.begin(&one), turns.begin(&heavy)]);
-        let got = shared(&turns, &mut guests, 400);
+        let got = shared(&mut guests, 400);
         let of_many: usize = got[..10].iter().sum();
         assert!(of_many.abs_diff(100) <= 12 && got[10].abs_diff(100) <= 12 && got[11].abs_diff(200) <= 12, "{got:?}");
         assert!(got[..10].iter().all(|count| *count > 0), "{got:?}");
@@ -213,7 +231,7 @@ mod tests {
         let share = Share::new(100);
         let [mut first, mut second, mut third] = [(); 3].map(|()| turns.begin(&share));
         assert!(gets(&mut first) && !gets(&mut second) && !gets(&mut third));
-        first.end(Duration::ZERO);
+        first.end(Duration::ZERO, None);
         // It was given to the second, which does not come for it.
         drop(second);
         assert!(gets(&mut third));
@@ -229,10 +247,10 @@ mod tests {
         let mut guest = turns.begin(&busy);
         for _ in 0..1000 {
             assert!(gets(&mut guest));
-            guest.end(Duration::from_millis(1));
+            ends(&mut guest, 1);
         }
         let mut guests = [guest, turns.begin(&idle)];
-        let got = shared(&turns, &mut guests, 100);
+        let got = shared(&mut guests, 100);
         assert!(got[0].abs_diff(got[1]) <= 22, "{got:?}");
     }
 }

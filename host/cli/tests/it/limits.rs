@@ -31,6 +31,33 @@ fn a_guest_computes_for_as_long_as_it_may_and_waits_for_as_long_as_it_likes() {
 }
 
 #[test]
+fn apps_share_the_processor_by_weight_and_not_by_how_many_guests_they_have() {
+    let host = Host::start();
+    let cores = thread::available_parallelism().unwrap().get();
+    let apps = [("many", 100, 4 * cores), ("heavy", 300, 2 * cores)];
+    for (app, weight, _) in apps {
+        let quotas = format!("{{\"quotas\": {{\"cpu_weight\": {weight}}}}}");
+        let set = host.api("PUT", &format!("/v1/apps/{app}"), "application/json", quotas.as_bytes());
+        assert!(set.status < 300, "{set:?}");
+        host.deploy_as(&format!("{app}?app={app}"), "hostile", "[limits]\ncpu_ms = 60000\nwall_ms = 3000");
+    }
+    thread::scope(|scope| {
+        for (app, _, guests) in apps {
+            for _ in 0..guests {
+                let (host, path) = (&host, format!("/~{app}/{app}/loop"));
+                scope.spawn(move || assert_eq!(host.get(&path).code(), "limit.wall_ms"));
+            }
+        }
+    });
+    let [many, heavy] = apps.map(|(app, _, guests)| {
+        let app = format!("app=\"{app}\"");
+        until("all are counted", || host.metric("gust_requests_total", &[&app]) == guests as f64);
+        host.metric("gust_cpu_seconds_total", &[&app])
+    });
+    assert!(heavy > 2.0 * many, "{heavy} s and {many} s");
+}
+
+#[test]
 fn work_after_the_answer_is_computing_too() {
     let host = Host::start();
     host.deploy_as("raw", "raw", "[limits]\ncpu_ms = 100\nconcurrency = 1");
