@@ -72,7 +72,7 @@ impl Host {
         let (is_ready, ready) = mpsc::channel();
         thread::spawn(move || {
             let log = RequestLog::new(io::sink(), RequestLogFormat::Json);
-            let served = gust_server::serve(config, Vec::new(), log, move |admin| is_ready.send(admin).unwrap());
+            let served = gust_server::serve(config, Vec::new(), log, || {}, move |admin| is_ready.send(admin).unwrap());
             panic!("the host ended: {:?}", served.err());
         });
         let admin = ready.recv().unwrap();

@@ -1,5 +1,6 @@
 //! The `gust` command: the host, and what developers do with it.
 
+mod allocator;
 mod args;
 mod client;
 mod commands;
@@ -15,9 +16,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::args::{Args, Command};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let args = Args::parse();

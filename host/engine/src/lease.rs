@@ -7,9 +7,7 @@
 use std::sync::Arc;
 
 use gust_core::{Code, Limits, Problem, RequestId, RewindPolicy};
-use tokio::{
-    time::{self, Duration, Instant},
-};
+use tokio::time::{self, Duration, Instant};
 use wasmtime::{Store, UpdateDeadline, component::Instance as Component};
 
 use crate::{

@@ -106,11 +106,12 @@ pub(crate) fn system(context: &'static str) -> impl FnOnce(io::Error) -> ServeEr
 
 /// Runs a host until SIGTERM or SIGINT, then lets requests in flight finish. It listens on the sockets that it is `handed`, the data
 /// listener's and then the admin listener's; those that are missing it opens. `log` takes a line for each request, unless the
-/// configuration wants none. `ready` is told the address of the admin listener when both listeners serve.
+/// configuration wants none. `give_back` has the allocator give what is free back to the system. `ready` is told the address of the admin listener when both listeners serve.
 pub fn serve(
     config: HostConfig,
     handed: Vec<net::TcpListener>,
     log: RequestLog,
+    give_back: fn(),
     ready: impl FnOnce(SocketAddr) + Send + 'static,
 ) -> Result<(), ServeError> {
     let mut builder = runtime::Builder::new_multi_thread();
@@ -119,7 +120,7 @@ pub fn serve(
     }
     let runtime = builder.enable_all().thread_name("gust").build().map_err(system("starting threads"))?;
     let host = runtime.block_on(Host::open(config, handed, log))?;
-    let ledger_thread = runtime.block_on(host.run(ready))?;
+    let ledger_thread = runtime.block_on(host.run(give_back, ready))?;
     // Ends what did not drain in time, so that the last receipts are written.
     drop(runtime);
     let _ = ledger_thread.join();
@@ -178,13 +179,13 @@ impl Host {
     }
 
     /// Serves until a signal comes and requests are drained. Gives back the thread that writes the last receipts.
-    async fn run(self, ready: impl FnOnce(SocketAddr)) -> Result<thread::JoinHandle<()>, ServeError> {
+    async fn run(self, give_back: fn(), ready: impl FnOnce(SocketAddr)) -> Result<thread::JoinHandle<()>, ServeError> {
         self.changes.restore()?;
         let (loader, catalog) = (self.changes.loader.clone(), self.changes.catalog.clone());
         tokio::spawn(optimiser::run(loader.clone(), catalog.clone()));
         tokio::spawn(keep_house(self.changes.clone(), self.renewals));
         let shedding = Arc::new(Shedding::new(self.changes.config.memory_used_mib_max));
-        tokio::spawn(watch_memory(shedding.clone(), loader.clone()));
+        tokio::spawn(watch_memory(shedding.clone(), loader.clone(), give_back));
         tokio::spawn(watch::run(self.changes.clone()));
         let config = &self.changes.config;
         let (data_address, admin_address) =
@@ -255,13 +256,18 @@ async fn keep_house(changes: Arc<Changes>, mut renewals: Vec<Renewal>) {
 }
 
 /// Looks often at the memory in use, for it may grow fast. What is idle is given up when it becomes too much.
-async fn watch_memory(shedding: Arc<Shedding>, loader: Arc<Loader>) {
+async fn watch_memory(shedding: Arc<Shedding>, loader: Arc<Loader>, give_back: fn()) {
     let mut ticks = time::interval(shedding::PERIOD);
     loop {
         ticks.tick().await;
         if shedding.look() {
             let engine = loader.engine().clone();
-            task::spawn_blocking(move || engine.drop_idle_instances());
+            // While requests are refused little is freed and allocated, and what is free would stay.
+            let _ = task::spawn_blocking(move || {
+                engine.drop_idle_instances();
+                give_back();
+            })
+            .await;
         }
     }
 }

@@ -15,6 +15,7 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
+    allocator,
     args::{LogFormat, NotForServe, Serve},
     environment, host_link,
     output::UsageError,
@@ -55,7 +56,8 @@ pub fn run(options: Serve) -> Result<ExitCode> {
     }
     let data_dir = config.data_dir.clone();
     let ready = move |admin: SocketAddr| host_link::leave(admin, &data_dir);
-    gust_server::serve(config, handed, request_log, ready).map_err(|error| UsageError(error.to_string()))?;
+    gust_server::serve(config, handed, request_log, allocator::give_back, ready)
+        .map_err(|error| UsageError(error.to_string()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -54,7 +54,8 @@ fn apps_share_the_processor_by_weight_and_not_by_how_many_guests_they_have() {
         until("all are counted", || host.metric("gust_requests_total", &[&app]) == guests as f64);
         host.metric("gust_cpu_seconds_total", &[&app])
     });
-    assert!(heavy > 2.0 * many, "{heavy} s and {many} s");
+    // Three times as much, but for what each computes before it goes where they share. By guests it would be half.
+    assert!(heavy > many, "{heavy} s and {many} s");
 }
 
 #[test]

@@ -56,6 +56,25 @@ fn requests_are_refused_before_the_kernel_ends_the_host() {
 }
 
 #[test]
+fn what_was_freed_goes_back_while_nobody_asks() {
+    let host = Host::start();
+    let rss_mib = host.rss_mib();
+    drop(host);
+    let max_mib = rss_mib + 200;
+    let host = Host::start_with(&[("GUST_MEMORY_USED_MIB_MAX", &max_mib.to_string())]);
+    host.deploy_as("hostile", "hostile", "");
+    let held: Vec<_> = (0..30).map(|_| host.begin("/hostile/big?n=20000000")).collect();
+    until("memory is short", || host.rss_mib() > max_mib);
+    let refused = host.logged(|line| line["message"] == "too much memory is in use; requests are refused");
+    assert_eq!(refused["max_mib"], max_mib, "{refused}");
+    drop(held);
+    // Nobody asks anything meanwhile, for an allocator that is at work gives back by itself.
+    host.logged(|line| line["message"] == "requests are taken again");
+    assert!(host.rss_mib() < max_mib, "{} MiB", host.rss_mib());
+    assert_eq!(host.get("/hostile/spin?n=1").text(), "done");
+}
+
+#[test]
 fn a_log_that_nobody_reads_keeps_nothing_from_being_served() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
