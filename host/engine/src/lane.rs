@@ -38,7 +38,7 @@ use crate::{
 /// How long a guest may compute where its connection is served: two ticks of the epoch.
 pub(crate) const QUICK_MAX: Duration = Duration::from_millis(10);
 
-/// How far these threads stand back: they get a fifteenth of a core that others want for themselves.
+/// How far these threads stand back: they get less than a tenth of a core that others want for themselves.
 const NICE: i32 = 10;
 
 /// A guest at work: ready when it has returned, or why it did not.

@@ -106,7 +106,8 @@ pub(crate) fn system(context: &'static str) -> impl FnOnce(io::Error) -> ServeEr
 
 /// Runs a host until SIGTERM or SIGINT, then lets requests in flight finish. It listens on the sockets that it is `handed`, the data
 /// listener's and then the admin listener's; those that are missing it opens. `log` takes a line for each request, unless the
-/// configuration wants none. `give_back` has the allocator give what is free back to the system. `ready` is told the address of the admin listener when both listeners serve.
+/// configuration wants none. `give_back` has the allocator give what is free back to the system. `ready` is told the address of the
+/// admin listener when both listeners serve.
 pub fn serve(
     config: HostConfig,
     handed: Vec<net::TcpListener>,
