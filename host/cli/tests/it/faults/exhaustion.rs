@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use super::{Watch, skipped};
+use super::{Watch, http_in::frames, skipped};
 use crate::fixture::{Host, PATIENCE, gust, until};
 
 #[test]
@@ -33,11 +33,7 @@ fn connections_are_accepted_again_when_there_are_descriptors() {
 
 #[test]
 fn requests_are_refused_before_the_kernel_ends_the_host() {
-    let host = Host::start();
-    let rss_mib = host.rss_mib();
-    drop(host);
-    let max_mib = rss_mib + 300;
-    let host = Host::start_with(&[("GUST_MEMORY_USED_MIB_MAX", &max_mib.to_string())]);
+    let (host, max_mib) = may_use_besides(300);
     host.deploy_as("raw", "raw", "[limits]\nwall_ms = 60000");
     let mut watch = Watch::begin(&host);
     let held: Vec<_> = (0..6).map(|_| host.begin("/raw/hold?n=100")).collect();
@@ -55,15 +51,24 @@ fn requests_are_refused_before_the_kernel_ends_the_host() {
     watch.check(&[]);
 }
 
+/// A host that may use so many MiB more than one that does nothing, and how many that are.
+fn may_use_besides(mib: u64) -> (Host, u64) {
+    let max_mib = Host::start().rss_mib() + mib;
+    (Host::start_with(&[("GUST_MEMORY_USED_MIB_MAX", &max_mib.to_string())]), max_mib)
+}
+
 #[test]
 fn what_was_freed_goes_back_while_nobody_asks() {
-    let host = Host::start();
-    let rss_mib = host.rss_mib();
-    drop(host);
-    let max_mib = rss_mib + 200;
-    let host = Host::start_with(&[("GUST_MEMORY_USED_MIB_MAX", &max_mib.to_string())]);
+    let (host, max_mib) = may_use_besides(200);
     host.deploy_as("hostile", "hostile", "");
-    let held: Vec<_> = (0..30).map(|_| host.begin("/hostile/big?n=20000000")).collect();
+    // All on one connection, so that all is free at the same moment, and none is taken: an initial window of 0.
+    let mut held = TcpStream::connect(host.data).unwrap();
+    let mut bytes = frames::preface();
+    bytes.extend(frames::frame(frames::SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]));
+    let request = frames::request(frames::GET, "/hostile/big?n=20000000");
+    let flags = frames::END_STREAM | frames::END_HEADERS;
+    bytes.extend((0..30).flat_map(|number| frames::frame(frames::HEADERS, flags, 2 * number + 1, &request)));
+    held.write_all(&bytes).unwrap();
     until("memory is short", || host.rss_mib() > max_mib);
     let refused = host.logged(|line| line["message"] == "too much memory is in use; requests are refused");
     assert_eq!(refused["max_mib"], max_mib, "{refused}");

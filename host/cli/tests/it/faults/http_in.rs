@@ -218,7 +218,7 @@ fn more_connections_than_may_be_keep_nobody_from_the_admin_api() {
 }
 
 /// HTTP/2 as it is on the wire: what no client library would send.
-mod frames {
+pub mod frames {
     pub const DATA: u8 = 0;
     pub const HEADERS: u8 = 1;
     pub const PRIORITY: u8 = 2;
