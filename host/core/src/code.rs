@@ -61,6 +61,8 @@ codes! {
     RequestBodyIncomplete = "request.body_incomplete", Client, "The request's body did not arrive whole";
     /// The body did not arrive within the function's time.
     RequestTimeout = "request.timeout", Client, "The request's body did not arrive in time";
+    /// The answer was not taken within the function's time.
+    RequestUnread = "request.answer_unread", Client, "The client did not take the answer in time";
     /// Functions that call each other, too many deep.
     RequestLoop = "request.loop", Guest, "Functions call each other without end";
     /// The client went away before its answer was complete.
@@ -108,7 +110,7 @@ codes! {
     /// The guest wanted more resources than it may hold.
     LimitHandles = "limit.handles", Guest, "The function holds too many resources";
     /// No instance became free in time.
-    HostBusy = "host.busy", Host, "The host has no free instance";
+    HostBusy = "host.busy", Host, "The host is busy";
     /// The host is shutting down.
     HostDraining = "host.draining", Host, "The host is shutting down";
     /// The guest's own verdict on its request.

@@ -9,7 +9,11 @@ use std::{collections::BTreeMap, net::SocketAddr, ops::Range, path::PathBuf};
 use serde::{Deserialize, de::IgnoredAny};
 use toml::Spanned;
 
-use crate::{HostNames, OptionalPath, RewindPolicy, limits::LimitCaps, text_place::line_and_column};
+use crate::{
+    HostNames, OptionalPath, RewindPolicy,
+    limits::{Limit, LimitCaps},
+    text_place::line_and_column,
+};
 
 /// A setting as told to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,14 +131,14 @@ settings! {
     limits_max: LimitCaps = "";
     /// The longest that a request waits for a free instance, in milliseconds.
     queue_ms: u32 = "1000";
-    /// The longest that requests in flight are waited for at shutdown, in milliseconds.
+    /// The longest that requests in flight, and changes, are waited for at shutdown, in milliseconds.
     drain_ms: u32 = "10000";
     /// The longest that a request's head may take to arrive, in milliseconds.
     header_ms: u32 = "10000";
     /// The longest that a connection stands still, no byte moving and no function at work for it, in milliseconds; it is
     /// ended after that and before twice that.
     idle_ms: u32 = "60000";
-    /// Connections open at the same time on the data listener.
+    /// Connections open at the same time on the data listener. Fewer where the process may open few files: all but 1,000 of them, or half.
     connections_max: u32 = "10000";
     /// The largest component that is taken, in MiB.
     upload_mib_max: u32 = "64";
@@ -178,7 +182,13 @@ impl RawConfig {
             }
             at(text, error.span(), &ConfigError(message))
         })?;
-        raw.zero().map_or(Ok(raw), |key| Err(at(text, span_of(text, key), &is_zero(key))))
+        if let Some(key) = raw.zero() {
+            return Err(at(text, span_of(text, key), &is_zero(key)));
+        }
+        match raw.limits_max.as_ref().and_then(LimitCaps::too_small) {
+            Some(limit) => Err(at(text, span_of_cap(text, limit.key()), &is_too_small(limit))),
+            None => Ok(raw),
+        }
     }
 
     /// A setting that is 0 and never is.
@@ -201,9 +211,29 @@ fn is_zero(key: &str) -> ConfigError {
     ConfigError(format!("{key} is 0; it is at least 1"))
 }
 
+fn is_too_small(limit: Limit) -> ConfigError {
+    let (key, min) = (limit.key(), limit.min());
+    ConfigError(format!("limits_max.{key} is less than {min}, the least that it is; or leave it out"))
+}
+
+/// The keys of a table, with their places.
+type Keys = BTreeMap<Spanned<String>, IgnoredAny>;
+
 /// Where a key stands in a file that can be read.
 fn span_of(text: &str, key: &str) -> Option<Range<usize>> {
-    let keys: BTreeMap<Spanned<String>, IgnoredAny> = toml::from_str(text).ok()?;
+    span_in(toml::from_str(text).ok()?, key)
+}
+
+/// Where a key of `limits_max` does.
+fn span_of_cap(text: &str, key: &str) -> Option<Range<usize>> {
+    #[derive(Deserialize)]
+    struct Caps {
+        limits_max: Keys,
+    }
+    span_in(toml::from_str::<Caps>(text).ok()?.limits_max, key)
+}
+
+fn span_in(keys: Keys, key: &str) -> Option<Range<usize>> {
     keys.into_keys().find(|spanned| spanned.get_ref() == key).map(|spanned| spanned.span())
 }
 
@@ -232,10 +262,7 @@ impl HostConfig {
             return Err(ConfigError(format!("listen and admin are both {}; give each its own port", self.listen)));
         }
         if let Some(limit) = self.limits_max.too_small() {
-            let (key, min) = (limit.key(), limit.min());
-            return Err(ConfigError(format!(
-                "limits_max.{key} is less than {min}, the least that it is; or leave it out"
-            )));
+            return Err(is_too_small(limit));
         }
         self.check_tls()
     }
@@ -299,6 +326,11 @@ mod tests {
             let of_env = env(&[(&format!("GUST_{}", zero.to_ascii_uppercase()), "0")]).unwrap();
             assert!(HostConfig::try_from(of_env).unwrap_err().to_string().starts_with(zero));
         }
+        let of_cap = text(RawConfig::from_toml("queue_ms = 1\n[limits_max]\nwall_ms = 0"));
+        assert_eq!(
+            of_cap,
+            "line 3, column 1: limits_max.wall_ms is less than 1, the least that it is; or leave it out"
+        );
         let same = RawConfig::from_toml("listen = \"127.0.0.1:9\"\nadmin = \"127.0.0.1:9\"").unwrap();
         assert!(HostConfig::try_from(same).is_err());
         assert!(text(RawConfig::from_toml("admin_hosts = \"a:1\"")).contains("without scheme or port"));

@@ -33,8 +33,8 @@ fn findings(config: &HostConfig, allowed: &Allowed, cores: u64, reset: &Reset) -
         of_reset(reset),
         of_files(config, allowed),
         of_mappings(config, allowed),
-        of_memory(room, allowed),
-        of_instances(room, cores),
+        of_memory(config, room, allowed),
+        of_instances(config, room, allowed, cores),
         Finding { what: "functions that may be loaded", found: allowed.functions(config).to_string(), advice: None },
     ]
 }
@@ -68,22 +68,26 @@ fn of_mappings(config: &HostConfig, allowed: &Allowed) -> Finding {
     Finding { what: "memory mappings", found: allowed.mappings.to_string(), advice }
 }
 
-fn of_memory(room: Room, allowed: &Allowed) -> Finding {
+fn of_memory(config: &HostConfig, room: Room, allowed: &Allowed) -> Finding {
     let mib = allowed.memory_bytes >> 20;
-    let fit = allowed.instances_in_memory().max(1);
+    let fit = allowed.instances_in_memory(config).max(1);
     let advice = (fit < room.instances.into()).then(|| {
         format!(
-            "about {fit} idle instances take half of it: set instances_max to that, for all that are idle may be kept"
+            "about {fit} idle instances take half of what may be used of it: set instances_max to that, for all that are idle may be kept"
         )
     });
     Finding { what: "memory", found: format!("{mib} MiB"), advice }
 }
 
-fn of_instances(room: Room, cores: u64) -> Finding {
+fn of_instances(config: &HostConfig, room: Room, allowed: &Allowed, cores: u64) -> Finding {
     let Room { instances, bound } = room;
-    let wanted = cores * INSTANCES_PER_CORE_MIN;
-    let advice = (u64::from(instances) < wanted)
-        .then(|| format!("{cores} cores can be kept busy by {wanted} or more, which {bound} does not allow"));
+    let (wanted, fit) = (cores * INSTANCES_PER_CORE_MIN, allowed.instances_in_addresses(config));
+    let advice = if u64::from(instances) > fit {
+        Some(format!("there are addresses for {fit}; a host does not start with more: lower instances_max"))
+    } else {
+        (u64::from(instances) < wanted)
+            .then(|| format!("{cores} cores can be kept busy by {wanted} or more, which {bound} does not allow"))
+    };
     Finding { what: "instances at the same time", found: format!("{instances} ({bound})"), advice }
 }
 
@@ -117,6 +121,8 @@ mod tests {
         let narrow = Allowed { address_bytes: 1 << 38, ..plenty };
         assert_eq!(advised(raw(), &narrow, &Reset::PageScan), ["instances at the same time"]);
         let one = RawConfig { instances_max: Some(1), ..raw() };
+        let many = RawConfig { instances_max: Some(20_000), ..raw() };
+        assert_eq!(advised(many, &plenty, &Reset::PageScan), ["instances at the same time"]);
         assert_eq!(advised(one, &plenty, &Reset::PageScan), ["instances at the same time"]);
     }
 }

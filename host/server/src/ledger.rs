@@ -15,9 +15,15 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use gust_core::{Receipt, thread_number};
+use gust_core::{Code, Receipt, receipt::Ending, thread_number};
 
-use crate::{deployment::Deployment, logbook::Record, metrics::Metrics, request_log::RequestLog};
+use crate::{
+    deployment::Deployment,
+    logbook::Record,
+    metrics::Metrics,
+    request_log::RequestLog,
+    under_way::{Begun, UnderWay},
+};
 
 /// Lists of receipts. Threads beyond share them.
 const LISTS: usize = 16;
@@ -86,6 +92,7 @@ struct Desk {
     /// The thread sleeps, or is about to: whoever leaves a receipt wakes it.
     is_asleep: AtomicBool,
     is_closed: AtomicBool,
+    is_breaking_off: AtomicBool,
     metrics: Arc<Metrics>,
 }
 
@@ -93,6 +100,8 @@ struct Desk {
 struct Open {
     desk: Arc<Desk>,
     thread: Thread,
+    /// Requests that were answered, and whose guests go on.
+    outliving: UnderWay,
 }
 
 impl Drop for Open {
@@ -111,13 +120,31 @@ impl Ledger {
         let desk = Arc::new(Desk::new(metrics));
         let worked = desk.clone();
         let thread = thread::Builder::new().name("gust-ledger".to_owned()).spawn(move || work(&worked, log))?;
-        let open = Arc::new(Open { desk, thread: thread.thread().clone() });
+        let open = Arc::new(Open { desk, thread: thread.thread().clone(), outliving: UnderWay::new() });
         Ok((Self { open }, thread))
     }
 
+    /// Says that a request goes on after its answer, until what comes of this is dropped.
+    pub(crate) fn outlives_answer(&self) -> Begun {
+        self.open.outliving.begin()
+    }
+
+    /// Waits until no request does.
+    pub(crate) async fn outlived(&self) {
+        self.open.outliving.ended().await;
+    }
+
+    /// Says that requests which end now without being whole are broken off by the host.
+    pub(crate) fn breaks_off(&self) {
+        self.open.desk.is_breaking_off.store(true, SeqCst);
+    }
+
     /// Takes a receipt.
-    pub(crate) fn settle(&self, entry: Entry) {
-        let Open { desk, thread } = &*self.open;
+    pub(crate) fn settle(&self, mut entry: Entry) {
+        let Open { desk, thread, .. } = &*self.open;
+        if entry.receipt.ending == Ending::Cancelled && desk.is_breaking_off.load(SeqCst) {
+            entry.receipt.ending = Ending::Failed(Code::HostDraining);
+        }
         let Some(list) = desk.lists.get(thread_number::get() % LISTS) else { return };
         let mut list = lock(list);
         if list.len() >= WAITING_MAX {
@@ -184,7 +211,8 @@ fn work_off(desk: &Desk, batch: &mut Batch, log: &mut Option<RequestLog>) -> usi
 impl Desk {
     fn new(metrics: Arc<Metrics>) -> Self {
         let lists = std::array::from_fn(|_| Mutex::default());
-        Self { lists, is_asleep: AtomicBool::new(false), is_closed: AtomicBool::new(false), metrics }
+        let [is_asleep, is_closed, is_breaking_off] = std::array::from_fn(|_| AtomicBool::new(false));
+        Self { lists, is_asleep, is_closed, is_breaking_off, metrics }
     }
 
     /// Takes what waits, in the order in which the requests ended.

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::{body::Incoming, service::Service};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto,
 };
 use prometheus_client::metrics::gauge::Gauge;
@@ -24,8 +24,10 @@ use crate::{
     coalescing::Coalescing,
     draining::Draining,
     handshake::Secured,
+    leaving::{self, Streams},
     lingering::Lingering,
-    patience::{Activity, Patience, Watched},
+    machine::Allowed,
+    patience::{Activity, Watched},
     tls::Tls,
 };
 
@@ -71,31 +73,58 @@ pub(crate) struct Listener {
     socket: TcpListener,
     /// None where it speaks plain HTTP.
     tls: Option<Tls>,
-    protocol: Arc<auto::Builder<TokioExecutor>>,
+    protocol: Arc<auto::Builder<Streams>>,
     places: Arc<Semaphore>,
     open: Gauge,
+    bounds: Bounds,
+}
+
+/// A deploy says nothing while it waits for its compilation, and followed logs nothing but a word every 15 s; so long at least.
+const ADMIN_STILL_MIN: Duration = Duration::from_secs(60);
+
+/// What a listener bears.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Connections at the same time.
+    pub(crate) connections: u32,
     /// The longest that a handshake takes, and a request's head.
-    head: Duration,
-    patience: Patience,
+    pub(crate) head: Duration,
+    /// How long a connection may stand still.
+    pub(crate) still: Duration,
+}
+
+impl Bounds {
+    /// Of the listener for clients.
+    pub(crate) fn of_data(config: &HostConfig, allowed: &Allowed) -> Self {
+        let connections = allowed.connections(config);
+        if connections < config.connections_max {
+            let what = "few files may be open, so fewer connections than connections_max; see gust doctor";
+            tracing::warn!(connections, "{what}");
+        }
+        Self { connections, head: ms(config.header_ms), still: ms(config.idle_ms) }
+    }
+
+    /// Of the admin API's.
+    pub(crate) fn of_admin(config: &HostConfig, allowed: &Allowed) -> Self {
+        let still = ms(config.idle_ms) + ms(config.compile_ms_max).max(ADMIN_STILL_MIN);
+        Self { connections: allowed.admin_connections(config), head: ms(config.header_ms), still }
+    }
+}
+
+fn ms(ms: u32) -> Duration {
+    Duration::from_millis(ms.into())
 }
 
 impl Listener {
-    /// HTTP/1.1 and HTTP/2 on a bound socket, over TLS where that is given. `open` counts its connections; one that is of no use is
-    /// ended when `patience` is over.
-    pub(crate) fn new(
-        socket: TcpListener,
-        tls: Option<Tls>,
-        config: &HostConfig,
-        open: Gauge,
-        patience: Patience,
-    ) -> Self {
-        let head = Duration::from_millis(config.header_ms.into());
-        let mut protocol = auto::Builder::new(TokioExecutor::new());
+    /// HTTP/1.1 and HTTP/2 on a bound socket, over TLS where that is given. `open` counts its connections.
+    pub(crate) fn new(socket: TcpListener, tls: Option<Tls>, bounds: Bounds, open: Gauge) -> Self {
+        let Bounds { connections, head, .. } = bounds;
+        let mut protocol = auto::Builder::new(Streams);
         protocol.http1().timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(BUFFER_BYTES_MAX);
         protocol.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
         protocol.http2().max_header_list_size(HEADER_LIST_BYTES_MAX);
-        let places = Arc::new(Semaphore::new(config.connections_max as usize));
-        Self { socket, tls, protocol: protocol.into(), places, open, head, patience }
+        let places = Arc::new(Semaphore::new(connections as usize));
+        Self { socket, tls, protocol: protocol.into(), places, open, bounds }
     }
 
     /// Serves every connection with what `service` makes for it, until it is dropped. `connections` ends them in an orderly
@@ -110,7 +139,7 @@ impl Listener {
             // Closed only with the listener.
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
             let stream = self.accept().await;
-            let activity = Activity::new(self.patience);
+            let activity = Activity::new();
             let stream = Lingering::new(stream, Counted::new(place, self.open.clone()), activity.clone());
             // Below TLS: these two are about the connection itself, whatever its bytes mean, a handshake's among them.
             let stream = Watched::new(stream, activity.clone());
@@ -118,7 +147,7 @@ impl Listener {
             match &self.tls {
                 None => self.serve(stream, service, activity, connections),
                 Some(tls) => {
-                    let stream = Secured::new(&tls.acceptor(), stream, self.head);
+                    let stream = Secured::new(&tls.acceptor(), stream, self.bounds.head);
                     self.serve(stream, service, activity, connections);
                 }
             }
@@ -133,8 +162,9 @@ impl Listener {
         S::Future: Send,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
-        let (protocol, head, still) = (self.protocol.clone(), self.head, self.patience.still);
+        let (protocol, head, still) = (self.protocol.clone(), self.bounds.head, self.bounds.still);
         let mut told = connections.watch();
+        let of_connection = activity.clone();
         let connection = async move {
             let Some(stream) = told.unless(Begun::wait(stream, head)).await else { return Ok(()) };
             // Above TLS: what waits for others is an answer, which is then encrypted and written in one go. Below, the records of a
@@ -142,7 +172,9 @@ impl Listener {
             let io = TokioIo::new(Coalescing::new(stream?));
             let connection = protocol.serve_connection(io, service).into_owned();
             // In a place of its own, so that those that have not begun are small.
-            Box::pin(told.serve(connection)).await
+            // What was written of an answer that is not whole must not look so.
+            let ended = Box::pin(leaving::in_time(told.serve(connection), || of_connection.breaks())).await;
+            ended.unwrap_or(Ok(()))
         };
         tokio::spawn(async move {
             tokio::select! {

@@ -34,6 +34,12 @@ const POOL_ADDRESS_EIGHTHS: u64 = 7;
 /// What a loaded function that was called takes of memory, in bytes, the pages of its artifact that are mapped included.
 const BYTES_PER_FUNCTION: u64 = 400 << 10;
 
+/// Of the files, the share that clients' connections may take where there are not enough for all that are wanted.
+const CONNECTIONS_FILES_SHARE: u64 = 2;
+
+/// And the share of those of the admin API.
+const ADMIN_FILES_SHARE: u64 = 8;
+
 /// Of the machine's memory, the share that loaded functions may take.
 const MEMORY_SHARE: u64 = 4;
 
@@ -108,7 +114,7 @@ impl Allowed {
         let address_bytes = self.address_bytes / 8 * POOL_ADDRESS_EIGHTHS;
         let fits = [
             (self.mappings / POOL_MAPPINGS_SHARE / mappings_per_instance(config), "memory mappings"),
-            (self.instances_in_memory(), "memory"),
+            (self.instances_in_memory(config), "memory"),
             (address_bytes / address_bytes_per_instance(config.rewind), "address space"),
         ];
         let (instances, bound) = fits.into_iter().min_by_key(|(instances, _)| *instances).unwrap_or((1, "nothing"));
@@ -116,8 +122,28 @@ impl Allowed {
     }
 
     /// How many instances may be idle at the same time before they take too much memory.
-    pub(crate) fn instances_in_memory(&self) -> u64 {
-        self.memory_bytes / POOL_MEMORY_SHARE / BYTES_PER_INSTANCE
+    pub(crate) fn instances_in_memory(&self, config: &HostConfig) -> u64 {
+        let told = u64::from(config.memory_used_mib_max) << 20;
+        let bytes = if told > 0 { told.min(self.memory_bytes) } else { self.memory_bytes };
+        bytes / POOL_MEMORY_SHARE / BYTES_PER_INSTANCE
+    }
+
+    /// How many instances have room in the addresses that a process has.
+    pub(crate) fn instances_in_addresses(&self, config: &HostConfig) -> u64 {
+        self.address_bytes / address_bytes_per_instance(config.rewind)
+    }
+
+    /// How many connections clients may have: what the host's settings say, or fewer, so that descriptors are left for the admin API
+    /// and for loading functions.
+    pub(crate) fn connections(&self, config: &HostConfig) -> u32 {
+        let allowed = self.files.saturating_sub(Self::OTHERS).max(self.files / CONNECTIONS_FILES_SHARE);
+        config.connections_max.min(u32::try_from(allowed).unwrap_or(u32::MAX)).max(1)
+    }
+
+    /// How many connections the admin API may have.
+    pub(crate) fn admin_connections(&self, config: &HostConfig) -> u32 {
+        let allowed = u32::try_from(self.files / ADMIN_FILES_SHARE).unwrap_or(u32::MAX);
+        config.connections_max.min(allowed).max(1)
     }
 
     /// Mappings that the pool may come to.
@@ -136,7 +162,7 @@ impl Allowed {
     pub(crate) fn functions(&self, config: &HostConfig) -> u64 {
         let pool = self.mappings_of_pool(config);
         let by_mappings = self.mappings.saturating_sub(pool + Self::OTHERS) / MAPPINGS_PER_FUNCTION;
-        let by_files = self.files.saturating_sub(u64::from(config.connections_max) + Self::OTHERS);
+        let by_files = self.files.saturating_sub(u64::from(self.connections(config)) + Self::OTHERS);
         let by_memory = self.memory_bytes / MEMORY_SHARE / BYTES_PER_FUNCTION;
         by_mappings.min(by_files).min(by_memory).max(1)
     }
@@ -180,12 +206,29 @@ mod tests {
         assert_eq!(room(&PLENTY), (7057, "address space"));
         assert_eq!(room(&Allowed { mappings: 65_530, ..PLENTY }), (1023, "memory mappings"));
         assert_eq!(room(&Allowed { memory_bytes: 1 << 30, ..PLENTY }), (512, "memory"));
+        let little = config(RawConfig { memory_used_mib_max: Some(100), ..RawConfig::default() });
+        assert_eq!(PLENTY.room(&little), Room { instances: 50, bound: "memory" });
         assert_eq!(room(&Allowed { address_bytes: 1 << 40, ..PLENTY }), (55, "address space"));
         assert_eq!(room(&Allowed { mappings: 1, memory_bytes: 1, ..PLENTY }).0, 1);
         let told = config(RawConfig { instances_max: Some(9), ..RawConfig::default() });
         assert_eq!(PLENTY.room(&told), Room { instances: 9, bound: "instances_max" });
         let off = config(RawConfig { rewind: Some(RewindPolicy::Off), ..RawConfig::default() });
         assert_eq!(PLENTY.room(&off).instances, 14_115);
+    }
+
+    #[test]
+    fn descriptors_are_left_for_more_than_clients() {
+        let config = config(RawConfig::default());
+        let connections = |files| {
+            let allowed = Allowed { files, ..PLENTY };
+            (allowed.connections(&config), allowed.admin_connections(&config))
+        };
+        assert_eq!(connections(1 << 20), (10_000, 10_000));
+        assert_eq!(connections(11_000), (10_000, 1375));
+        assert_eq!(connections(4096), (3096, 512));
+        assert_eq!(connections(1024), (512, 128));
+        assert_eq!(connections(64), (32, 8));
+        assert_eq!(connections(1), (1, 1));
     }
 
     #[test]

@@ -25,19 +25,11 @@ use tokio::{
     time::{self, Duration, Instant},
 };
 
-/// What a listener bears of a connection that is of no use.
-#[derive(Clone, Copy)]
-pub(crate) struct Patience {
-    /// How long it may stand still.
-    pub(crate) still: Duration,
-    /// The most that may come without a request that begins or a body that is read, in bytes; none where nobody says of those.
-    pub(crate) idle_bytes_max: Option<u32>,
-}
+use crate::leaving;
 
-impl Patience {
-    /// More bytes than a client may have on its way: the windows of HTTP/2 (1 MiB a connection) and what both sides' systems hold.
-    pub(crate) const IDLE_BYTES_MAX: u32 = 8 << 20;
-}
+/// The most that may come without a request that begins or a body that is read, in bytes: more than a client may have on its way, which is
+/// the windows of HTTP/2 (1 MiB a connection) and what both sides' systems hold.
+const IDLE_BYTES_MAX: u32 = 8 << 20;
 
 /// What happens on one connection.
 pub(crate) struct Activity {
@@ -52,21 +44,26 @@ pub(crate) struct Activity {
     is_broken: AtomicBool,
     /// Bytes that came since something was asked, or a body read.
     idle_bytes: AtomicU32,
-    idle_bytes_max: u32,
 }
 
 /// A request that a function is at work for, until it is dropped.
 pub(crate) struct Work {
     on: Arc<Activity>,
+    deadline: Instant,
     alone: bool,
 }
 
 impl Work {
+    /// Until when its answer must be whole.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     /// Says that its answer was broken off: the connection must not look as if it ended well. One with others on it has a way of
     /// its own to say so (RFC 9113, section 5.4.2).
     pub(crate) fn breaks_off(&self) {
         if self.alone {
-            self.on.is_broken.store(true, Relaxed);
+            self.on.breaks();
         }
     }
 }
@@ -74,15 +71,15 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         self.on.at_work.fetch_sub(1, Relaxed);
+        leaving::ends();
     }
 }
 
 impl Activity {
     /// Of a connection that begins now.
-    pub(crate) fn new(patience: Patience) -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             began: Instant::now(),
-            idle_bytes_max: patience.idle_bytes_max.unwrap_or(u32::MAX),
             moves: AtomicU32::new(0),
             at_work: AtomicU32::new(0),
             busy_until_ms: AtomicU64::new(0),
@@ -103,11 +100,11 @@ impl Activity {
         // One task reads.
         let idle = self.idle_bytes.load(Relaxed).saturating_add(bytes);
         self.idle_bytes.store(idle, Relaxed);
-        if idle <= self.idle_bytes_max {
+        if idle <= IDLE_BYTES_MAX {
             return Ok(());
         }
         // Nor is the rest of it read until the client has noticed.
-        self.is_broken.store(true, Relaxed);
+        self.breaks();
         Err(io::Error::new(io::ErrorKind::ConnectionAborted, "it brought much and asked nothing"))
     }
 
@@ -117,7 +114,12 @@ impl Activity {
         let ms = deadline.saturating_duration_since(self.began).as_millis();
         self.busy_until_ms.fetch_max(u64::try_from(ms).unwrap_or(u64::MAX), Relaxed);
         self.at_work.fetch_add(1, Relaxed);
-        Work { on: self.clone(), alone }
+        Work { on: self.clone(), deadline, alone }
+    }
+
+    /// Says that it must end with a reset.
+    pub(crate) fn breaks(&self) {
+        self.is_broken.store(true, Relaxed);
     }
 
     /// Whether it must end with a reset.
@@ -226,10 +228,6 @@ mod tests {
 
     use super::*;
 
-    fn activity() -> Arc<Activity> {
-        Activity::new(Patience { still: Duration::ZERO, idle_bytes_max: Some(Patience::IDLE_BYTES_MAX) })
-    }
-
     fn run(test: impl Future<Output = ()>) {
         runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(test);
     }
@@ -237,7 +235,7 @@ mod tests {
     #[test]
     fn bytes_either_way_are_noticed() {
         run(async {
-            let activity = self::activity();
+            let activity = Activity::new();
             let (mut client, host) = tokio::io::duplex(64);
             let mut host = Watched::new(host, activity.clone());
             let (mut seen, now) = (0, Instant::now());
@@ -254,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_function_at_work_is_waited_for() {
-        let (activity, mut seen) = (self::activity(), 0);
+        let (activity, mut seen) = (Activity::new(), 0);
         let after = |seconds| activity.began + Duration::from_secs(seconds);
         let (long, short) = (activity.work(after(200), true), activity.work(after(1), true));
         assert!(!activity.stood_still(&mut seen, after(199)));
@@ -267,7 +265,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_breaks_off_ends_a_connection_that_is_its_own() {
-        let (own, shared) = (activity(), activity());
+        let (own, shared) = (Activity::new(), Activity::new());
         own.work(Instant::now(), true).breaks_off();
         shared.work(Instant::now(), false).breaks_off();
         assert!(own.is_broken() && !shared.is_broken());
@@ -275,8 +273,8 @@ mod tests {
 
     #[test]
     fn what_brings_much_and_asks_nothing_is_noticed() {
-        let activity = self::activity();
-        let half = Patience::IDLE_BYTES_MAX as usize / 2 + 1;
+        let activity = Activity::new();
+        let half = IDLE_BYTES_MAX as usize / 2 + 1;
         assert!(activity.came(half).is_ok());
         activity.is_used();
         assert!(activity.came(half).is_ok());
@@ -286,7 +284,7 @@ mod tests {
     #[test]
     fn silence_is_given_up_and_an_answer_that_is_not_taken_is_broken_off() {
         run(async {
-            let activity = self::activity();
+            let activity = Activity::new();
             activity.stands_still(Duration::from_millis(1)).await;
             assert!(!activity.is_broken());
             let _work = activity.work(Instant::now(), false);

@@ -87,8 +87,11 @@ impl Quota {
     pub(crate) fn admit(&self, now: impl Fn() -> u64) -> Result<Option<Place>, Problem> {
         if let Some(max) = self.cpu_us_per_day {
             let unix_ms = now();
-            if self.cpu.us(unix_ms) >= max {
-                let detail = format!("its guests have run for {} ms today, its quota cpu_ms_per_day", max / 1000);
+            let used = self.cpu.us(unix_ms);
+            if used >= max {
+                let (used_ms, max_ms) = (used / 1000, max / 1000);
+                let detail =
+                    format!("its guests have run for {used_ms} ms today; its quota cpu_ms_per_day is {max_ms}");
                 let until_midnight_s = (DAY_MS - unix_ms % DAY_MS).div_ceil(1000);
                 return Err(Problem::new(Code::QuotaCpu, detail).with_retry_after(until_midnight_s as u32));
             }
@@ -163,8 +166,9 @@ mod tests {
             Quota::new(&Quotas { cpu_ms_per_day: Some(5), ..Quotas::default() }, None, CpuAccount::begin(1, 3_000));
         let at = DAY_MS + 1000;
         assert!(quota.admit(|| at).is_ok());
-        quota.cpu.add(at, 2_000);
+        quota.cpu.add(at, 4_000);
         let refused = quota.admit(|| at).unwrap_err();
+        assert_eq!(refused.detail, "its guests have run for 7 ms today; its quota cpu_ms_per_day is 5");
         assert_eq!((refused.code, refused.retry_after_s), (Code::QuotaCpu, Some(86_399)));
         assert!(quota.admit(|| 2 * DAY_MS).is_ok(), "the next day");
         quota.cpu.add(2 * DAY_MS, 1);

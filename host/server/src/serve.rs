@@ -4,13 +4,11 @@ use std::{
     convert::Infallible,
     io, net,
     net::SocketAddr,
-    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
 };
 
 use gust_access::{TokenBook, token_book::BookError};
@@ -18,15 +16,8 @@ use gust_core::{Problem, config::HostConfig};
 use gust_engine::{ArtifactCache, Engine, Reset, Scheme, Settings};
 use gust_store::{Store, StoreError};
 use hyper::service::service_fn;
-use hyper_util::service::TowerToHyperService;
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::{
-    net::TcpListener,
-    runtime,
-    signal::unix::{SignalKind, signal},
-    sync::Mutex,
-    task, time,
-};
+use tokio::{net::TcpListener, runtime, sync::Mutex, time};
 
 use crate::{
     admin::{self, Admin, Guard},
@@ -36,22 +27,23 @@ use crate::{
     compiler::Compiler,
     data::service::{self, Data},
     draining::Draining,
+    house,
     ledger::Ledger,
-    listener::Listener,
+    listener::{Bounds, Listener},
     loader::Loader,
     logbook::Logbook,
     machine::{self, Allowed, Room},
     metrics::Metrics,
     optimiser, panics,
-    patience::{Activity, Patience},
+    patience::Activity,
     pinned::Pinned,
-    pressure::Pressure,
     request_log::RequestLog,
     residents::Residents,
-    shedding::{self, Shedding},
-    sockets,
+    shedding::Shedding,
+    sockets, stopping,
     tls::{Files, Renewal, Tls, TlsError},
     tokens,
+    under_way::UnderWay,
     vault::{Vault, VaultError},
     watch,
     watches::Watches,
@@ -129,6 +121,7 @@ pub fn serve(
 }
 
 struct Host {
+    allowed: Allowed,
     changes: Arc<Changes>,
     ledger: Ledger,
     ledger_thread: thread::JoinHandle<()>,
@@ -176,7 +169,7 @@ impl Host {
             changing: Mutex::default(),
         };
         let changes = Arc::new(changes);
-        Ok(Self { changes, ledger, ledger_thread, data_socket, admin_socket, data_tls, admin_tls, renewals })
+        Ok(Self { allowed, changes, ledger, ledger_thread, data_socket, admin_socket, data_tls, admin_tls, renewals })
     }
 
     /// Serves until a signal comes and requests are drained. Gives back the thread that writes the last receipts.
@@ -184,21 +177,23 @@ impl Host {
         self.changes.restore()?;
         let (loader, catalog) = (self.changes.loader.clone(), self.changes.catalog.clone());
         tokio::spawn(optimiser::run(loader.clone(), catalog.clone()));
-        tokio::spawn(keep_house(self.changes.clone(), self.renewals));
+        tokio::spawn(house::keep(self.changes.clone(), self.renewals));
         let shedding = Arc::new(Shedding::new(self.changes.config.memory_used_mib_max));
-        tokio::spawn(watch_memory(shedding.clone(), loader.clone(), give_back));
+        tokio::spawn(house::watch_memory(shedding.clone(), loader.clone(), give_back));
         tokio::spawn(watch::run(self.changes.clone()));
         let config = &self.changes.config;
         let (data_address, admin_address) =
             (local(&self.data_socket, config.listen), local(&self.admin_socket, config.admin));
         let scheme = if self.data_tls.is_some() { Scheme::Https } else { Scheme::Http };
-        let draining = Arc::new(AtomicBool::new(false));
+        let (draining, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(UnderWay::new()));
         let admin = Admin {
             changes: self.changes.clone(),
             base_url: format!("{}://{data_address}", scheme.as_str()),
             guard: Guard::new(admin_address.ip(), config.admin_hosts.clone()),
             draining: draining.clone(),
+            asked: asked.clone(),
         };
+        let ledger = self.ledger.clone();
         let data =
             Arc::new(Data { catalog, loader, pinned: self.changes.pinned.clone(), shedding, ledger: self.ledger });
         data.loader.exchange.connect(&data);
@@ -211,17 +206,11 @@ impl Host {
         };
         let (data_connections, admin_connections) = (Draining::new(), Draining::new());
         let open = self.changes.assembler.metrics.connections.clone();
-        let idle = Duration::from_millis(config.idle_ms.into());
-        // A deploy says nothing while it waits for its compilation, followed logs nothing but a word every 15 s.
-        let deploying = Duration::from_millis(config.compile_ms_max.into()).max(Duration::from_secs(60));
-        let admin = TowerToHyperService::new(admin::router(admin));
-        // Nor is it told which bytes of an upload are read.
-        let patience = Patience { still: idle + deploying, idle_bytes_max: None };
-        let admin_listener = Listener::new(self.admin_socket, self.admin_tls, config, Gauge::default(), patience);
-        let patience = Patience { still: idle, idle_bytes_max: Some(Patience::IDLE_BYTES_MAX) };
-        let data_listener =
-            Listener::new(self.data_socket, self.data_tls, config, open, patience).run(answer, &data_connections);
-        let mut admin_listener = pin!(admin_listener.run(|_| admin.clone(), &admin_connections));
+        let (allowed, tls) = (&self.allowed, self.admin_tls);
+        let admin_listener = Listener::new(self.admin_socket, tls, Bounds::of_admin(config, allowed), Gauge::default());
+        let bounds = Bounds::of_data(config, allowed);
+        let data_listener = Listener::new(self.data_socket, self.data_tls, bounds, open).run(answer, &data_connections);
+        let mut admin_listener = Box::pin(admin_listener.run(admin::service(admin), &admin_connections));
         let (reset, functions) = (self.changes.loader.engine().reset(), self.changes.catalog.load().len());
         ready(admin_address);
         let data_dir = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
@@ -230,46 +219,18 @@ impl Host {
         tokio::select! {
             () = data_listener => {}
             () = &mut admin_listener => {}
-            stopped = stop_signal() => stopped?,
+            stopped = stopping::signalled() => stopped?,
         }
-        draining.store(true, Ordering::Relaxed);
+        draining.store(true, Ordering::SeqCst);
         // The admin listener goes on meanwhile: whoever asks whether the host is ready is told that it is not.
         tokio::select! {
-            () = drain(data_connections, config.drain_ms) => {}
-            () = admin_listener => {}
+            () = stopping::drain(data_connections, &asked, &ledger, config.drain_ms) => {}
+            () = &mut admin_listener => {}
         }
+        drop(admin_listener);
+        // Whoever follows a log is not waited for.
+        let _ = time::timeout(stopping::LAST_ANSWERS, admin_connections.end()).await;
         Ok(self.ledger_thread)
-    }
-}
-
-/// What has to be looked after now and then.
-async fn keep_house(changes: Arc<Changes>, mut renewals: Vec<Renewal>) {
-    let mut seconds = time::interval(Duration::from_secs(1));
-    let mut pressure = Pressure::here();
-    loop {
-        seconds.tick().await;
-        pressure.relieve(changes.loader.engine());
-        changes.loader.residents.every_second();
-        changes.trim_logs();
-        changes.note_usage().await;
-        renewals.iter_mut().for_each(Renewal::every_second);
-    }
-}
-
-/// Looks often at the memory in use, for it may grow fast. What is idle is given up when it becomes too much.
-async fn watch_memory(shedding: Arc<Shedding>, loader: Arc<Loader>, give_back: fn()) {
-    let mut ticks = time::interval(shedding::PERIOD);
-    loop {
-        ticks.tick().await;
-        if shedding.look() {
-            let engine = loader.engine().clone();
-            // While requests are refused little is freed and allocated, and what is free would stay.
-            let _ = task::spawn_blocking(move || {
-                engine.drop_idle_instances();
-                give_back();
-            })
-            .await;
-        }
     }
 }
 
@@ -293,23 +254,4 @@ fn engine(config: &HostConfig, room: Room) -> Result<Engine, ServeError> {
 /// The address that was really bound, where the port was left to the system.
 fn local(socket: &TcpListener, asked: SocketAddr) -> SocketAddr {
     socket.local_addr().unwrap_or(asked)
-}
-
-async fn stop_signal() -> Result<(), ServeError> {
-    let listen = |kind| signal(kind).map_err(system("listening for signals"));
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("SIGTERM: draining"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: draining"),
-    }
-    Ok(())
-}
-
-/// Lets requests in flight finish and idle connections end, for a limited time. Followers of logs are not waited for.
-async fn drain(data: Draining, drain_ms: u32) {
-    let limit = Duration::from_millis(drain_ms.into());
-    match time::timeout(limit, data.end()).await {
-        Ok(()) => tracing::info!("drained"),
-        Err(_) => tracing::warn!(drain_ms, "requests that did not finish in time are broken off"),
-    }
 }

@@ -13,7 +13,8 @@ pub(crate) fn of(code: Code) -> StatusCode {
         AliasInvalid | ConditionsInvalid | AppInvalid | KeyInvalid | IssuerInvalid | TokenInvalid => {
             StatusCode::BAD_REQUEST
         }
-        RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        // The second is never seen by the client, which has the answer's head.
+        RequestTimeout | RequestUnread => StatusCode::REQUEST_TIMEOUT,
         RequestHeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         AuthRequired | AccessKeyRequired | AccessJwtRequired => StatusCode::UNAUTHORIZED,
         AuthForbidden | AccessForbidden | ApiForeignOrigin => StatusCode::FORBIDDEN,

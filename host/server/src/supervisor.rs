@@ -96,10 +96,12 @@ impl<H: Fn() -> Command> Supervisor<H> {
             let is_first = hosts == 1 && !has_lived;
             let how = match ended {
                 Ok(Ended::Told(code)) => return Ok(code),
-                // Somebody told it itself; or it says that it cannot start.
-                Ok(Ended::ByItself(status)) if status.success() || (is_first && status.code().is_some()) => {
-                    return Ok(exit_code(status));
+                Ok(Ended::ByItself(status)) if status.success() => {
+                    tracing::info!("the host was told to end, so its supervisor ends too");
+                    return Ok(0);
                 }
+                // And has said why.
+                Ok(Ended::ByItself(status)) if is_first && status.code().is_some() => return Ok(exit_code(status)),
                 Ok(Ended::ByItself(status)) => status.to_string(),
                 Err(error) if is_first => return Err(error),
                 Err(error) => error.to_string(),
@@ -121,7 +123,11 @@ impl<H: Fn() -> Command> Supervisor<H> {
         let mut host = self.start()?;
         tokio::select! {
             status = host.wait() => status.map(Ended::ByItself).map_err(system("waiting for the host")),
-            () = self.stop.told() => drained(host).await.map(Ended::Told),
+            () = self.stop.told() => {
+                // While the host drains nobody listens: who comes then is told so at once, rather than wait for nothing.
+                self.sockets.clear();
+                drained(host).await.map(Ended::Told)
+            }
         }
     }
 

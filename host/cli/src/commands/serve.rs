@@ -4,6 +4,7 @@ use std::{
     fs, io,
     io::IsTerminal as _,
     net::{SocketAddr, TcpListener},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{self, ExitCode},
 };
@@ -44,7 +45,11 @@ pub fn run(options: Serve) -> Result<ExitCode> {
     let handed = environment::listening_sockets().map_err(|error| UsageError(format!("LISTEN_FDS: {error}")))?;
     let (request_log, _log) = start_log(log_format)?;
     match environment::variable(SUPERVISOR_PID) {
-        Some(supervisor) => gust_server::end_with(&supervisor),
+        Some(supervisor) => {
+            // Else it is called as the link to this program is.
+            let _ = fs::write("/proc/self/comm", "gust");
+            gust_server::end_with(&supervisor);
+        }
         None if config.supervised => return supervise(&config, handed),
         None => {}
     }
@@ -64,7 +69,7 @@ pub fn run(options: Serve) -> Result<ExitCode> {
 fn supervise(config: &HostConfig, handed: Vec<TcpListener>) -> Result<ExitCode> {
     let host = || {
         let mut command = process::Command::new(THIS_PROGRAM);
-        command.args(environment::arguments());
+        command.arg0("gust").args(environment::arguments());
         command
     };
     let ended = gust_server::supervise(config, handed, host).map_err(|error| UsageError(error.to_string()))?;

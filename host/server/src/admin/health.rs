@@ -1,6 +1,6 @@
 //! Whether the host lives, whether it is ready, and its metrics.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{Arc, atomic::Ordering::SeqCst};
 
 use axum::{
     extract::State,
@@ -26,7 +26,7 @@ pub(super) async fn live() -> &'static str {
     responses((status = 200, description = "It takes requests", body = String))
 )]
 pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Response {
-    if admin.draining.load(Ordering::Relaxed) {
+    if admin.draining.load(SeqCst) {
         return Refusal(Problem::new(Code::HostDraining, "it takes no new requests")).into_response();
     }
     "ok\n".into_response()

@@ -17,13 +17,30 @@ mod table;
 mod tokens;
 mod upload;
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+};
 
-use axum::{Router, extract::DefaultBodyLimit, middleware, response::Response};
+use axum::{
+    Router,
+    body::Body,
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+};
+use bytes::Bytes;
 use gust_core::{Code, Problem};
+use http_body::Frame;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 
 pub(crate) use self::guard::Guard;
-use crate::{changes::Changes, coalescing};
+use crate::{changes::Changes, coalescing, patience::Activity, under_way::UnderWay};
 
 /// What the admin API works on.
 pub(crate) struct Admin {
@@ -35,10 +52,42 @@ pub(crate) struct Admin {
     pub(crate) guard: Guard,
     /// Whether the host is shutting down.
     pub(crate) draining: Arc<AtomicBool>,
+    /// Changes that were asked for, until they are answered.
+    pub(crate) asked: Arc<UnderWay>,
+}
+
+/// The API for each connection, which is of use as long as something is asked or a body is read.
+pub(crate) fn service(admin: Admin) -> impl Fn(&Arc<Activity>) -> Service {
+    let router = TowerToHyperService::new(router(admin));
+    move |connection| Service { router: router.clone(), connection: connection.clone() }
+}
+
+/// The API for one connection.
+pub(crate) struct Service {
+    router: TowerToHyperService<Router>,
+    connection: Arc<Activity>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = TowerToHyperServiceFuture<Router, Request>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.connection.is_used();
+        let connection = self.connection.clone();
+        let read = move |frame: Frame<Bytes>| {
+            if frame.data_ref().is_some_and(|bytes| !bytes.is_empty()) {
+                connection.is_used();
+            }
+            frame
+        };
+        self.router.call(request.map(|body| Body::new(body.map_frame(read))))
+    }
 }
 
 /// All of its paths. Health is open to everyone who reaches the listener; the rest needs the token.
-pub(crate) fn router(admin: Admin) -> Router {
+fn router(admin: Admin) -> Router {
     let admin = Arc::new(admin);
     let guarded = table::guarded()
         .router
@@ -46,6 +95,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .method_not_allowed_fallback(no_such_method)
         // The store's own cap holds while a component streams in.
         .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(admin.clone(), change))
         .layer(middleware::from_fn(guard::refuse_forms))
         .layer(middleware::from_fn_with_state(admin.clone(), auth::require_token))
         .layer(middleware::from_fn_with_state(admin.clone(), guard::refuse_strangers));
@@ -56,6 +106,19 @@ pub(crate) fn router(admin: Admin) -> Router {
         answer
     });
     open.merge(guarded).layer(leaves_at_once).with_state(admin)
+}
+
+/// A change is waited for when the host goes down, and none begins then.
+async fn change(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let _asked = admin.asked.begin();
+    if admin.draining.load(SeqCst) {
+        let problem = Problem::new(Code::HostDraining, "nothing was changed: it takes no changes any more");
+        return reply::Refusal(problem).into_response();
+    }
+    next.run(request).await
 }
 
 async fn no_such_method() -> reply::Refusal {

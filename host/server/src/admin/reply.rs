@@ -29,7 +29,10 @@ impl IntoResponse for Refusal {
         let problem = &self.0;
         let (code, internal) = (problem.code.as_str(), problem.internal.as_deref().unwrap_or_default());
         match problem.code.source() {
-            Source::Host => tracing::error!(code, internal, "{}", problem.detail.escape_debug()),
+            // Nothing is wrong with it.
+            Source::Host if problem.code != Code::HostDraining => {
+                tracing::error!(code, internal, "{}", problem.detail.escape_debug())
+            }
             _ => tracing::info!(code, internal, "{}", problem.detail.escape_debug()),
         }
         status::answer(problem, None).map(body::Body::from)

@@ -148,7 +148,9 @@ impl Calls {
             let routed = if refuses_query { routed.route_layer(from_fn(auth::refuse_query)) } else { routed };
             self.router = self.router.route(&path, routed);
         }
-        openapi::complete(&mut operation, &path, (self.takes_token, refuses_query), &own.concat());
+        let mut own = own.concat();
+        own.extend((!reads).then_some(HostDraining));
+        openapi::complete(&mut operation, &path, (self.takes_token, refuses_query), &own);
         let mut schemas = Vec::new();
         P::schemas(&mut schemas);
         self.described.push(Described { path, methods, operation, schemas });

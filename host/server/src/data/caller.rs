@@ -65,6 +65,11 @@ impl Caller<'_> {
         }
     }
 
+    /// Whether its answer is alone on its connection.
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(self, Self::Client { alone: true, .. })
+    }
+
     /// How it reached the host.
     pub(super) fn scheme(&self) -> Scheme {
         match self {

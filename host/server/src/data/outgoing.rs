@@ -7,13 +7,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use gust_core::{Problem, receipt::Timing};
+use gust_core::{Code, Problem, receipt::Timing};
 use gust_engine::GuestBody;
 use http::{HeaderName, HeaderValue, Response, header};
 use http_body::{Body, Frame, SizeHint};
 
 use super::visit::Visit;
-use crate::status;
+use crate::{leaving, status};
 
 /// The header that carries the request's id.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -24,6 +24,8 @@ const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// A response's body. Dropping it ends the visit.
 pub(crate) struct Outgoing {
     source: Source,
+    /// The client waits for the guest, not the guest for the client.
+    awaits_guest: bool,
     /// There until this is dropped.
     visit: Option<Box<Visit>>,
 }
@@ -44,7 +46,7 @@ pub(super) fn of_guest(response: Response<GuestBody>, mut visit: Box<Visit>) -> 
         head.headers.append(header::SET_COOKIE, cookie);
     }
     visit.answered(head.status);
-    Response::from_parts(head, Outgoing { source: Source::Guest(body), visit: Some(visit) })
+    Response::from_parts(head, Outgoing::new(Source::Guest(body), visit))
 }
 
 /// Milliseconds to the microsecond (Server Timing, W3C). Whole numbers are formatted, for that costs less than floats.
@@ -58,9 +60,12 @@ fn server_timing(timing: Timing) -> Bytes {
     text.into()
 }
 
-/// The host's own answer to a request that went wrong.
-pub(super) fn of_problem(problem: &Problem, mut visit: Box<Visit>) -> Response<Outgoing> {
+/// The host's own answer to a request that went wrong, and whether its connection `ends` with it.
+pub(super) fn of_problem(problem: &Problem, mut visit: Box<Visit>, ends: bool) -> Response<Outgoing> {
     let mut answer = status::answer(problem, Some(&visit.request_id()));
+    if ends {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if let Some(allow) = visit.take_allow() {
         answer.headers_mut().insert(header::ALLOW, allow);
     }
@@ -84,12 +89,27 @@ fn of_host(answer: Response<Bytes>, mut visit: Box<Visit>) -> Response<Outgoing>
     if !has_body {
         head.headers.insert(header::CONTENT_LENGTH, body.len().into());
     }
-    Response::from_parts(head, Outgoing { source: Source::Host(has_body.then_some(body)), visit: Some(visit) })
+    Response::from_parts(head, Outgoing::new(Source::Host(has_body.then_some(body)), visit))
 }
 
 fn insert_request_id(headers: &mut http::HeaderMap, visit: &Visit) {
     if let Ok(value) = HeaderValue::from_str(visit.request_id().as_str()) {
         headers.insert(REQUEST_ID, value);
+    }
+}
+
+impl Outgoing {
+    fn new(source: Source, visit: Box<Visit>) -> Self {
+        visit.leaves();
+        Self { source, awaits_guest: false, visit: Some(visit) }
+    }
+
+    /// Why it is dropped before it is whole.
+    fn too_late(&self) -> Problem {
+        if self.awaits_guest {
+            return Problem::new(Code::LimitWall, "its answer was not whole within its limit wall_ms");
+        }
+        Problem::new(Code::RequestUnread, "the client did not take the answer within the function's limit wall_ms")
     }
 }
 
@@ -100,7 +120,11 @@ impl Body for Outgoing {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
         let this = &mut *self;
         let frame = match &mut this.source {
-            Source::Guest(body) => ready!(Pin::new(body).poll_frame(cx)),
+            Source::Guest(body) => {
+                let polled = Pin::new(body).poll_frame(cx);
+                this.awaits_guest = polled.is_pending();
+                ready!(polled)
+            }
             Source::Host(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
         };
         let Some(visit) = &mut this.visit else { return Poll::Ready(None) };
@@ -135,7 +159,10 @@ impl Drop for Outgoing {
             Source::Guest(body) => body.is_whole(),
             Source::Host(bytes) => bytes.is_none(),
         };
-        if is_whole {
+        if leaving::is_late() {
+            // HTTP/2 may have it whole, and have sent nothing of it.
+            visit.breaks_off(&self.too_late());
+        } else if is_whole {
             visit.completes();
         }
         let Source::Guest(body) = &mut self.source else { return };

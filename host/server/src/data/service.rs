@@ -80,7 +80,11 @@ async fn respond(
     match served {
         Ok(Served::Guest(response)) => outgoing::of_guest(response, visit),
         Ok(Served::Route(response)) => outgoing::of_route(response, visit),
-        Err(problem) => outgoing::of_problem(&problem, visit),
+        Err(problem) => {
+            // What could be understood in two ways ends its connection, so that nothing after it can be.
+            let ends = problem.code == Code::RequestMalformed && caller.is_alone();
+            outgoing::of_problem(&problem, visit, ends)
+        }
     }
 }
 

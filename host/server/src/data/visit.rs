@@ -23,8 +23,10 @@ use http::{HeaderValue, Method};
 use super::{found::Refused, incoming::AWAITED};
 use crate::{
     deployment::Deployment,
+    leaving,
     ledger::{Entry, Ledger},
     patience::Work,
+    under_way::Begun,
 };
 
 /// A request being served.
@@ -33,6 +35,8 @@ pub(super) struct Visit {
     began: Instant,
     /// When it was answered, if its guest goes on after that.
     ended: Option<Instant>,
+    /// That it goes on, where it does.
+    outlives: Option<Begun>,
     receipt: Receipt,
     meter: Arc<Meter>,
     deployment: Option<Arc<Deployment>>,
@@ -52,6 +56,7 @@ impl Visit {
             ledger,
             began: Instant::now(),
             ended: None,
+            outlives: None,
             receipt: Receipt::begin(request_id, method),
             meter: Meter::new(),
             deployment: None,
@@ -134,6 +139,13 @@ impl Visit {
         self.work = work;
     }
 
+    /// Says that its answer is handed over to the connection, where it is for a client.
+    pub(super) fn leaves(&self) {
+        if let Some(work) = &self.work {
+            leaving::begins(work.deadline());
+        }
+    }
+
     /// Says that what is sent already is not the whole answer.
     pub(super) fn breaks_off(&mut self, problem: &Problem) {
         self.fails(problem);
@@ -146,6 +158,7 @@ impl Visit {
     /// its connection has nothing to do with it any more.
     pub(super) fn outlives_answer(&mut self) {
         self.ended = Some(Instant::now());
+        self.outlives = Some(self.ledger.outlives_answer());
         self.work = None;
     }
 

@@ -21,12 +21,12 @@ const COMPILE_MS_MAX: u64 = 2500;
 const COMPILE_MIB_MAX: u64 = 3072;
 
 /// Sends a signal to a process.
-fn signal(pid: &str, name: &str) {
+pub fn signal(pid: &str, name: &str) {
     assert!(Command::new("kill").args([name, pid]).status().unwrap().success());
 }
 
 /// Begins an upload, and does not wait for what comes of it.
-fn begin_upload(host: &Host, name: &str, component: &[u8]) -> TcpStream {
+pub fn begin_upload(host: &Host, name: &str, component: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(host.admin).unwrap();
     let head = format!(
         "PUT /v1/functions/{name} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use super::{Watch, http_in::frames, skipped};
+use super::{Watch, frames, skipped};
 use crate::fixture::{Host, PATIENCE, gust, until};
 
 #[test]
@@ -29,6 +29,20 @@ fn connections_are_accepted_again_when_there_are_descriptors() {
     host.logged(|line| line["message"] == "connections are accepted again");
     watch.growth_mib_max = 16;
     watch.check(&[]);
+}
+
+#[test]
+fn few_descriptors_are_not_all_for_clients() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 100 && exec \"$@\"", "sh"]).arg(gust().get_program());
+    let host = Host::start_through(command, dir.path());
+    let clients: Vec<_> = (0..100).map(|_| TcpStream::connect(host.data).unwrap()).collect();
+    until("clients have all that they may", || host.metric("gust_connections", &[]) == 50.0);
+    // Which takes files of its own: for the upload, the compiler, what it makes, and loading that.
+    host.deploy("hello");
+    drop(clients);
+    assert_eq!(host.get("/hello").text(), "Hello, world!");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
 
 use ureq::http::Request;
 
-use super::Watch;
+use super::{Watch, frames};
 use crate::fixture::{Host, PATIENCE, agent, send, until};
 
 /// A host with a function `f` that tells what it was sent.
@@ -48,6 +48,7 @@ fn what_could_end_in_two_places_is_refused_or_ends_the_connection() {
         post("content-length: 4\r\ncontent-length: 5\r\n", "abcd"),
         post("content-length: 1, 1\r\n", "a"),
         post("content-length: +5\r\n", "abcde"),
+        post("transfer-encoding: chunked, chunked\r\n", "0\r\n\r\n"),
         post("content-length: -1\r\n", ""),
         post("content-length: 0x1\r\n", "a"),
         post("content-length: \r\n", ""),
@@ -80,8 +81,8 @@ fn what_could_end_in_two_places_is_refused_or_ends_the_connection() {
     {
         assert_eq!(answers(&host, &taken), (vec![200, 200], false));
     }
-    // Those whose chunks were malformed had a head, and so a function; what was no head is nobody's.
-    watch.check(&["request.body_incomplete"; 4]);
+    // Those whose encoding or chunks were malformed had a head, and so a line; what was no head has none.
+    watch.check(&[&["request.malformed"][..], &["request.body_incomplete"; 4]].concat());
 }
 
 /// What hyper says by itself to the next request, before the answer to one whose body nobody reads has left.
@@ -217,51 +218,6 @@ fn more_connections_than_may_be_keep_nobody_from_the_admin_api() {
     drop(silent);
 }
 
-/// HTTP/2 as it is on the wire: what no client library would send.
-pub mod frames {
-    pub const DATA: u8 = 0;
-    pub const HEADERS: u8 = 1;
-    pub const PRIORITY: u8 = 2;
-    pub const RST_STREAM: u8 = 3;
-    pub const SETTINGS: u8 = 4;
-    pub const PING: u8 = 6;
-    pub const GOAWAY: u8 = 7;
-    pub const WINDOW_UPDATE: u8 = 8;
-    pub const CONTINUATION: u8 = 9;
-
-    pub const END_STREAM: u8 = 1;
-    pub const END_HEADERS: u8 = 4;
-
-    /// A frame (RFC 9113, section 4.1).
-    pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-        let length = payload.len() as u32;
-        let mut bytes = length.to_be_bytes()[1..].to_vec();
-        bytes.extend([kind, flags]);
-        bytes.extend(stream.to_be_bytes());
-        bytes.extend(payload);
-        bytes
-    }
-
-    /// The header block of a request (RFC 7541): indexed fields, and literals that are not indexed.
-    pub fn request(method: u8, path: &str) -> Vec<u8> {
-        let mut block = vec![0x80 | method, 0x86, 0x04, path.len() as u8];
-        block.extend(path.as_bytes());
-        block.extend(b"\x01\x01x");
-        block
-    }
-
-    /// The static table's methods.
-    pub const GET: u8 = 2;
-    pub const POST: u8 = 3;
-
-    /// What a connection begins with.
-    pub fn preface() -> Vec<u8> {
-        let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-        bytes.extend(frame(SETTINGS, 0, 0, &[]));
-        bytes
-    }
-}
-
 /// Sends frames, made anew each time, until the host ends the connection. Gives the error of its GOAWAY, where it sent one.
 fn flood(host: &Host, mut make: impl FnMut(u32) -> Vec<u8>) -> Option<u32> {
     let mut stream = TcpStream::connect(host.data).unwrap();
@@ -346,6 +302,74 @@ fn floods_over_http2_are_cut_off() {
         cut_off.iter().all(|code| code == "request.client_gone" || code == "request.body_incomplete"),
         "{cut_off:?}"
     );
+    watch.check(&[]);
+}
+
+/// A host with a function `f` whose one place is free again soon, and its settings for connections that would not matter in time.
+fn one_at_a_time() -> Host {
+    let host = Host::start_with(&[("GUST_IDLE_MS", "600000")]);
+    host.deploy_as("f", "hostile", "[limits]\nwall_ms = 1000\nconcurrency = 1");
+    host
+}
+
+#[test]
+fn an_answer_that_is_not_taken_holds_its_place_no_longer_than_its_function_may() {
+    let host = one_at_a_time();
+    let watch = Watch::begin(&host);
+    let mut slow = host.begin("/f/big?n=20000000");
+    until("it is answered", || host.get("/f/headers").status == 429);
+    until("its place is free", || host.get("/f/headers").status == 200);
+    let line = host.logged(|line| line["code"] == "request.answer_unread");
+    assert_eq!((&line["status"], &line["function"]), (&200.into(), &"f".into()), "{line}");
+    // And the connection must not look as if all of it had come.
+    let (mut all, mut buffer) = (0, [0; 64 << 10]);
+    let ended = loop {
+        match slow.read(&mut buffer) {
+            Ok(read @ 1..) => all += read,
+            ended => break ended,
+        }
+    };
+    assert!(all < 20_000_000 && ended.is_err(), "{all} {ended:?}");
+    let codes = watch.codes_until_now();
+    assert!(codes.iter().all(|code| code == "limit.concurrency"), "{codes:?}");
+    watch.check(&[]);
+}
+
+#[test]
+fn a_stream_whose_window_stays_shut_ends_alone() {
+    use frames::*;
+    let host = one_at_a_time();
+    let watch = Watch::begin(&host);
+    let mut stream = TcpStream::connect(host.data).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let get = |number: u32| frame(HEADERS, END_HEADERS | END_STREAM, number, &request(GET, "/f/big?n=3"));
+    // An initial window of 0: no byte of an answer may be sent, however small it is.
+    let shut = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    stream.write_all(&[preface(), shut, get(1)].concat()).unwrap();
+    let ended = std::iter::repeat_with(|| next(&mut stream)).find(|(kind, ..)| *kind == RST_STREAM).unwrap();
+    assert_eq!(ended.1, 1);
+    // Others on the same connection are answered.
+    let open = frame(WINDOW_UPDATE, 0, 3, &100_u32.to_be_bytes());
+    stream.write_all(&[get(3), open].concat()).unwrap();
+    let answered = std::iter::repeat_with(|| next(&mut stream)).find(|(kind, ..)| *kind == DATA).unwrap();
+    assert_eq!((answered.1, &answered.2[..]), (3, &b"xxx"[..]));
+    watch.check(&["request.answer_unread"]);
+}
+
+#[test]
+fn the_admin_api_bears_no_flood_either() {
+    use frames::*;
+    let host = host();
+    let watch = Watch::begin(&host);
+    let many = frame(PING, 0, 0, b"12345678").repeat(4000);
+    let mut stream = TcpStream::connect(host.admin).unwrap();
+    stream.write_all(&preface()).unwrap();
+    let mut reader = stream.try_clone().unwrap();
+    let reading = std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+    // Far more than it bears.
+    let is_cut_off = (0..10_000).any(|_| stream.write_all(&many).is_err());
+    assert!(is_cut_off);
+    let _ = reading.join().unwrap();
     watch.check(&[]);
 }
 

@@ -7,6 +7,7 @@ mod compiling;
 pub mod components;
 mod crash;
 mod exhaustion;
+mod frames;
 mod guests;
 mod http_in;
 mod operator;

@@ -124,4 +124,6 @@ fn what_does_not_finish_in_time_is_broken_off() {
     until("the request runs", || host.metric("gust_instances_free", &[]) == 63.0);
     host.signal("-TERM");
     assert!(host.child.wait().unwrap().success());
+    let line = host.logged(|line| line["target"] == "gust::request");
+    assert_eq!(line["code"], "host.draining", "it is not the client that went away");
 }

@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeSet,
-    env,
+    env, fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     process::{Command, Stdio},
@@ -17,7 +17,12 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::fixture::{Host, PATIENCE, until};
+use super::{
+    compilers,
+    compiling::{begin_upload, signal},
+    components::answering,
+};
+use crate::fixture::{Host, PATIENCE, component, until};
 
 /// Says how many requests are to be taken at least, over all rounds.
 const VARIABLE: &str = "GUST_DRAIN_REQUESTS";
@@ -75,6 +80,39 @@ fn round(load: impl Fn(&Host) -> Asked) -> Asked {
     assert_eq!(taken.len(), answered.len(), "once");
     assert!(lines.iter().any(|line| line["message"] == "drained"), "{lines:?}");
     asked
+}
+
+#[test]
+fn a_deploy_that_was_begun_is_done_and_none_begins() {
+    let mut host = Host::start();
+    let mut begun = begin_upload(&host, "image", &fs::read(component("image")).unwrap());
+    until("it is compiled", || compilers(&host).len() == 1);
+    let compiler = compilers(&host).remove(0);
+    signal(&compiler, "-STOP");
+    terminate(&host);
+    until("it drains", || host.api("GET", "/readyz", "", b"").status == 503);
+    let late = host.upload("late", &answering("too late"));
+    assert_eq!((late.status, late.code().as_str()), (503, "host.draining"), "{late:?}");
+    signal(&compiler, "-CONT");
+    let mut answer = String::new();
+    begun.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    assert!(host.child.wait().unwrap().success());
+    let lines = host.rest_of_log();
+    assert!(lines.iter().any(|line| line["message"] == "drained"), "{lines:?}");
+    assert!(lines.iter().all(|line| line["level"] != "ERROR"), "{lines:?}");
+}
+
+#[test]
+fn a_guest_that_goes_on_after_its_answer_is_waited_for() {
+    let mut host = Host::start();
+    host.deploy_as("raw", "raw", "");
+    assert_eq!(host.get("/raw/spin-late?n=3000").text(), "done");
+    terminate(&host);
+    assert!(host.child.wait().unwrap().success());
+    // It computes for three seconds, of which it has had next to nothing when the host is told.
+    let line = host.logged(|line| line["target"] == "gust::request");
+    assert!(line["cpu_us"].as_u64().unwrap() > 500_000, "{line}");
 }
 
 /// At once, for what is sent meanwhile by a program that sends signals would count as sent before.
