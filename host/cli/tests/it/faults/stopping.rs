@@ -99,7 +99,8 @@ fn a_deploy_that_was_begun_is_done_and_none_begins() {
     assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
     assert!(host.child.wait().unwrap().success());
     let lines = host.rest_of_log();
-    assert!(lines.iter().any(|line| line["message"] == "drained"), "{lines:?}");
+    let nth = |message: &str| lines.iter().position(|line| line["message"] == message).unwrap();
+    assert!(nth("deployed") < nth("drained"), "{lines:?}");
     assert!(lines.iter().all(|line| line["level"] != "ERROR"), "{lines:?}");
 }
 
