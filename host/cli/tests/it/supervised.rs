@@ -1,6 +1,6 @@
 //! A host that ends as it should not, and the supervisor that starts it again.
 
-use std::{fs, io::Read as _, net::TcpListener, process::Command, thread};
+use std::{fs, io::Read as _, net::{TcpListener, TcpStream}, process::Command, thread};
 
 use command_fds::{CommandFdExt as _, FdMapping};
 use serde_json::Value;
@@ -75,14 +75,21 @@ fn a_supervisor_and_its_host_end_together() {
     let first = worker(&host);
     let in_flight = thread::scope(|scope| {
         host.deploy_as("hostile", "hostile", "");
-        let asked = scope.spawn(|| host.get("/hostile/sleep?n=500"));
+        let asked = scope.spawn(|| host.get("/hostile/sleep?n=3000"));
         host.until_serving(1);
         host.signal("-TERM");
+        until("who comes then is refused", || TcpStream::connect(host.data).is_err());
+        assert!(is_there(first), "and waits for nothing");
         asked.join().unwrap()
     });
     assert_eq!(in_flight.status, 200, "it drains");
     end(host);
     assert!(!is_there(first));
+    // A host that is told to end by somebody else is not followed by another one.
+    let mut host = supervised();
+    kill("-TERM", worker(&host));
+    assert!(host.child.wait().unwrap().success());
+    said(&host, "the host was told to end, so its supervisor ends too");
     // Nor is a host left behind by a supervisor that is killed.
     let mut host = supervised();
     let first = worker(&host);
