@@ -1,6 +1,12 @@
 //! A host that ends as it should not, and the supervisor that starts it again.
 
-use std::{fs, io::Read as _, net::{TcpListener, TcpStream}, process::Command, thread};
+use std::{
+    fs,
+    io::Read as _,
+    net::{TcpListener, TcpStream},
+    process::Command,
+    thread,
+};
 
 use command_fds::{CommandFdExt as _, FdMapping};
 use serde_json::Value;
