@@ -22,7 +22,7 @@ use crate::{
     logbook::Record,
     metrics::Metrics,
     request_log::RequestLog,
-    under_way::{Begun, UnderWay},
+    under_way::{Piece, UnderWay},
 };
 
 /// Lists of receipts. Threads beyond share them.
@@ -125,7 +125,7 @@ impl Ledger {
     }
 
     /// Says that a request goes on after its answer, until what comes of this is dropped.
-    pub(crate) fn outlives_answer(&self) -> Begun {
+    pub(crate) fn outlives_answer(&self) -> Piece {
         self.open.outliving.begin()
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    io, net,
+    net,
     net::SocketAddr,
     sync::{
         Arc,
@@ -11,10 +11,10 @@ use std::{
     thread,
 };
 
-use gust_access::{TokenBook, token_book::BookError};
-use gust_core::{Problem, config::HostConfig};
+use gust_access::TokenBook;
+use gust_core::config::HostConfig;
 use gust_engine::{ArtifactCache, Engine, Reset, Scheme, Settings};
-use gust_store::{Store, StoreError};
+use gust_store::Store;
 use hyper::service::service_fn;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{net::TcpListener, runtime, sync::Mutex, time};
@@ -39,62 +39,16 @@ use crate::{
     pinned::Pinned,
     request_log::RequestLog,
     residents::Residents,
+    serve_error::{ServeError, system},
     shedding::Shedding,
     sockets, stopping,
-    tls::{Files, Renewal, Tls, TlsError},
+    tls::{Files, Renewal, Tls},
     tokens,
     under_way::UnderWay,
-    vault::{Vault, VaultError},
+    vault::Vault,
     watch,
     watches::Watches,
 };
-
-/// Why a host does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The data directory.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The key that secrets are sealed with.
-    #[error(transparent)]
-    Vault(#[from] VaultError),
-    /// The tokens.
-    #[error(transparent)]
-    Tokens(#[from] BookError),
-    /// An address cannot be listened on.
-    #[error("cannot listen on {address} (--{flag}): {source}")]
-    Listen {
-        /// Which one.
-        address: SocketAddr,
-        /// The flag that sets it.
-        flag: &'static str,
-        /// Why not.
-        source: io::Error,
-    },
-    /// More sockets than a host listens on.
-    #[error(
-        "{0} sockets were handed over (LISTEN_FDS); a host listens on two, the data listener's and then the admin listener's"
-    )]
-    TooManySockets(usize),
-    /// A certificate or a key.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The pool of instances.
-    #[error("{}{}", .0.detail, .0.internal.as_ref().map_or(String::new(), |why| format!(": {why}")))]
-    Engine(Problem),
-    /// A thread, signal or directory.
-    #[error("{context}: {source}")]
-    System {
-        /// What was tried.
-        context: &'static str,
-        /// Why it failed.
-        source: io::Error,
-    },
-}
-
-pub(crate) fn system(context: &'static str) -> impl FnOnce(io::Error) -> ServeError {
-    move |source| ServeError::System { context, source }
-}
 
 /// Runs a host until SIGTERM or SIGINT, then lets requests in flight finish. It listens on the sockets that it is `handed`, the data
 /// listener's and then the admin listener's; those that are missing it opens. `log` takes a line for each request, unless the

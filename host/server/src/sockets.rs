@@ -8,7 +8,7 @@ use std::{io, net, net::SocketAddr};
 use gust_core::config::HostConfig;
 use tokio::net::TcpListener;
 
-use crate::{listener, serve::ServeError};
+use crate::{listener, serve_error::ServeError};
 
 /// The listeners, in the order in which their sockets are handed over, with the flag that sets the address of each.
 const FLAGS: [&str; 2] = ["listen", "admin"];

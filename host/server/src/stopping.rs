@@ -11,7 +11,7 @@ use tokio::{
 use crate::{
     draining::Draining,
     ledger::Ledger,
-    serve::{ServeError, system},
+    serve_error::{ServeError, system},
     under_way::UnderWay,
 };
 

@@ -27,7 +27,7 @@ use tokio::{
 };
 
 use crate::{
-    serve::{ServeError, system},
+    serve_error::{ServeError, system},
     sockets,
 };
 

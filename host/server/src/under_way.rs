@@ -5,8 +5,8 @@ use tokio::sync::watch::{Receiver, Sender};
 /// What is under way.
 pub(crate) struct UnderWay(Sender<()>);
 
-/// One of it, until it is dropped.
-pub(crate) struct Begun {
+/// A piece of it, until it is dropped.
+pub(crate) struct Piece {
     _counted: Receiver<()>,
 }
 
@@ -16,8 +16,8 @@ impl UnderWay {
     }
 
     /// Counts one more.
-    pub(crate) fn begin(&self) -> Begun {
-        Begun { _counted: self.0.subscribe() }
+    pub(crate) fn begin(&self) -> Piece {
+        Piece { _counted: self.0.subscribe() }
     }
 
     /// Waits until there is none.

@@ -26,7 +26,7 @@ use crate::{
     leaving,
     ledger::{Entry, Ledger},
     patience::Work,
-    under_way::Begun,
+    under_way::Piece,
 };
 
 /// A request being served.
@@ -36,7 +36,7 @@ pub(super) struct Visit {
     /// When it was answered, if its guest goes on after that.
     ended: Option<Instant>,
     /// That it goes on, where it does.
-    outlives: Option<Begun>,
+    outlives: Option<Piece>,
     receipt: Receipt,
     meter: Arc<Meter>,
     deployment: Option<Arc<Deployment>>,
