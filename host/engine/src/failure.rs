@@ -33,8 +33,8 @@ pub(crate) fn out_of_cpu(cpu: Duration, max: Duration) -> Problem {
     Problem::new(Code::LimitCpu, format!("it has computed for {cpu_ms} ms; its limit cpu_ms is {max_ms}"))
 }
 
-/// What an error of instantiation or of a call means. Its backtrace is for the log only.
-pub(crate) fn of_guest(error: &wasmtime::Error, memory: &MemoryBudget) -> Problem {
+/// What an error of instantiation or of a call means. Its backtrace is for the log only. `handles_max` is how many resources it may have.
+pub(crate) fn of_guest(error: &wasmtime::Error, memory: &MemoryBudget, handles_max: u32) -> Problem {
     let (code, detail) = if let Some(exit) = error.downcast_ref::<I32Exit>() {
         (Code::GuestNoResponse, format!("it ended itself with exit status {}", exit.0))
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
@@ -44,7 +44,7 @@ pub(crate) fn of_guest(error: &wasmtime::Error, memory: &MemoryBudget) -> Proble
     } else if memory.was_refused() {
         out_of_memory(memory)
     } else if is_out_of_handles(error) {
-        (Code::LimitHandles, "it wanted more resources at the same time than its limit handles allows".to_owned())
+        (Code::LimitHandles, format!("it wanted more than {handles_max} resources at the same time, its limit handles"))
     } else {
         (Code::Trap, "its log has the cause".to_owned())
     };

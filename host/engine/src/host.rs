@@ -5,7 +5,7 @@
 
 use std::{mem, sync::Arc};
 
-use gust_core::{Limits, limits::Limit};
+use gust_core::{Limits, Problem, limits::Limit};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -14,6 +14,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::{
     configuration::Configuration,
+    failure,
     invocation::Invocation,
     lane::{Lane, Pace},
     memory::MemoryBudget,
@@ -163,6 +164,11 @@ impl Host {
     pub(crate) fn is_pristine(&mut self) {
         self.memory.forget_refusals();
         self.memory_bytes_pristine = self.memory.bytes_peak();
+    }
+
+    /// What an error of its guest means.
+    pub(crate) fn failure(&self, error: &wasmtime::Error) -> Problem {
+        failure::of_guest(error, &self.memory, self.terms.limits.handles)
     }
 
     /// At least as many handles as the guest had at once since this was asked last.

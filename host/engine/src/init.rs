@@ -48,7 +48,7 @@ impl Init {
                 store.data_mut().note(&text);
                 Err(failed(text))
             }
-            Err(error) => Err(failure::of_guest(&error, &store.data().memory)),
+            Err(error) => Err(store.data().failure(&error)),
         }
     }
 }

@@ -13,7 +13,6 @@ use wasmtime::{Store, UpdateDeadline, component::Instance as Component};
 use crate::{
     allowed::Allowed,
     callee::Instance,
-    failure,
     function::Function,
     host::{Host, Terms},
     invocation::Invocation,
@@ -169,7 +168,7 @@ async fn instantiate(
     stage: Arc<AtomicStage>,
 ) -> Result<(Store<Host>, Instance, Component), Problem> {
     let instantiated = function.callee.instantiate(&mut store).await;
-    let (callee, component) = instantiated.map_err(|error| failure::of_guest(&error, &store.data().memory))?;
+    let (callee, component) = instantiated.map_err(|error| store.data().failure(&error))?;
     if let Some(init) = &function.init {
         stage.is_init();
         init.run(&mut store, &component).await?;

@@ -76,7 +76,7 @@ fn what_a_guest_may_have_is_refused_by_name_where_it_wants_more() {
     for (path, code, says) in [
         ("/hostile/many-headers?n=200", "limit.headers", "headers_kib"),
         ("/hostile/memory", "limit.memory", "its limit memory_mib is 32"),
-        ("/raw/fields?n=1000", "limit.handles", "handles"),
+        ("/raw/fields?n=1000", "limit.handles", "more than 100 resources"),
     ] {
         let answer = host.get(path);
         assert_eq!((answer.status, answer.code().as_str()), (500, code), "{path}");

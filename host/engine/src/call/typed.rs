@@ -84,7 +84,7 @@ where
             store.data_mut().note(&text);
             Ok(Err(Problem::new(Code::GuestFailed, "its log has the cause").with_internal(text)))
         }
-        Err(error) => Err(failure::of_guest(&error, &store.data().memory)),
+        Err(error) => Err(store.data().failure(&error)),
     }
 }
 

@@ -109,7 +109,7 @@ where
         Err(error) => {
             // Before it is gone.
             instance.meter().fails();
-            Err(failure::of_guest(&error, &instance.store.data().memory))
+            Err(instance.store.data().failure(&error))
         }
     }
 }
