@@ -246,7 +246,8 @@ impl Code {
             Self::LimitResponseBody => Some(Limit::ResponseBody),
             Self::LimitHeaders => Some(Limit::Headers),
             Self::LimitCpu => Some(Limit::Cpu),
-            Self::LimitWall => Some(Limit::Wall),
+            // Whoever is to blame for it.
+            Self::LimitWall | Self::RequestTimeout | Self::RequestUnread => Some(Limit::Wall),
             Self::LimitMemory => Some(Limit::Memory),
             Self::LimitHandles => Some(Limit::Handles),
             Self::LimitComponent => Some(Limit::Component),
@@ -323,7 +324,8 @@ mod tests {
             assert!(text.bytes().all(|b| b.is_ascii_lowercase() || b == b'.' || b == b'_'), "{text}");
         }
         for code in Code::ALL {
-            assert_eq!(code.as_str().starts_with("limit."), code.limit().is_some(), "{code:?}");
+            let of_time = matches!(code, Code::RequestTimeout | Code::RequestUnread);
+            assert_eq!(code.as_str().starts_with("limit.") || of_time, code.limit().is_some(), "{code:?}");
         }
     }
 }

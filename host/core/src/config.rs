@@ -138,7 +138,7 @@ settings! {
     /// The longest that a connection stands still, no byte moving and no function at work for it, in milliseconds; it is
     /// ended after that and before twice that.
     idle_ms: u32 = "60000";
-    /// Connections open at the same time on the data listener. Fewer where the process may open few files: all but 1,000 of them, or half.
+    /// Connections open at the same time on the data listener. Fewer where the process may open few files: half as many as those.
     connections_max: u32 = "10000";
     /// The largest component that is taken, in MiB.
     upload_mib_max: u32 = "64";

@@ -27,7 +27,7 @@ macro_rules! limits {
 
         /// The most that limits are; what is not said is not capped.
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-        #[serde(deny_unknown_fields, default)]
+        #[serde(deny_unknown_fields, default, expecting = "a table of limits, as { wall_ms = 5000 }")]
         pub struct LimitCaps {
             $(
                 #[doc = concat!("Caps `", stringify!($key), "`.")]

@@ -18,6 +18,10 @@ use crate::meter::Meter;
 /// within its function's concurrency, until the client has read what came before.
 const PIECE_BYTES: usize = 128 << 10;
 
+/// The largest body that the connection takes at once. Of a larger one the last byte goes by itself: HTTP/2 takes a piece for which
+/// the client has left room for a byte, and the rest, whose end the request is, must not go along.
+const AT_ONCE_BYTES: usize = 4 << 10;
+
 /// A guest that goes on while its answer is sent. It is a task of its own, so that its deadline holds even while the client
 /// takes nothing and nobody asks for the answer's next byte. Dropping it ends the guest.
 pub struct Running {
@@ -28,12 +32,6 @@ pub struct Running {
 impl Running {
     pub(crate) fn spawn(guest: impl Future<Output = Result<(), Problem>> + Send + 'static, meter: Arc<Meter>) -> Self {
         Self { task: tokio::spawn(guest), meter }
-    }
-
-    /// Waits for its end, whichever that is.
-    pub async fn end(mut self) {
-        // Who is answered does not care how it ended.
-        let _ = (&mut self).await;
     }
 }
 
@@ -107,6 +105,15 @@ impl GuestBody {
         }
     }
 
+    /// How many bytes there are, where all of them are here, and the guest has nothing to do with them any more.
+    pub fn bytes_here(&self) -> Option<usize> {
+        match &self.source {
+            Source::Whole(bytes) => Some(bytes.len()),
+            Source::Ended(None) => Some(0),
+            _ => None,
+        }
+    }
+
     /// Whether all of it was taken. Who knows its length does not ask for its end.
     pub fn is_whole(&self) -> bool {
         match &self.source {
@@ -126,7 +133,8 @@ impl Body for GuestBody {
         match &mut this.source {
             Source::Ended(_) => Poll::Ready(None),
             Source::Whole(bytes) => {
-                let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
+                let most = if bytes.len() > AT_ONCE_BYTES { (bytes.len() - 1).min(PIECE_BYTES) } else { bytes.len() };
+                let piece = bytes.split_to(most);
                 if bytes.is_empty() {
                     this.source = Source::Ended(None);
                 }

@@ -75,7 +75,7 @@ impl Meter {
     }
 
     /// Says that it ran into a limit.
-    pub(crate) fn reaches(&self, limit: Limit) {
+    pub fn reaches(&self, limit: Limit) {
         let mut only = Reached::default();
         only.add(limit);
         self.reached.fetch_or(only.bits(), Relaxed);

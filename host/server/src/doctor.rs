@@ -10,6 +10,12 @@ use crate::machine::{Allowed, Room};
 /// Instances that a core can keep busy, at least: fewer, and requests wait while others wait for something.
 const INSTANCES_PER_CORE_MIN: u64 = 16;
 
+/// Loaded functions that are few.
+const FUNCTIONS_MIN: u64 = 64;
+
+/// What a host takes of memory before it serves, in MiB, and something to serve with.
+const MEMORY_USED_MIB_MIN: u32 = 128;
+
 /// Something that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -35,7 +41,7 @@ fn findings(config: &HostConfig, allowed: &Allowed, cores: u64, reset: &Reset) -
         of_mappings(config, allowed),
         of_memory(config, room, allowed),
         of_instances(config, room, allowed, cores),
-        Finding { what: "functions that may be loaded", found: allowed.functions(config).to_string(), advice: None },
+        of_functions(config, allowed),
     ]
 }
 
@@ -50,7 +56,7 @@ fn of_reset(reset: &Reset) -> Finding {
 }
 
 fn of_files(config: &HostConfig, allowed: &Allowed) -> Finding {
-    let wanted = u64::from(config.connections_max) + Allowed::OTHERS;
+    let wanted = 2 * u64::from(config.connections_max).max(Allowed::OTHERS);
     let advice = (allowed.files < wanted).then(|| {
         format!(
             "connections_max is {}: allow {wanted} (LimitNOFILE= of systemd, ulimit -n), or lower it",
@@ -71,19 +77,38 @@ fn of_mappings(config: &HostConfig, allowed: &Allowed) -> Finding {
 fn of_memory(config: &HostConfig, room: Room, allowed: &Allowed) -> Finding {
     let mib = allowed.memory_bytes >> 20;
     let fit = allowed.instances_in_memory(config).max(1);
-    let advice = (fit < room.instances.into()).then(|| {
-        format!(
-            "about {fit} idle instances take half of what may be used of it: set instances_max to that, for all that are idle may be kept"
-        )
-    });
+    let used = config.memory_used_mib_max;
+    let advice = if used > 0 && used < MEMORY_USED_MIB_MIN {
+        Some(format!("memory_used_mib_max is {used}: below {MEMORY_USED_MIB_MIN} it may refuse every request"))
+    } else if u64::from(used) > mib {
+        Some(format!("memory_used_mib_max is {used}: the kernel ends the host before it refuses a request"))
+    } else {
+        (fit < room.instances.into()).then(|| {
+            format!(
+                "about {fit} idle instances take half of what may be used of it: set instances_max to that, for all that are idle may be kept"
+            )
+        })
+    };
     Finding { what: "memory", found: format!("{mib} MiB"), advice }
+}
+
+fn of_functions(config: &HostConfig, allowed: &Allowed) -> Finding {
+    let (max, fit) = (allowed.functions_loaded_max(config) as u64, allowed.functions(config));
+    let advice = if max > fit {
+        Some(format!("there is room for {fit}: lower functions_loaded_max"))
+    } else {
+        let advice = "functions that are called in turn are loaded anew each time: allow more mappings or files, lower \
+            instances_max or connections_max, or raise functions_loaded_max";
+        (max < FUNCTIONS_MIN).then(|| advice.to_owned())
+    };
+    Finding { what: "functions that may be loaded", found: max.to_string(), advice }
 }
 
 fn of_instances(config: &HostConfig, room: Room, allowed: &Allowed, cores: u64) -> Finding {
     let Room { instances, bound } = room;
     let (wanted, fit) = (cores * INSTANCES_PER_CORE_MIN, allowed.instances_in_addresses(config));
     let advice = if u64::from(instances) > fit {
-        Some(format!("there are addresses for {fit}; a host does not start with more: lower instances_max"))
+        Some(format!("there are addresses for {fit}; a host may not start with more: lower instances_max"))
     } else {
         (u64::from(instances) < wanted)
             .then(|| format!("{cores} cores can be kept busy by {wanted} or more, which {bound} does not allow"))
@@ -113,7 +138,8 @@ mod tests {
         assert_eq!(advised(raw(), &few, &Reset::PageScan), ["open files"]);
         let thousand = || RawConfig { instances_max: Some(1000), ..raw() };
         let few = Allowed { mappings: 10_000, ..plenty };
-        assert_eq!(advised(thousand(), &few, &Reset::PageScan), ["memory mappings"]);
+        let no_room = ["memory mappings", "functions that may be loaded"];
+        assert_eq!(advised(thousand(), &few, &Reset::PageScan), no_room);
         assert!(advised(raw(), &few, &Reset::PageScan).is_empty(), "the pool has the size that fits");
         let little = Allowed { memory_bytes: 1 << 30, ..plenty };
         assert_eq!(advised(thousand(), &little, &Reset::PageScan), ["memory"]);

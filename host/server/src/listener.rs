@@ -60,7 +60,10 @@ pub(crate) fn take_over(socket: net::TcpListener) -> io::Result<TcpListener> {
 }
 
 /// Requests of one HTTP/2 connection at the same time.
-const STREAMS_MAX: u32 = 256;
+const STREAMS_MAX: u32 = 128;
+
+/// What a stream of HTTP/2 may have that is not written yet before more is asked of its answer, in bytes.
+const STREAM_SEND_BYTES_MAX: usize = 32 << 10;
 
 /// What is kept of an HTTP/1 connection that is not read yet, in bytes. A head that is longer is refused.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
@@ -122,6 +125,7 @@ impl Listener {
         let mut protocol = auto::Builder::new(Streams);
         protocol.http1().timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(BUFFER_BYTES_MAX);
         protocol.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
+        protocol.http2().max_send_buf_size(STREAM_SEND_BYTES_MAX);
         protocol.http2().max_header_list_size(HEADER_LIST_BYTES_MAX);
         let places = Arc::new(Semaphore::new(connections as usize));
         Self { socket, tls, protocol: protocol.into(), places, open, bounds }

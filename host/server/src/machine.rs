@@ -28,17 +28,21 @@ const POOL_MEMORY_SHARE: u64 = 2;
 /// What a process may use of addresses on x86-64 and aarch64, in bytes (`Documentation/arch/x86/x86_64/mm.rst`): 47 bits.
 const ADDRESS_BYTES: u64 = 1 << 47;
 
-/// Of the addresses, the parts of eight that such a pool may take.
-const POOL_ADDRESS_EIGHTHS: u64 = 7;
+/// Of the addresses, the parts of eight that a pool may take: it is one mapping, and Linux places a program two thirds up
+/// (`ELF_ET_DYN_BASE` in `arch/x86/include/asm/elf.h`), so that there is no larger hole.
+const POOL_ADDRESS_EIGHTHS: u64 = 5;
 
 /// What a loaded function that was called takes of memory, in bytes, the pages of its artifact that are mapped included.
 const BYTES_PER_FUNCTION: u64 = 400 << 10;
 
-/// Of the files, the share that clients' connections may take where there are not enough for all that are wanted.
+/// Of the files, the share that clients' connections may take.
 const CONNECTIONS_FILES_SHARE: u64 = 2;
 
 /// And the share of those of the admin API.
 const ADMIN_FILES_SHARE: u64 = 8;
+
+/// The share that is kept for what is neither connection nor function, where [`Allowed::OTHERS`] are more than that.
+const OTHER_FILES_SHARE: u64 = 4;
 
 /// Of the machine's memory, the share that loaded functions may take.
 const MEMORY_SHARE: u64 = 4;
@@ -111,11 +115,10 @@ impl Allowed {
         if config.instances_max > 0 {
             return Room { instances: config.instances_max, bound: "instances_max" };
         }
-        let address_bytes = self.address_bytes / 8 * POOL_ADDRESS_EIGHTHS;
         let fits = [
             (self.mappings / POOL_MAPPINGS_SHARE / mappings_per_instance(config), "memory mappings"),
             (self.instances_in_memory(config), "memory"),
-            (address_bytes / address_bytes_per_instance(config.rewind), "address space"),
+            (self.instances_in_addresses(config), "address space"),
         ];
         let (instances, bound) = fits.into_iter().min_by_key(|(instances, _)| *instances).unwrap_or((1, "nothing"));
         Room { instances: u32::try_from(instances.max(1)).unwrap_or(u32::MAX), bound }
@@ -130,14 +133,14 @@ impl Allowed {
 
     /// How many instances have room in the addresses that a process has.
     pub(crate) fn instances_in_addresses(&self, config: &HostConfig) -> u64 {
-        self.address_bytes / address_bytes_per_instance(config.rewind)
+        self.address_bytes / 8 * POOL_ADDRESS_EIGHTHS / address_bytes_per_instance(config.rewind)
     }
 
     /// How many connections clients may have: what the host's settings say, or fewer, so that descriptors are left for the admin API
     /// and for loading functions.
     pub(crate) fn connections(&self, config: &HostConfig) -> u32 {
-        let allowed = self.files.saturating_sub(Self::OTHERS).max(self.files / CONNECTIONS_FILES_SHARE);
-        config.connections_max.min(u32::try_from(allowed).unwrap_or(u32::MAX)).max(1)
+        let allowed = u32::try_from(self.files / CONNECTIONS_FILES_SHARE).unwrap_or(u32::MAX);
+        config.connections_max.min(allowed).max(1)
     }
 
     /// How many connections the admin API may have.
@@ -162,7 +165,8 @@ impl Allowed {
     pub(crate) fn functions(&self, config: &HostConfig) -> u64 {
         let pool = self.mappings_of_pool(config);
         let by_mappings = self.mappings.saturating_sub(pool + Self::OTHERS) / MAPPINGS_PER_FUNCTION;
-        let by_files = self.files.saturating_sub(u64::from(self.connections(config)) + Self::OTHERS);
+        let other_files = Self::OTHERS.min(self.files / OTHER_FILES_SHARE);
+        let by_files = self.files.saturating_sub(u64::from(self.connections(config)) + other_files);
         let by_memory = self.memory_bytes / MEMORY_SHARE / BYTES_PER_FUNCTION;
         by_mappings.min(by_files).min(by_memory).max(1)
     }
@@ -203,17 +207,17 @@ mod tests {
             let Room { instances, bound } = allowed.room(&auto);
             (instances, bound)
         };
-        assert_eq!(room(&PLENTY), (7057, "address space"));
+        assert_eq!(room(&PLENTY), (5041, "address space"));
         assert_eq!(room(&Allowed { mappings: 65_530, ..PLENTY }), (1023, "memory mappings"));
         assert_eq!(room(&Allowed { memory_bytes: 1 << 30, ..PLENTY }), (512, "memory"));
         let little = config(RawConfig { memory_used_mib_max: Some(100), ..RawConfig::default() });
         assert_eq!(PLENTY.room(&little), Room { instances: 50, bound: "memory" });
-        assert_eq!(room(&Allowed { address_bytes: 1 << 40, ..PLENTY }), (55, "address space"));
+        assert_eq!(room(&Allowed { address_bytes: 1 << 40, ..PLENTY }), (39, "address space"));
         assert_eq!(room(&Allowed { mappings: 1, memory_bytes: 1, ..PLENTY }).0, 1);
         let told = config(RawConfig { instances_max: Some(9), ..RawConfig::default() });
         assert_eq!(PLENTY.room(&told), Room { instances: 9, bound: "instances_max" });
         let off = config(RawConfig { rewind: Some(RewindPolicy::Off), ..RawConfig::default() });
-        assert_eq!(PLENTY.room(&off).instances, 14_115);
+        assert_eq!(PLENTY.room(&off).instances, 10_082);
     }
 
     #[test]
@@ -224,11 +228,13 @@ mod tests {
             (allowed.connections(&config), allowed.admin_connections(&config))
         };
         assert_eq!(connections(1 << 20), (10_000, 10_000));
-        assert_eq!(connections(11_000), (10_000, 1375));
-        assert_eq!(connections(4096), (3096, 512));
+        assert_eq!(connections(11_000), (5500, 1375));
+        assert_eq!(connections(4096), (2048, 512));
         assert_eq!(connections(1024), (512, 128));
         assert_eq!(connections(64), (32, 8));
         assert_eq!(connections(1), (1, 1));
+        let functions = |files| Allowed { files, ..PLENTY }.functions(&config);
+        assert_eq!([64, 1024, 4096].map(functions), [16, 256, 1048], "and for functions");
     }
 
     #[test]

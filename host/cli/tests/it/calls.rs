@@ -266,6 +266,17 @@ fn a_client_that_does_not_read_loses_its_instance() {
 }
 
 #[test]
+fn a_body_that_stays_away_is_its_clients_fault_after_the_head_too() {
+    let host = Host::start();
+    host.deploy_as("raw", "raw", "[limits]\nwall_ms = 500");
+    let mut stream = TcpStream::connect(host.data).unwrap();
+    stream.write_all(b"POST /raw/echo HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n1").unwrap();
+    let line = host.logged(|line| line["target"] == "gust::request");
+    assert_eq!((&line["code"], &line["status"]), (&"request.timeout".into(), &200.into()), "{line}");
+    drop(stream);
+}
+
+#[test]
 fn every_request_leaves_one_receipt() {
     let host = Host::start();
     host.deploy("hello");

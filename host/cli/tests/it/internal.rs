@@ -254,3 +254,15 @@ fn each_pays_for_itself() {
     // On a busy machine it gets less of the processor than it spins for.
     assert!(back >= 40 && front < back / 2, "{back} ms and {front} ms");
 }
+
+#[test]
+fn a_functions_place_is_not_held_by_the_client_of_whoever_called_it() {
+    let host = Host::start_with(&[("GUST_IDLE_MS", "600000")]);
+    host.deploy_as("called", "hostile", "[limits]\nconcurrency = 1");
+    host.deploy_as("relay", "raw", "[allow]\nfunctions = [\"called\"]\n[limits]\nwall_ms = 600000");
+    let slow = host.begin("/relay/call?url=http://called.gust.internal/big?n=20000000");
+    host.logged(|line| line["target"] == "gust::request" && line["function"] == "called" && line["code"] == "");
+    assert_eq!(host.get("/called/headers").status, 200);
+    host.until_serving(1);
+    drop(slow);
+}

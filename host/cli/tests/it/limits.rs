@@ -165,3 +165,18 @@ fn no_function_has_more_than_its_host_allows() {
     assert_eq!(answer.code(), "limit.cpu_ms");
     assert!(detail(&answer).contains("its limit cpu_ms is 50"), "{}", detail(&answer));
 }
+
+#[test]
+fn what_a_guest_does_after_its_answer_has_the_same_limits_and_is_told() {
+    let host = Host::start();
+    for (limits, path, code) in [
+        ("cpu_ms = 100", "/raw/spin-late?n=60000", "limit.cpu_ms"),
+        ("wall_ms = 500", "/raw/linger?n=60000", "limit.wall_ms"),
+    ] {
+        host.deploy_as("raw", "raw", &format!("[limits]\n{limits}"));
+        assert_eq!(host.get(path).text(), "done");
+        let line = host.logged(|line| line["target"] == "gust::request");
+        assert_eq!((&line["code"], &line["status"]), (&code.into(), &200.into()), "{line}");
+        until("it is counted", || reached(&host, "raw", &code["limit.".len()..]) == 1.0);
+    }
+}

@@ -49,7 +49,7 @@ fn supervised() -> Host {
 fn an_abort_costs_only_what_was_in_flight() {
     let host = supervised();
     host.deploy_as("hostile", "hostile", "[limits]\nwall_ms = 600000");
-    for signal in ["-ABRT", "-KILL", "-QUIT"] {
+    for signal in ["-ABRT", "-KILL", "-USR1"] {
         let first = worker(&host);
         let mut in_flight = host.begin("/hostile/sleep?n=600000");
         host.until_serving(1);

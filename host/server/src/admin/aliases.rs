@@ -169,7 +169,7 @@ impl Admin {
         wanted: Option<u64>,
     ) -> Result<(), Problem> {
         let (changes, name, alias) = (self.changes.clone(), name.clone(), alias.clone());
-        to_its_end(async move { changes.change_alias(&name, &alias, change, wanted).await }).await
+        to_its_end(&self.asked, async move { changes.change_alias(&name, &alias, change, wanted).await }).await
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) async fn put(
 ) -> Result<Response, Refusal> {
     let wanted = precondition::wanted(&headers)?;
     let (changes, owned) = (admin.changes.clone(), app.clone());
-    let is_new = to_its_end(async move { changes.set_app(&owned, spec, wanted).await }).await?;
+    let is_new = to_its_end(&admin.asked, async move { changes.set_app(&owned, spec, wanted).await }).await?;
     let info = admin.app_info(&admin.app(&app)?).await?;
     Ok((status::deployed(is_new), ETag(info.revision), Json(info)).into_response())
 }
@@ -95,7 +95,7 @@ pub(super) async fn delete(
     let wanted = precondition::wanted(&headers)?;
     admin.app(&app)?;
     let changes = admin.changes.clone();
-    to_its_end(async move { changes.remove_app(&app, wanted).await }).await?;
+    to_its_end(&admin.asked, async move { changes.remove_app(&app, wanted).await }).await?;
     Ok(status::DELETED)
 }
 
@@ -116,7 +116,7 @@ pub(super) async fn bind(
     // What an app lacks may keep a function's owner from changing it, so it is shared by whoever may change it.
     permission::may_share(&grant, &admin.changes.catalog.load(), &name)?;
     let changes = admin.changes.clone();
-    to_its_end(async move { changes.bind(&app, &name, Some(spec.alias)).await }).await?;
+    to_its_end(&admin.asked, async move { changes.bind(&app, &name, Some(spec.alias)).await }).await?;
     Ok(status::DONE)
 }
 
@@ -132,7 +132,7 @@ pub(super) async fn unbind(
 ) -> Result<StatusCode, Refusal> {
     admin.app(&app)?;
     let (changes, shown) = (admin.changes.clone(), (app.clone(), name.clone()));
-    if to_its_end(async move { changes.bind(&app, &name, None).await }).await? {
+    if to_its_end(&admin.asked, async move { changes.bind(&app, &name, None).await }).await? {
         return Ok(status::DELETED);
     }
     let (app, name) = shown;
@@ -188,7 +188,8 @@ pub(super) async fn set_issuer(
     let key = key.as_str().to_owned();
     let name = key.clone();
     let may_be = move |entry: &Entry| issuers::check(&spec, &name, &entry.app.issuers_told);
-    to_its_end(async move { changes.set_value(&app, SettingKind::Issuer, key, document, may_be).await }).await?;
+    to_its_end(&admin.asked, async move { changes.set_value(&app, SettingKind::Issuer, key, document, may_be).await })
+        .await?;
     Ok(status::DONE)
 }
 
@@ -259,13 +260,14 @@ impl Admin {
         check_value(&key, &value.value)?;
         let (changes, name, bytes) = (self.changes.clone(), key.clone(), value.value.len());
         let may_be = move |entry: &Entry| must_fit(entry, kind, &name, bytes);
-        to_its_end(async move { changes.set_value(&app, kind, key, value.value, may_be).await }).await?;
+        to_its_end(&self.asked, async move { changes.set_value(&app, kind, key, value.value, may_be).await }).await?;
         Ok(status::DONE)
     }
 
     async fn unset(&self, app: AppName, kind: SettingKind, key: String) -> Result<StatusCode, Refusal> {
         let (changes, shown) = (self.changes.clone(), (app.clone(), key.clone()));
-        if to_its_end(async move { changes.set_setting(&app, kind, key, None, |_| Ok(())).await }).await? {
+        let unset = async move { changes.set_setting(&app, kind, key, None, |_| Ok(())).await };
+        if to_its_end(&self.asked, unset).await? {
             return Ok(status::DELETED);
         }
         let (app, key) = shown;

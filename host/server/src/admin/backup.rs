@@ -44,7 +44,7 @@ pub(super) async fn restore(State(admin): State<Arc<Admin>>, request: Request) -
     // It may have taken long.
     call.map_or(Ok(()), |call| call.may_still())?;
     let changes = admin.changes.clone();
-    let restored = to_its_end(async move { changes.restore_from(restoring).await }).await?;
+    let restored = to_its_end(&admin.asked, async move { changes.restore_from(restoring).await }).await?;
     Ok(Json(RestoreInfo {
         backup,
         functions: restored.functions,

@@ -78,7 +78,7 @@ pub(super) async fn delete(
     let wanted = precondition::wanted(&headers)?;
     admin.changes.function(&name)?;
     let (changes, owned) = (admin.changes.clone(), name.clone());
-    let existed = to_its_end(async move { changes.remove(&owned, wanted).await }).await?;
+    let existed = to_its_end(&admin.asked, async move { changes.remove(&owned, wanted).await }).await?;
     if existed { Ok(status::DELETED) } else { Err(no_function(&name).into()) }
 }
 

@@ -52,7 +52,7 @@ pub(crate) struct Admin {
     pub(crate) guard: Guard,
     /// Whether the host is shutting down.
     pub(crate) draining: Arc<AtomicBool>,
-    /// Changes that were asked for, until they are answered.
+    /// Changes that were asked for, until they are done and answered.
     pub(crate) asked: Arc<UnderWay>,
 }
 

@@ -54,7 +54,9 @@ pub(super) async fn create(
         return Err(Problem::new(Code::AuthForbidden, detail).into());
     }
     let changes = admin.changes.clone();
-    let made = to_its_end(async move { changes.add_token(spec.name, scopes, spec.expires_unix_ms).await }).await?;
+    let made =
+        to_its_end(&admin.asked, async move { changes.add_token(spec.name, scopes, spec.expires_unix_ms).await })
+            .await?;
     let answer = NewToken { token: made.text.expose().to_owned(), info: info(&made.stored) };
     Ok((status::deployed(true), Json(answer)))
 }
@@ -80,7 +82,7 @@ pub(super) async fn delete(
         None if grant.scopes.allows(Action::Admin, &Resource::Host) => Ok(()),
         _ => Err(absent()),
     };
-    match to_its_end(async move { changes.remove_token(&name, may_be).await }).await? {
+    match to_its_end(&admin.asked, async move { changes.remove_token(&name, may_be).await }).await? {
         true => Ok(status::DELETED),
         false => Err(missing().into()),
     }

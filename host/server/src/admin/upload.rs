@@ -65,7 +65,8 @@ pub(super) async fn put(
     }
     let wishes = Wishes { app: Some(app.name.clone()), ..wishes };
     let (changes, owned) = (admin.changes.clone(), name.clone());
-    let deployed = to_its_end(async move { changes.deploy(owned, staging, manifest, wishes).await }).await?;
+    let deployed =
+        to_its_end(&admin.asked, async move { changes.deploy(owned, staging, manifest, wishes).await }).await?;
     let binding = admin.changes.function(&name)?;
     let answer = Deployed {
         deployed: deployed.version,

@@ -56,16 +56,17 @@ impl Limited {
     }
 
     /// Waits until all of it is here.
-    pub(super) async fn gather(mut self, deadline: Instant) -> Result<Self, Problem> {
+    pub(super) async fn gather(mut self, deadline: Instant, wall_ms: u32) -> Result<Self, Problem> {
         let gathered = time::timeout_at(deadline, (&mut self).collect()).await;
-        let bytes = gathered.map_err(|_| too_slow())??.to_bytes();
+        let bytes = gathered.map_err(|_| too_slow(wall_ms))??.to_bytes();
         // What is read again is counted again.
         Ok(Self { source: Source::Whole(bytes), read: 0, ..self })
     }
 }
 
-fn too_slow() -> Problem {
-    Problem::new(Code::RequestTimeout, "the body did not arrive within the function's limit wall_ms")
+fn too_slow(wall_ms: u32) -> Problem {
+    let detail = format!("the body did not arrive within {wall_ms} ms, the function's limit wall_ms");
+    Problem::new(Code::RequestTimeout, detail)
 }
 
 /// The body is over its limit.

@@ -26,7 +26,7 @@ pub(crate) struct Outgoing {
     source: Source,
     /// The client waits for the guest, not the guest for the client.
     awaits_guest: bool,
-    /// There until this is dropped.
+    /// There until this is dropped, or nothing of it is the function's any more.
     visit: Option<Box<Visit>>,
 }
 
@@ -46,7 +46,9 @@ pub(super) fn of_guest(response: Response<GuestBody>, mut visit: Box<Visit>) -> 
         head.headers.append(header::SET_COOKIE, cookie);
     }
     visit.answered(head.status);
-    Response::from_parts(head, Outgoing::new(Source::Guest(body), visit))
+    let mut outgoing = Outgoing::new(Source::Guest(body), visit);
+    outgoing.leaves_in_memory();
+    Response::from_parts(head, outgoing)
 }
 
 /// Milliseconds to the microsecond (Server Timing, W3C). Whole numbers are formatted, for that costs less than floats.
@@ -85,6 +87,8 @@ fn of_host(answer: Response<Bytes>, mut visit: Box<Visit>) -> Response<Outgoing>
     let (mut head, body) = answer.into_parts();
     insert_request_id(&mut head.headers, &visit);
     visit.answered(head.status);
+    // However long its client takes for it.
+    visit.gives_places_back();
     let has_body = gust_engine::has_body(visit.method(), head.status);
     if !has_body {
         head.headers.insert(header::CONTENT_LENGTH, body.len().into());
@@ -102,6 +106,16 @@ impl Outgoing {
     fn new(source: Source, visit: Box<Visit>) -> Self {
         visit.leaves();
         Self { source, awaits_guest: false, visit: Some(visit) }
+    }
+
+    /// What another function gets whole is its own from now on, and within its own limits.
+    fn leaves_in_memory(&mut self) {
+        let Source::Guest(body) = &self.source else { return };
+        let Some(bytes) = body.bytes_here() else { return };
+        if let Some(mut visit) = self.visit.take_if(|visit| !visit.is_for_client()) {
+            visit.sent(bytes as u64);
+            visit.completes();
+        }
     }
 
     /// Why it is dropped before it is whole.
@@ -127,7 +141,7 @@ impl Body for Outgoing {
             }
             Source::Host(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
         };
-        let Some(visit) = &mut this.visit else { return Poll::Ready(None) };
+        let Some(visit) = &mut this.visit else { return Poll::Ready(frame) };
         match &frame {
             None => visit.completes(),
             Some(Ok(frame)) => visit.sent(frame.data_ref().map_or(0, |data| data.len() as u64)),
@@ -169,8 +183,8 @@ impl Drop for Outgoing {
         if let Some(rest) = body.rest() {
             visit.outlives_answer();
             tokio::spawn(async move {
-                rest.end().await;
-                drop(visit);
+                let ended = rest.await;
+                visit.outlived(ended);
             });
         }
     }

@@ -82,7 +82,7 @@ async fn respond(
         Ok(Served::Route(response)) => outgoing::of_route(response, visit),
         Err(problem) => {
             // What could be understood in two ways ends its connection, so that nothing after it can be.
-            let ends = problem.code == Code::RequestMalformed && caller.is_alone();
+            let ends = matches!(problem.code, Code::RequestMalformed | Code::MethodNotSupported) && caller.is_alone();
             outgoing::of_problem(&problem, visit, ends)
         }
     }
@@ -223,7 +223,7 @@ async fn run(
     let is_streamed = function(&in_use)?.world() != World::Typed;
     if !is_streamed && !request.body().is_end_stream() {
         drop(in_use);
-        request = Box::pin(gathered(request, deadline)).await?;
+        request = Box::pin(gathered(request, deadline, deployment.limits().wall_ms)).await?;
         in_use = loaded(data, &deployment, deadline).await?;
     }
     let invocation = Invocation { request_id: visit.request_id(), deadline, depth };
@@ -287,9 +287,13 @@ fn function(in_use: &InUse) -> Result<&Function, Problem> {
     in_use.as_ref().map(|loaded| &loaded.function).ok_or_else(unloaded)
 }
 
-async fn gathered(request: Box<Request<Limited>>, deadline: time::Instant) -> Result<Box<Request<Limited>>, Problem> {
+async fn gathered(
+    request: Box<Request<Limited>>,
+    deadline: time::Instant,
+    wall_ms: u32,
+) -> Result<Box<Request<Limited>>, Problem> {
     let (head, body) = (*request).into_parts();
-    Ok(Box::new(Request::from_parts(head, body.gather(deadline).await?)))
+    Ok(Box::new(Request::from_parts(head, body.gather(deadline, wall_ms).await?)))
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use std::{
 };
 
 use gust_core::{
-    Problem, Receipt, RequestId,
+    Code, Problem, Receipt, RequestId, Source,
+    limits::Limit,
     receipt::{Ending, Timing},
 };
 use gust_engine::{LeaseTiming, Meter, Place, Usage};
@@ -119,6 +120,11 @@ impl Visit {
         self.app_place = place;
     }
 
+    /// Gives the places back before the end: nothing of the function is needed any more.
+    pub(super) fn gives_places_back(&mut self) {
+        (self.place, self.app_place) = (None, None);
+    }
+
     /// Says which cookie the client is to be given with the answer.
     pub(super) fn gives(&mut self, cookie: Option<HeaderValue>) {
         self.cookie = cookie.map(Box::new);
@@ -146,6 +152,11 @@ impl Visit {
         }
     }
 
+    /// Whether its function works for a client, and not for another function.
+    pub(super) fn is_for_client(&self) -> bool {
+        self.work.is_some()
+    }
+
     /// Says that what is sent already is not the whole answer.
     pub(super) fn breaks_off(&mut self, problem: &Problem) {
         self.fails(problem);
@@ -162,6 +173,17 @@ impl Visit {
         self.work = None;
     }
 
+    /// Says how what came after its answer ended.
+    pub(super) fn outlived(mut self: Box<Self>, ended: Result<(), Problem>) {
+        self.outlives = None;
+        let status = http::StatusCode::from_u16(self.receipt.status).unwrap_or_default();
+        let had_body = gust_engine::has_body(self.method(), status);
+        // Of an answer that has no body what a guest writes is not taken, which it may trap at.
+        if let Some(problem) = ended.err().filter(|problem| had_body || problem.code.limit().is_some()) {
+            self.fails(&problem);
+        }
+    }
+
     /// A counter of the request body's bytes.
     pub(super) fn counts_request_bytes(&mut self) -> Arc<AtomicU64> {
         self.request_bytes.insert(Arc::default()).clone()
@@ -170,6 +192,7 @@ impl Visit {
     /// Says how long it waited for the function's place.
     pub(super) fn waited(&mut self, wait: std::time::Duration) {
         self.receipt.timing.queue_us = micros(wait);
+        self.meter.reaches(Limit::Concurrency);
     }
 
     /// Says how long the instance took to get.
@@ -209,7 +232,9 @@ impl Visit {
     pub(super) fn fails(&mut self, problem: &Problem) {
         if !matches!(self.receipt.ending, Ending::Failed(_)) {
             self.receipt.ending = Ending::Failed(problem.code);
-            self.receipt.internal = problem.internal.as_deref().map(Into::into);
+            // What a client was told of its own mistakes, many of which may come, is not kept.
+            let told = (problem.code.source() != Source::Client).then_some(problem.detail.as_str());
+            self.receipt.internal = problem.internal.as_deref().or(told).map(Into::into);
         }
     }
 }
@@ -219,6 +244,9 @@ impl Drop for Visit {
     fn drop(&mut self) {
         let nothing = Receipt::begin(self.receipt.request_id, Method::GET);
         let mut receipt = mem::replace(&mut self.receipt, nothing);
+        if self.outlives.is_some() {
+            receipt.ending = Ending::Cancelled;
+        }
         let ended = self.ended.unwrap_or_else(Instant::now);
         receipt.timing.total_us = (ended - self.began).as_micros() as u64;
         let Usage { memory_bytes_peak, cpu, reached } = self.meter.usage();
@@ -227,6 +255,10 @@ impl Drop for Visit {
         if let Some(read) = &self.request_bytes {
             let read = read.load(Ordering::Relaxed);
             (receipt.request_bytes, receipt.awaits_body) = (read & !AWAITED, read & AWAITED != 0);
+        }
+        // Where its head was sent before, so that the client could not be told by a status.
+        if receipt.awaits_body && receipt.status < 500 && receipt.ending == Ending::Failed(Code::LimitWall) {
+            receipt.ending = Ending::Failed(Code::RequestTimeout);
         }
         self.ledger.settle(Entry { receipt, deployment: self.deployment.take(), ended });
     }

@@ -44,12 +44,25 @@ pub fn preface() -> Vec<u8> {
     bytes
 }
 
-/// The next frame that comes: its kind, its stream and what it carries.
-pub fn next(stream: &mut TcpStream) -> (u8, u32, Vec<u8>) {
+/// A frame that came.
+pub struct Came {
+    pub kind: u8,
+    pub flags: u8,
+    pub stream: u32,
+    pub payload: Vec<u8>,
+}
+
+/// The next frame.
+pub fn next(stream: &mut TcpStream) -> Came {
     let mut head = [0; 9];
     stream.read_exact(&mut head).expect("a frame comes");
-    let [a, b, c, kind, _, number @ ..] = head;
+    let [a, b, c, kind, flags, number @ ..] = head;
     let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
     stream.read_exact(&mut payload).expect("it comes whole");
-    (kind, u32::from_be_bytes(number), payload)
+    Came { kind, flags, stream: u32::from_be_bytes(number), payload }
+}
+
+/// The next frame of this kind.
+pub fn next_of(kind: u8, stream: &mut TcpStream) -> Came {
+    std::iter::repeat_with(|| next(stream)).find(|came| came.kind == kind).expect("there is one after the other")
 }

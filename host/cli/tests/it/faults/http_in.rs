@@ -335,25 +335,55 @@ fn an_answer_that_is_not_taken_holds_its_place_no_longer_than_its_function_may()
     watch.check(&[]);
 }
 
+/// A connection of HTTP/2 on which so many bytes of an answer may be sent.
+fn with_window(host: &Host, bytes: u32) -> TcpStream {
+    let mut stream = TcpStream::connect(host.data).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let window = [&[0, 4][..], &bytes.to_be_bytes()].concat();
+    stream.write_all(&[frames::preface(), frames::frame(frames::SETTINGS, 0, 0, &window)].concat()).unwrap();
+    stream
+}
+
 #[test]
 fn a_stream_whose_window_stays_shut_ends_alone() {
     use frames::*;
     let host = one_at_a_time();
     let watch = Watch::begin(&host);
-    let mut stream = TcpStream::connect(host.data).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let get = |number: u32| frame(HEADERS, END_HEADERS | END_STREAM, number, &request(GET, "/f/big?n=3"));
-    // An initial window of 0: no byte of an answer may be sent, however small it is.
-    let shut = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
-    stream.write_all(&[preface(), shut, get(1)].concat()).unwrap();
-    let ended = std::iter::repeat_with(|| next(&mut stream)).find(|(kind, ..)| *kind == RST_STREAM).unwrap();
-    assert_eq!(ended.1, 1);
-    // Others on the same connection are answered.
-    let open = frame(WINDOW_UPDATE, 0, 3, &100_u32.to_be_bytes());
-    stream.write_all(&[get(3), open].concat()).unwrap();
-    let answered = std::iter::repeat_with(|| next(&mut stream)).find(|(kind, ..)| *kind == DATA).unwrap();
-    assert_eq!((answered.1, &answered.2[..]), (3, &b"xxx"[..]));
-    watch.check(&["request.answer_unread"]);
+    let get = |number: u32, n: usize| {
+        frame(HEADERS, END_HEADERS | END_STREAM, number, &request(GET, &format!("/f/big?n={n}")))
+    };
+    // No byte of an answer may be sent, however small it is; or one, of an answer that is given in one piece.
+    for (window, n) in [(0, 3), (1, 50_000)] {
+        let mut stream = with_window(&host, window);
+        stream.write_all(&get(1, n)).unwrap();
+        assert_eq!(next_of(RST_STREAM, &mut stream).stream, 1);
+        // Others on the same connection are answered, where there is room for just as much.
+        let open = frame(WINDOW_UPDATE, 0, 3, &(n as u32 - window).to_be_bytes());
+        stream.write_all(&[get(3, n), open].concat()).unwrap();
+        let mut bytes = 0;
+        while bytes < n {
+            let came = next_of(DATA, &mut stream);
+            bytes += came.payload.len();
+            assert_eq!((came.stream, came.flags & END_STREAM == END_STREAM), (3, bytes == n));
+        }
+    }
+    watch.check(&["request.answer_unread"; 2]);
+}
+
+#[test]
+fn what_is_refused_holds_no_place_however_long_its_client_takes() {
+    use frames::*;
+    let host = one_at_a_time();
+    let watch = Watch::begin(&host);
+    let mut stream = with_window(&host, 0);
+    let mut block = request(POST, "/f/count");
+    // content-length: 99999999 (RFC 7541, section 6.2.2, with the static table's name).
+    block.extend([&[0x0f, 28 - 15, 8][..], b"99999999"].concat());
+    stream.write_all(&frame(HEADERS, END_HEADERS, 1, &block)).unwrap();
+    assert_eq!(next_of(HEADERS, &mut stream).stream, 1, "it is refused");
+    assert_eq!(host.get("/f/headers").status, 200);
+    drop(stream);
+    watch.check(&["limit.request_body"]);
 }
 
 #[test]

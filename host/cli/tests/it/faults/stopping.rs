@@ -105,6 +105,23 @@ fn a_deploy_that_was_begun_is_done_and_none_begins() {
 }
 
 #[test]
+fn a_deploy_that_was_begun_is_done_even_if_nobody_waits_for_it() {
+    let mut host = Host::start();
+    let begun = begin_upload(&host, "image", &fs::read(component("image")).unwrap());
+    until("it is compiled", || compilers(&host).len() == 1);
+    let compiler = compilers(&host).remove(0);
+    signal(&compiler, "-STOP");
+    drop(begun);
+    terminate(&host);
+    until("it drains", || host.api("GET", "/readyz", "", b"").status == 503);
+    signal(&compiler, "-CONT");
+    assert!(host.child.wait().unwrap().success());
+    let lines = host.rest_of_log();
+    let nth = |message: &str| lines.iter().position(|line| line["message"] == message).unwrap();
+    assert!(nth("deployed") < nth("drained"), "{lines:?}");
+}
+
+#[test]
 fn a_guest_that_goes_on_after_its_answer_is_waited_for() {
     let mut host = Host::start();
     host.deploy_as("raw", "raw", "");
