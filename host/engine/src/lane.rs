@@ -75,9 +75,28 @@ impl Pace {
     }
 }
 
+/// How long guests run on a thread of the lane before it lets others have the core: about as long as the kernel lets each of those run.
+const YIELD_AFTER: Duration = Duration::from_millis(2);
+
 thread_local! {
     /// Whether the guest that this thread polls goes on as soon as it may, and waits for nothing else.
     static PAUSES: Cell<bool> = const { Cell::new(false) };
+    /// How long guests have run on this thread since it last let others have the core.
+    static UNYIELDED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// Lets others have the core, after each pause of a guest and each [`YIELD_AFTER`] that guests ran without one: one that waits and is awake
+/// again at once would get next to nothing if it yielded each time.
+///
+/// Who serves and was interrupted by some thread that woke has had its share by a hair, so the kernel prefers this thread, and lets it run
+/// for milliseconds. The epoch's thread, which made the guest pause, may be the one that woke.
+fn give_way(ran: Duration) {
+    let unyielded = UNYIELDED.get() + ran;
+    let yields = PAUSES.get() || unyielded >= YIELD_AFTER;
+    UNYIELDED.set(if yields { Duration::ZERO } else { unyielded });
+    if yields {
+        thread::yield_now();
+    }
 }
 
 /// Has a guest stand back for a moment. tokio's own way, and not waking oneself: the thread looks for I/O before it goes on.
@@ -134,9 +153,7 @@ impl Lane {
             turn.end(ran, PAUSES.get().then_some(cx.waker()));
             meter.ran(ran);
             if polled.is_pending() {
-                // Who serves and was interrupted by some thread that woke has had its share by a hair, so the kernel prefers this thread,
-                // and lets it run for milliseconds. The epoch's thread, which made the guest pause, may be the one that woke.
-                thread::yield_now();
+                give_way(ran);
             }
             match polled {
                 Poll::Pending if meter.cpu() >= cpu_max => {
