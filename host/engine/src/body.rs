@@ -18,8 +18,8 @@ use crate::meter::Meter;
 /// within its function's concurrency, until the client has read what came before.
 const PIECE_BYTES: usize = 128 << 10;
 
-/// The largest body that the connection takes at once. Of a larger one the last byte goes by itself: HTTP/2 takes a piece for which
-/// the client has left room for a byte, and the rest, whose end the request is, must not go along.
+/// The largest body that the connection takes at once. Of a larger one the last byte goes by itself: a stream of HTTP/2 takes a whole piece
+/// where its client has left room for one byte, and the request is over with the last piece, though nothing of it was sent.
 const AT_ONCE_BYTES: usize = 4 << 10;
 
 /// A guest that goes on while its answer is sent. It is a task of its own, so that its deadline holds even while the client

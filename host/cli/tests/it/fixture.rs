@@ -17,8 +17,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use ureq::{Agent, http::Request};
 
-/// The longest that anything is waited for: optimising gives way to all else that a machine does.
-pub const PATIENCE: Duration = Duration::from_secs(180);
+/// The longest that anything is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Instances of a test's host, unless the test says otherwise.
 const INSTANCES_MAX: u32 = 64;

@@ -78,7 +78,7 @@ fn answers_that_are_no_http_are_the_guests_fault() {
 #[test]
 fn what_the_host_keeps_for_a_guest_is_bounded() {
     let host = Host::start();
-    host.deploy_as("raw", "raw", "[limits]\ncpu_ms = 600000\nwall_ms = 600000");
+    host.deploy_as("raw", "raw", "[limits]\ncpu_ms = 60000\nwall_ms = 60000");
     assert_eq!(host.get("/raw/fields?n=500").text(), "500");
     let before = host.rss_mib();
     assert_eq!(host.get("/raw/fields?n=1000000").code(), "limit.handles");
