@@ -89,7 +89,7 @@ fn of_host(answer: Response<Bytes>, mut visit: Box<Visit>) -> Response<Outgoing>
     visit.answered(head.status);
     // However long its client takes for it.
     visit.gives_places_back();
-    let has_body = gust_engine::has_body(visit.method(), head.status);
+    let has_body = visit.has_body();
     if !has_body {
         head.headers.insert(header::CONTENT_LENGTH, body.len().into());
     }

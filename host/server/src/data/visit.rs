@@ -39,6 +39,7 @@ pub(super) struct Visit {
     /// That it goes on, where it does.
     outlives: Option<Piece>,
     receipt: Receipt,
+    has_body: bool,
     meter: Arc<Meter>,
     deployment: Option<Arc<Deployment>>,
     request_bytes: Option<Arc<AtomicU64>>,
@@ -59,6 +60,7 @@ impl Visit {
             ended: None,
             outlives: None,
             receipt: Receipt::begin(request_id, method),
+            has_body: false,
             meter: Meter::new(),
             deployment: None,
             request_bytes: None,
@@ -83,11 +85,6 @@ impl Visit {
     /// Where its time went so far.
     pub(super) fn timing(&self) -> Timing {
         self.receipt.timing
-    }
-
-    /// The method as sent.
-    pub(super) fn method(&self) -> &Method {
-        &self.receipt.method
     }
 
     /// Says which function it goes to.
@@ -176,10 +173,8 @@ impl Visit {
     /// Says how what came after its answer ended.
     pub(super) fn outlived(mut self: Box<Self>, ended: Result<(), Problem>) {
         self.outlives = None;
-        let status = http::StatusCode::from_u16(self.receipt.status).unwrap_or_default();
-        let had_body = gust_engine::has_body(self.method(), status);
         // Of an answer that has no body what a guest writes is not taken, which it may trap at.
-        if let Some(problem) = ended.err().filter(|problem| had_body || problem.code.limit().is_some()) {
+        if let Some(problem) = ended.err().filter(|problem| self.has_body || problem.code.limit().is_some()) {
             self.fails(&problem);
         }
     }
@@ -209,6 +204,12 @@ impl Visit {
     /// Says which status was sent.
     pub(super) fn answered(&mut self, status: http::StatusCode) {
         self.receipt.status = status.as_u16();
+        self.has_body = gust_engine::has_body(&self.receipt.method, status);
+    }
+
+    /// Whether what it was answered has a body.
+    pub(super) fn has_body(&self) -> bool {
+        self.has_body
     }
 
     /// Says that bytes of the response were taken by the connection.
