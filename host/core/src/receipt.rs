@@ -93,4 +93,11 @@ impl Receipt {
             internal: None,
         }
     }
+
+    /// The limits that it ran into, the one that ended it among them.
+    pub fn limits_reached(&self) -> Reached {
+        let mut reached = self.reached;
+        self.ending.code().and_then(Code::limit).into_iter().for_each(|limit| reached.add(limit));
+        reached
+    }
 }

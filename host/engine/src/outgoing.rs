@@ -107,10 +107,14 @@ struct Carried {
 }
 
 impl Carried {
-    /// Counts a piece of one, unless that is too much.
-    fn count<E>(&self, frame: Frame<Bytes>, too_much: impl FnOnce() -> E) -> Result<Frame<Bytes>, E> {
+    /// Counts a piece of one, unless that is too much: why, then.
+    fn count(&self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, String> {
         let bytes = frame.data_ref().map_or(0, Bytes::len);
-        if self.meter.may_carry(bytes, self.bytes_max) { Ok(frame) } else { Err(too_much()) }
+        if self.meter.may_carry(bytes, self.bytes_max) {
+            return Ok(frame);
+        }
+        let max_mib = self.bytes_max >> 20;
+        Err(format!("more in its requests' bodies and their answers' than its limit calls_body_mib, {max_mib}, allows"))
     }
 }
 
@@ -155,8 +159,9 @@ impl Body for SentBody {
             None => self.sender_is_gone.load(Acquire).then(|| Err(incomplete())),
             Some(frame) => Some(
                 frame
-                    .map_err(|error| incomplete().with_internal(error.to_string()))
-                    .and_then(|frame| self.carried.count(frame, incomplete)),
+                    .map_err(|error| error.to_string())
+                    .and_then(|frame| self.carried.count(frame))
+                    .map_err(|why| incomplete().with_internal(why)),
             ),
         })
     }
@@ -184,7 +189,7 @@ impl Body for Answered {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         Poll::Ready(frame.map(|frame| {
             let frame = frame.map_err(|_| Error::HttpResponseIncomplete)?;
-            self.carried.count(frame, || Error::HttpResponseBodySize(None))
+            self.carried.count(frame).map_err(|why| Error::InternalError(Some(why)))
         }))
     }
 

@@ -151,9 +151,7 @@ impl FunctionMetrics {
         counters
             .count_outcome(status, code, || self.families.requests.get_or_create(&self.outcome(status, code)).clone());
         counters.count(receipt);
-        let mut reached = receipt.reached;
-        code.and_then(Code::limit).into_iter().for_each(|limit| reached.add(limit));
-        for limit in reached.iter() {
+        for limit in receipt.limits_reached().iter() {
             counters.count_limit(limit, || self.families.limits_reached.get_or_create(&self.of_limit(limit)).clone());
         }
     }

@@ -5,7 +5,11 @@
 
 use std::{fmt::Write as _, io};
 
-use gust_core::{AppName, Receipt, RequestId, Source, Timestamp, receipt::Timing};
+use gust_core::{
+    AppName, Receipt, RequestId, Source, Timestamp,
+    limits::{Limit, Reached},
+    receipt::Timing,
+};
 
 use crate::flat_json::Object;
 
@@ -49,6 +53,7 @@ struct Line<'a> {
     response_bytes: u64,
     memory_bytes_peak: u64,
     cpu_us: u64,
+    limits: Reached,
     internal: &'a str,
 }
 
@@ -71,6 +76,7 @@ impl<'a> Line<'a> {
             response_bytes: receipt.response_bytes,
             memory_bytes_peak: receipt.memory_bytes_peak,
             cpu_us: receipt.cpu_us,
+            limits: receipt.limits_reached(),
             internal: receipt.internal.as_deref().unwrap_or_default(),
         }
     }
@@ -94,6 +100,9 @@ impl<'a> Line<'a> {
         object.number("response_bytes", self.response_bytes);
         object.number("memory_bytes_peak", self.memory_bytes_peak);
         object.number("cpu_us", self.cpu_us);
+        if !self.limits.is_empty() {
+            object.plain("limits", &keys(self.limits));
+        }
         if !self.internal.is_empty() {
             object.text("internal", self.internal);
         }
@@ -176,8 +185,15 @@ fn in_words(line: &Line<'_>) -> String {
     if !line.internal.is_empty() {
         let _ = write!(text, ": {}", line.internal.escape_debug());
     }
+    if !line.limits.is_empty() {
+        let _ = write!(text, " [{}]", keys(line.limits));
+    }
     let _ = write!(text, " ({request_id})");
     text
+}
+
+fn keys(limits: Reached) -> String {
+    limits.iter().map(Limit::key).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -220,7 +236,7 @@ mod tests {
             cpu_us: 700,
             awaits_body: false,
             by_route: false,
-            reached: gust_core::limits::Reached::default(),
+            reached: Reached::default(),
             internal: Some("wasm `unreachable`\nat 0x1".into()),
         }
     }
@@ -249,6 +265,19 @@ mod tests {
         assert_eq!(value.get("internal").unwrap(), "wasm `unreachable`\nat 0x1");
         assert_eq!(value.get("total_us").unwrap(), 1500);
         assert_eq!(value.get("cpu_us").unwrap(), 700);
+    }
+
+    #[test]
+    fn a_line_names_the_limits_that_were_reached() {
+        let mut receipt = Receipt { ending: Ending::Failed(Code::LimitMemory), internal: None, ..receipt() };
+        receipt.reached.add(Limit::Log);
+        let stamp = Stamp::of(0);
+        let line = Line::new(&receipt, None, &stamp.text, "WARN");
+        assert!(in_words(&line).ends_with(" limit.memory [memory_mib,log_kib] (id-1)"), "{}", in_words(&line));
+        let mut json = Vec::new();
+        line.write_json(&mut json);
+        let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(value.get("limits").unwrap(), "memory_mib,log_kib");
     }
 
     #[test]

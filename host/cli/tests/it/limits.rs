@@ -104,6 +104,9 @@ fn a_guest_sends_no_more_requests_and_carries_no_more_than_it_may() {
     assert_eq!(call("few", "hello.gust.internal/").text(), "Hello, world!");
     assert_eq!(call("few", "big.gust.internal/big?n=1000000").body.len(), 1_000_000);
     assert_ne!(call("few", "big.gust.internal/big?n=1100000").status, 200);
+    let line = host.logged(|line| line["limits"] == "calls_body_mib");
+    assert_eq!((&line["target"], &line["function"]), (&"gust::request".into(), &"few".into()));
+    assert!(line["internal"].as_str().unwrap().contains("its limit calls_body_mib, 1, allows"), "{line}");
     until("the calls are counted", || reached(&host, "none", "calls") == 1.0);
     until("the bodies are counted", || reached(&host, "few", "calls_body_mib") == 1.0);
 }
