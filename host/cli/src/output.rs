@@ -7,6 +7,7 @@ use std::{
 };
 
 use console::{Style, style};
+use gust_core::one_line;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Wrong usage or configuration, as opposed to something that failed.
@@ -40,15 +41,10 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// Text from elsewhere on one line: what would move the cursor, or colour it, is written out.
-fn on_one_line(text: &str) -> String {
-    let written = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(written).collect()
-}
-
 /// A table with its columns aligned. The first row is its head.
 pub fn table(rows: &[Vec<String>]) -> String {
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| on_one_line(cell)).collect()).collect();
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| one_line(cell).to_string()).collect()).collect();
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
@@ -68,7 +64,7 @@ pub fn pairs(pairs: &[(&str, String)]) -> String {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let line = |(name, value): &(&str, String)| {
         let name = format!("{name:<width$}");
-        format!("{}  {}\n", Style::new().dim().apply_to(name), on_one_line(value))
+        format!("{}  {}\n", Style::new().dim().apply_to(name), one_line(value))
     };
     pairs.iter().map(line).collect()
 }

@@ -4,7 +4,10 @@
 //! it means. Each has a code of its own where a request is refused or ended for it ([`Code`](crate::Code)), and all are counted by
 //! their keys ([`Reached`]).
 
-use std::str::FromStr;
+use std::{
+    fmt::{self, Display, Formatter},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -226,6 +229,17 @@ impl Reached {
     /// Which they are.
     pub fn iter(self) -> impl Iterator<Item = Limit> {
         Limit::ALL.iter().copied().filter(move |limit| self.0 & (1 << *limit as u32) != 0)
+    }
+}
+
+/// Their keys, with commas between them.
+impl Display for Reached {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (at, limit) in self.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            write!(f, "{comma}{}", limit.key())?;
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,6 @@
 //! What a guest prints: cut into lines, made harmless, capped, and handed to whoever keeps the log.
 
 use std::{
-    fmt::Write as _,
     mem,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gust_core::{RequestId, limits::Limit};
+use gust_core::{RequestId, limits::Limit, one_line};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::{
     cli::{IsTerminal, StdoutStream},
@@ -70,7 +69,7 @@ impl Output {
     /// Adds a line of the host's own, within no cap.
     pub(crate) fn note(&self, text: &str) {
         let lines = self.lock();
-        lines.sink.line(&lines.request_id, OutputStream::Stderr, harmless(text.as_bytes()));
+        lines.sink.line(&lines.request_id, OutputStream::Stderr, one_line(text).to_string());
     }
 
     fn lock(&self) -> MutexGuard<'_, Lines> {
@@ -118,7 +117,7 @@ impl Lines {
 
     fn end_line(&mut self, stream: OutputStream) {
         let line = mem::take(self.pending(stream));
-        self.sink.line(&self.request_id, stream, harmless(&line));
+        self.sink.line(&self.request_id, stream, one_line(&String::from_utf8_lossy(&line)).to_string());
     }
 }
 
@@ -135,23 +134,6 @@ impl Drop for Lines {
             self.sink.line(&self.request_id, OutputStream::Stderr, text);
         }
     }
-}
-
-/// Text that is one line and cannot colour a terminal or reverse its reading direction.
-fn harmless(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let bidirectional = matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        let line_end = matches!(c, '\u{2028}' | '\u{2029}');
-        if (c.is_control() && c != '\t') || bidirectional || line_end {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "{}", c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 /// One stream as WASI sees it: always ready, never failing, so that printing neither blocks nor ends a guest.

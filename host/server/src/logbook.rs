@@ -14,6 +14,7 @@ use std::{
 use gust_core::{
     FunctionName, Receipt, RequestId,
     api::{LogLine, LogStream},
+    one_line,
 };
 use gust_engine::{OutputSink, OutputStream};
 use tokio::sync::broadcast;
@@ -67,8 +68,12 @@ fn line_of_request(receipt: &Receipt, unix_ms: u64) -> LogLine {
     if let Some(code) = receipt.ending.code() {
         text = format!("{text}: {}", code.as_str());
         if let Some(internal) = &receipt.internal {
-            text = format!("{text}: {}", internal.escape_debug());
+            text = format!("{text}: {}", one_line(internal));
         }
+    }
+    let limits = receipt.limits_reached();
+    if !limits.is_empty() {
+        text = format!("{text} [{limits}]");
     }
     LogLine {
         unix_ms,

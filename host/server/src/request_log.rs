@@ -5,11 +5,7 @@
 
 use std::{fmt::Write as _, io};
 
-use gust_core::{
-    AppName, Receipt, RequestId, Source, Timestamp,
-    limits::{Limit, Reached},
-    receipt::Timing,
-};
+use gust_core::{AppName, Receipt, RequestId, Source, Timestamp, limits::Reached, one_line, receipt::Timing};
 
 use crate::flat_json::Object;
 
@@ -101,7 +97,7 @@ impl<'a> Line<'a> {
         object.number("memory_bytes_peak", self.memory_bytes_peak);
         object.number("cpu_us", self.cpu_us);
         if !self.limits.is_empty() {
-            object.plain("limits", &keys(self.limits));
+            object.plain("limits", &self.limits.to_string());
         }
         if !self.internal.is_empty() {
             object.text("internal", self.internal);
@@ -183,17 +179,13 @@ fn in_words(line: &Line<'_>) -> String {
         let _ = write!(text, " {}", line.code);
     }
     if !line.internal.is_empty() {
-        let _ = write!(text, ": {}", line.internal.escape_debug());
+        let _ = write!(text, ": {}", one_line(line.internal));
     }
     if !line.limits.is_empty() {
-        let _ = write!(text, " [{}]", keys(line.limits));
+        let _ = write!(text, " [{}]", line.limits);
     }
     let _ = write!(text, " ({request_id})");
     text
-}
-
-fn keys(limits: Reached) -> String {
-    limits.iter().map(Limit::key).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -202,6 +194,7 @@ mod tests {
 
     use gust_core::{
         Code,
+        limits::Limit,
         receipt::{Ending, Timing},
     };
     use tracing::subscriber::NoSubscriber;

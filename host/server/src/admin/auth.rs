@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use gust_access::{Action, Grant};
-use gust_core::{Code, Problem};
+use gust_core::{Code, Problem, one_line};
 use http::{HeaderMap, Method, header};
 
 use super::{
@@ -51,7 +51,7 @@ pub(super) async fn require_token(
         request.extensions_mut().insert(Arc::new(call));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let (method, path) = (request.method(), request.uri().path().escape_debug());
+        let (method, path) = (request.method(), one_line(request.uri().path()));
         tracing::info!(target: "gust::audit", token = %grant.name, %method, %path, "the admin API was called");
     }
     request.extensions_mut().insert(grant);

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use gust_access::Grant;
-use gust_core::{Code, FunctionName, Problem, Source};
+use gust_core::{Code, FunctionName, Problem, Source, one_line};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -31,9 +31,9 @@ impl IntoResponse for Refusal {
         match problem.code.source() {
             // Nothing is wrong with it.
             Source::Host if problem.code != Code::HostDraining => {
-                tracing::error!(code, internal, "{}", problem.detail.escape_debug())
+                tracing::error!(code, internal, "{}", one_line(&problem.detail))
             }
-            _ => tracing::info!(code, internal, "{}", problem.detail.escape_debug()),
+            _ => tracing::info!(code, internal, "{}", one_line(&problem.detail)),
         }
         status::answer(problem, None).map(body::Body::from)
     }
