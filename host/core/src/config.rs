@@ -251,6 +251,12 @@ fn at(text: &str, span: Option<Range<usize>>, error: &ConfigError) -> ConfigErro
 }
 
 impl HostConfig {
+    /// The most that a function's limits are on this host.
+    pub fn caps(&self) -> LimitCaps {
+        let memory_mib = self.limits_max.memory_mib.map_or(self.memory_mib_max, |cap| cap.min(self.memory_mib_max));
+        LimitCaps { memory_mib: Some(memory_mib), ..self.limits_max.clone() }
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         if self.worker_threads > 1024 {
             return Err(ConfigError(format!("worker_threads is {}; it is at most 1024", self.worker_threads)));

@@ -172,8 +172,10 @@ impl Manifest {
         if asked <= memory_mib_max {
             return Ok(());
         }
-        let message =
-            format!("limits.memory_mib is {asked}; this host allows at most {memory_mib_max} (memory_mib_max)");
+        let by_default = if asked == Limits::default().memory_mib { " by default" } else { "" };
+        let message = format!(
+            "limits.memory_mib is {asked}{by_default}; this host allows at most {memory_mib_max} (memory_mib_max): say less"
+        );
         Err(ManifestError::new(message))
     }
 }

@@ -18,10 +18,6 @@ use crate::meter::Meter;
 /// within its function's concurrency, until the client has read what came before.
 const PIECE_BYTES: usize = 128 << 10;
 
-/// The largest body that the connection takes at once. Of a larger one the last byte goes by itself: a stream of HTTP/2 takes a whole piece
-/// where its client has left room for one byte, and the request is over with the last piece, though nothing of it was sent.
-const AT_ONCE_BYTES: usize = 4 << 10;
-
 /// A guest that goes on while its answer is sent. It is a task of its own, so that its deadline holds even while the client
 /// takes nothing and nobody asks for the answer's next byte. Dropping it ends the guest.
 pub struct Running {
@@ -133,8 +129,7 @@ impl Body for GuestBody {
         match &mut this.source {
             Source::Ended(_) => Poll::Ready(None),
             Source::Whole(bytes) => {
-                let most = if bytes.len() > AT_ONCE_BYTES { (bytes.len() - 1).min(PIECE_BYTES) } else { bytes.len() };
-                let piece = bytes.split_to(most);
+                let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
                 if bytes.is_empty() {
                     this.source = Source::Ended(None);
                 }

@@ -41,7 +41,7 @@ pub(crate) fn of_guest(error: &wasmtime::Error, memory: &MemoryBudget, handles_m
         of_trap(*trap, memory)
     } else if error.is::<PoolConcurrencyLimitError>() {
         (Code::HostBusy, "all instances are in use; try again in a moment".to_owned())
-    } else if memory.was_refused() {
+    } else if memory.bytes_refused().is_some() {
         out_of_memory(memory)
     } else if is_out_of_handles(error) {
         (Code::LimitHandles, format!("it wanted more than {handles_max} resources at the same time, its limit handles"))
@@ -96,7 +96,7 @@ fn of_trap(trap: Trap, memory: &MemoryBudget) -> (Code, String) {
     match trap {
         Trap::StackOverflow => (Code::TrapStackOverflow, "it needed more stack than there is".to_owned()),
         // Programs abort when an allocation fails.
-        _ if memory.was_refused() => out_of_memory(memory),
+        _ if memory.bytes_refused().is_some() => out_of_memory(memory),
         trap => (Code::Trap, format!("it trapped: {trap}")),
     }
 }
@@ -104,7 +104,8 @@ fn of_trap(trap: Trap, memory: &MemoryBudget) -> (Code, String) {
 fn out_of_memory(memory: &MemoryBudget) -> (Code, String) {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let (has, max) = (mib(memory.bytes_peak()), mib(memory.bytes_max()));
-    (Code::LimitMemory, format!("it had {has:.1} MiB and asked for more; its limit memory_mib is {max}"))
+    let wanted = mib(memory.bytes_refused().unwrap_or_default());
+    (Code::LimitMemory, format!("it had {has:.1} MiB and wanted {wanted:.1}; its limit memory_mib is {max}"))
 }
 
 /// Whether a table of handles is full: the host's, whose error says so, or wasmtime's own, whose text does.

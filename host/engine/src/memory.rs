@@ -12,13 +12,14 @@ const TABLE_ELEMENT_BYTES: u64 = 8;
 pub(crate) struct MemoryBudget {
     bytes_max: u64,
     bytes: u64,
-    refused: bool,
+    /// What it wanted in all when growing was last refused.
+    bytes_refused: Option<u64>,
 }
 
 impl MemoryBudget {
     /// A budget of `bytes_max` bytes.
     pub(crate) fn new(bytes_max: u64) -> Self {
-        Self { bytes_max, bytes: 0, refused: false }
+        Self { bytes_max, bytes: 0, bytes_refused: None }
     }
 
     /// What it may have.
@@ -31,24 +32,25 @@ impl MemoryBudget {
         self.bytes
     }
 
-    /// Whether growing was ever refused.
-    pub(crate) fn was_refused(&self) -> bool {
-        self.refused
+    /// What it wanted in all when growing was last refused, if that was ever.
+    pub(crate) fn bytes_refused(&self) -> Option<u64> {
+        self.bytes_refused
     }
 
     /// Begins anew with what the instance has.
     pub(crate) fn forget_refusals(&mut self) {
-        self.refused = false;
+        self.bytes_refused = None;
     }
 
     /// Lets a memory grow, or not.
     pub(crate) fn memory_grows(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> bool {
         // The memory's own maximum refuses it then, and nothing must be counted.
+        let by_bytes = desired.saturating_sub(current) as u64;
         if maximum.is_some_and(|maximum| desired > maximum) {
-            self.refused = true;
+            self.bytes_refused = Some(self.bytes.saturating_add(by_bytes));
             return false;
         }
-        self.grows(desired.saturating_sub(current) as u64)
+        self.grows(by_bytes)
     }
 
     /// Lets a table grow, or not.
@@ -62,7 +64,7 @@ impl MemoryBudget {
     fn grows(&mut self, by_bytes: u64) -> bool {
         let bytes = self.bytes.saturating_add(by_bytes);
         if bytes > self.bytes_max {
-            self.refused = true;
+            self.bytes_refused = Some(bytes);
             return false;
         }
         self.bytes = bytes;
@@ -80,9 +82,9 @@ mod tests {
         assert!(budget.memory_grows(0, 40, None));
         assert!(budget.memory_grows(0, 40, None));
         assert!(budget.table_grows(0, 2, None));
-        assert!(!budget.was_refused());
+        assert_eq!(budget.bytes_refused(), None);
         assert!(!budget.memory_grows(40, 50, None));
-        assert!(budget.was_refused());
+        assert_eq!(budget.bytes_refused(), Some(106));
         assert_eq!(budget.bytes_peak(), 96);
     }
 

@@ -151,7 +151,7 @@ impl Changes {
         let config = config(&settings);
         let names = settings.iter().filter(|setting| setting.kind == SettingKind::Secret);
         let secret_names = names.map(|setting| setting.name.clone()).collect();
-        let limits_max = self.config.limits_max.clone();
+        let limits_max = self.config.caps();
         Ok(Arc::new(App {
             name,
             spec,

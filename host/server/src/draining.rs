@@ -12,10 +12,16 @@ use tokio::{
     time::{self, Duration},
 };
 
+use crate::patience::Activity;
+
 /// How long what is on its way may take, from the client's system to the thread that reads it.
 const ON_ITS_WAY: Duration = Duration::from_millis(100);
 
-/// What tells all connections of a listener.
+/// How long a connection that was told may say nothing while nothing is asked on it. One of HTTP/2 waits for its client to confirm that it
+/// asks nothing more (RFC 9113, section 6.8), and a client may be gone without a word.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// What tells all connections of a listener. Where it is dropped before they have ended, they are given up.
 pub(crate) struct Draining(watch::Sender<()>);
 
 impl Draining {
@@ -49,14 +55,30 @@ impl Told {
         }
     }
 
-    /// Serves a connection. When it is told, it ends with the last of what was asked before.
-    pub(crate) async fn serve<C: GracefulConnection>(mut self, connection: C) -> C::Output {
+    /// Serves a connection. When it is told, it ends with the last of what was asked before; none where it is ended: nothing is asked on
+    /// it, but its client does not take leave, or it is not waited for any longer.
+    pub(crate) async fn serve<C: GracefulConnection>(
+        mut self,
+        connection: C,
+        activity: &Activity,
+    ) -> Option<C::Output> {
         let mut connection = pin!(connection);
         if let Some(ended) = self.unless(connection.as_mut()).await {
-            return ended;
+            return Some(ended);
         }
         connection.as_mut().graceful_shutdown();
-        connection.await
+        tokio::select! {
+            biased;
+            ended = connection => return Some(ended),
+            () = activity.is_quiet(QUIET) => {}
+            () = self.is_given_up() => activity.breaks_unless_idle(),
+        }
+        None
+    }
+
+    /// Ends when nobody waits any longer.
+    async fn is_given_up(&mut self) {
+        while self.0.changed().await.is_ok() {}
     }
 }
 
@@ -83,20 +105,21 @@ mod tests {
 
     #[test]
     fn what_had_come_when_it_was_told_is_answered() {
-        runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+        runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
             let (mut client, host) = tokio::io::duplex(1024);
             let answer = service_fn(|_| async { Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())) });
             let builder = auto::Builder::new(TokioExecutor::new());
             let connection = builder.serve_connection(TokioIo::new(host), answer).into_owned();
             let draining = Draining::new();
-            let served = tokio::spawn(draining.watch().serve(connection));
+            let (told, activity) = (draining.watch(), Activity::new());
+            let served = tokio::spawn(async move { told.serve(connection, &activity).await });
             client.write_all(REQUEST).await.unwrap();
             let mut first = [0; 12];
             client.read_exact(&mut first).await.unwrap();
             // Nobody has read it when the connection is told, for there is one thread, and it is here.
             client.write_all(REQUEST).await.unwrap();
             let _ = draining.0.send(());
-            served.await.unwrap().unwrap();
+            served.await.unwrap().unwrap().unwrap();
             let mut rest = String::new();
             client.read_to_string(&mut rest).await.unwrap();
             assert_eq!(rest.matches("HTTP/1.1 200").count(), 1, "{rest}");

@@ -31,14 +31,21 @@ enum Change {
     Ended,
 }
 
-/// Says that an answer is handed over that must be whole by `deadline`.
-pub(crate) fn begins(deadline: Instant) {
-    CHANGE.set(Some(Change::Began(deadline)));
+/// An answer that was handed over, until it is over, whole or not.
+pub(crate) struct Leaving(());
+
+impl Leaving {
+    /// Says that one is that must be whole by `deadline`.
+    pub(crate) fn begin(deadline: Instant) -> Self {
+        CHANGE.set(Some(Change::Began(deadline)));
+        Self(())
+    }
 }
 
-/// Says that it is over, whole or not.
-pub(crate) fn ends() {
-    CHANGE.set(Some(Change::Ended));
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        CHANGE.set(Some(Change::Ended));
+    }
 }
 
 /// Whether an answer that is dropped now was not whole in time.
@@ -99,7 +106,7 @@ mod tests {
     fn what_begins_must_end_in_time() {
         run(async {
             let never = async {
-                begins(Instant::now() + Duration::from_millis(5));
+                let _leaving = Leaving::begin(Instant::now() + Duration::from_millis(5));
                 future::pending::<()>().await;
             };
             assert!(in_time(never, || {}).await.is_none());
@@ -110,12 +117,11 @@ mod tests {
     fn what_has_ended_may_go_on() {
         run(async {
             let both = async {
-                begins(Instant::now());
-                ends();
+                drop(Leaving::begin(Instant::now()));
                 time::sleep(Duration::from_millis(5)).await;
-                begins(Instant::now() + Duration::from_millis(5));
+                let second = Leaving::begin(Instant::now() + Duration::from_millis(5));
                 time::sleep(Duration::from_millis(1)).await;
-                ends();
+                drop(second);
                 time::sleep(Duration::from_millis(20)).await;
             };
             assert!(in_time(both, || {}).await.is_some());

@@ -177,8 +177,9 @@ impl Listener {
             let connection = protocol.serve_connection(io, service).into_owned();
             // In a place of its own, so that those that have not begun are small.
             // What was written of an answer that is not whole must not look so.
-            let ended = Box::pin(leaving::in_time(told.serve(connection), || of_connection.breaks())).await;
-            ended.unwrap_or(Ok(()))
+            let served = told.serve(connection, &of_connection);
+            let ended = Box::pin(leaving::in_time(served, || of_connection.breaks())).await;
+            ended.flatten().unwrap_or(Ok(()))
         };
         tokio::spawn(async move {
             tokio::select! {

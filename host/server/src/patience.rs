@@ -25,11 +25,12 @@ use tokio::{
     time::{self, Duration, Instant},
 };
 
-use crate::leaving;
-
 /// The most that may come without a request that begins or a body that is read, in bytes: more than a client may have on its way, which is
 /// the windows of HTTP/2 (1 MiB a connection) and what both sides' systems hold.
 const IDLE_BYTES_MAX: u32 = 8 << 20;
+
+/// Answers of the host's own that one connection may hold back. Each takes some 10 KiB of the host.
+const REFUSALS_MAX: u32 = 8;
 
 /// What happens on one connection.
 pub(crate) struct Activity {
@@ -42,6 +43,10 @@ pub(crate) struct Activity {
     busy_until_ms: AtomicU64,
     /// It must end with a reset: an answer was broken off, or it was a flood.
     is_broken: AtomicBool,
+    /// The system takes no more of what is to be written.
+    is_full: AtomicBool,
+    /// Answers of the host's own that wait for their client to make room.
+    refusals: AtomicU32,
     /// Bytes that came since something was asked, or a body read.
     idle_bytes: AtomicU32,
 }
@@ -71,7 +76,15 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         self.on.at_work.fetch_sub(1, Relaxed);
-        leaving::ends();
+    }
+}
+
+/// A place for an answer of the host's own on a connection, until it is dropped.
+pub(crate) struct Refusal(Arc<Activity>);
+
+impl Drop for Refusal {
+    fn drop(&mut self) {
+        self.0.refusals.fetch_sub(1, Relaxed);
     }
 }
 
@@ -84,6 +97,8 @@ impl Activity {
             at_work: AtomicU32::new(0),
             busy_until_ms: AtomicU64::new(0),
             is_broken: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
+            refusals: AtomicU32::new(0),
             idle_bytes: AtomicU32::new(0),
         })
     }
@@ -117,6 +132,15 @@ impl Activity {
         Work { on: self.clone(), deadline, alone }
     }
 
+    /// A place for an answer of the host's own, if few wait there: what a client does not take is the host's memory.
+    pub(crate) fn refuses(self: &Arc<Self>) -> Option<Refusal> {
+        let refusal = (self.refusals.fetch_add(1, Relaxed) < REFUSALS_MAX).then(|| Refusal(self.clone()));
+        if refusal.is_none() {
+            self.refusals.fetch_sub(1, Relaxed);
+        }
+        refusal
+    }
+
     /// Says that it must end with a reset.
     pub(crate) fn breaks(&self) {
         self.is_broken.store(true, Relaxed);
@@ -134,10 +158,29 @@ impl Activity {
         loop {
             time::sleep(patience).await;
             if self.stood_still(&mut seen, Instant::now()) {
-                self.is_broken.fetch_or(self.at_work.load(Relaxed) > 0, Relaxed);
+                return self.breaks_unless_idle();
+            }
+        }
+    }
+
+    /// Ends when for `patience` nothing was at work, nothing moved, and all that was to be written was.
+    pub(crate) async fn is_quiet(&self, patience: Duration) {
+        let mut seen = self.moves.load(Relaxed);
+        loop {
+            time::sleep(patience).await;
+            if self.stood_still(&mut seen, Instant::now()) && self.is_idle() {
                 return;
             }
         }
+    }
+
+    /// Says that it must end with a reset where an answer is on its way.
+    pub(crate) fn breaks_unless_idle(&self) {
+        self.is_broken.fetch_or(!self.is_idle(), Relaxed);
+    }
+
+    fn is_idle(&self) -> bool {
+        self.at_work.load(Relaxed) == 0 && !self.is_full.load(Relaxed)
     }
 
     /// Whether nothing moved since this was asked with the same `seen`, and nothing is at work.
@@ -173,6 +216,11 @@ impl<T: Unpin> Watched<T> {
     fn note(&self, written: &Poll<io::Result<usize>>) {
         if matches!(written, Poll::Ready(Ok(1..))) {
             self.activity.moved();
+        }
+        let is_full = written.is_pending();
+        // One task writes.
+        if self.activity.is_full.load(Relaxed) != is_full {
+            self.activity.is_full.store(is_full, Relaxed);
         }
     }
 }
@@ -291,5 +339,30 @@ mod tests {
             activity.stands_still(Duration::from_millis(1)).await;
             assert!(activity.is_broken());
         });
+    }
+
+    #[test]
+    fn what_the_system_has_not_taken_is_broken_off() {
+        run(async {
+            let activity = Activity::new();
+            let (_client, host) = tokio::io::duplex(4);
+            let mut host = Watched::new(host, activity.clone());
+            let quiet = time::timeout(Duration::from_millis(20), activity.is_quiet(Duration::from_millis(1)));
+            assert!(quiet.await.is_ok());
+            assert!(time::timeout(Duration::from_millis(1), host.write_all(b"answer")).await.is_err());
+            let quiet = time::timeout(Duration::from_millis(20), activity.is_quiet(Duration::from_millis(1)));
+            assert!(quiet.await.is_err());
+            activity.stands_still(Duration::from_millis(1)).await;
+            assert!(activity.is_broken());
+        });
+    }
+
+    #[test]
+    fn a_connection_holds_back_few_refusals() {
+        let activity = Activity::new();
+        let mut refusals: Vec<_> = (0..REFUSALS_MAX).map(|_| activity.refuses()).collect();
+        assert!(refusals.iter().all(Option::is_some) && activity.refuses().is_none());
+        refusals.pop();
+        assert!(activity.refuses().is_some());
     }
 }

@@ -135,6 +135,43 @@ fn requests_wait_for_a_place_where_they_may() {
 }
 
 #[test]
+fn a_request_that_waits_for_a_place_is_no_idle_connection() {
+    let host = Host::start_with(&[("GUST_IDLE_MS", "200")]);
+    host.deploy_as("hostile", "hostile", "[limits]\nconcurrency = 1\nqueue = 1\nqueue_ms = 30000");
+    thread::scope(|scope| {
+        let holder = scope.spawn(|| host.get("/hostile/sleep?n=2000"));
+        host.until_serving(1);
+        assert_eq!(host.get("/hostile/headers").status, 200);
+        assert_eq!(holder.join().unwrap().status, 200);
+    });
+}
+
+#[test]
+fn a_body_that_is_read_as_it_comes_has_its_limit() {
+    let host = Host::start();
+    host.deploy_as("raw", "raw", "[limits]\nrequest_body_mib = 1");
+    let body = "x".repeat(65_536);
+    let chunk = format!("{:x}\r\n{body}\r\n", body.len());
+    let head = "POST /raw/echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+    let answer = host.raw(format!("{head}{}0\r\n\r\n", chunk.repeat(17)).as_bytes());
+    assert!(answer.len() < 17 * 65_536, "{} bytes", answer.len());
+    let line = host.logged(|line| line["target"] == "gust::request");
+    assert_eq!(line["limits"], "request_body_mib", "{line}");
+    until("it is counted", || reached(&host, "raw", "request_body_mib") == 1.0);
+}
+
+#[test]
+fn what_a_host_has_less_of_than_before_is_a_limit_of_its_functions() {
+    let host = Host::start();
+    host.deploy_as("hostile", "hostile", "");
+    let host = host.kill_and_restart_with(&[("GUST_MEMORY_MIB_MAX", "64")]);
+    assert_eq!(host.info("hostile")["limits"]["memory_mib"], 64);
+    let answer = host.get("/hostile/memory");
+    assert_eq!((answer.status, answer.code().as_str()), (500, "limit.memory"), "{answer:?}");
+    assert!(detail(&answer).ends_with("its limit memory_mib is 64"), "{}", detail(&answer));
+}
+
+#[test]
 fn a_request_waits_for_no_longer_than_it_may() {
     let host = Host::start();
     host.deploy_as("hostile", "hostile", "[limits]\nconcurrency = 1\nqueue = 8\nqueue_ms = 50");

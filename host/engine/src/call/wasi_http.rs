@@ -30,6 +30,7 @@ use crate::{
     callee::Instance,
     failure,
     lease::{Lease, Leased},
+    meter::Meter,
     rewind,
 };
 
@@ -87,6 +88,7 @@ async fn run<B>(
 where
     B: Body<Data = Bytes, Error = Problem> + Send + 'static,
 {
+    let meter = instance.meter().clone();
     let called = async {
         let Leased { store, callee: Instance::WasiHttp(proxy), .. } = &mut instance else {
             return Err(wasmtime::Error::msg("an instance was called through another's export"));
@@ -95,7 +97,7 @@ where
             Scheme::Http => types::Scheme::Http,
             Scheme::Https => types::Scheme::Https,
         };
-        let request = request.map(|body| body.map_err(to_wasi));
+        let request = request.map(|body| body.map_err(move |problem| to_wasi(problem, &meter)));
         let request = store.data_mut().http().new_incoming_request(scheme, request)?;
         let outparam = store.data_mut().http().new_response_outparam(answer)?;
         proxy.wasi_http_incoming_handler().call_handle(store, request, outparam).await
@@ -142,8 +144,9 @@ fn poll_head(
     Poll::Ready(Err(Problem::new(Code::GuestNoResponse, "it never set a response")))
 }
 
-/// What a guest is told of a request's body that did not arrive.
-fn to_wasi(problem: Problem) -> Error {
+/// What a guest is told of a request's body that did not arrive. What it answers then is its own affair, but the limit was reached.
+fn to_wasi(problem: Problem, meter: &Meter) -> Error {
+    problem.code.limit().into_iter().for_each(|limit| meter.reaches(limit));
     match problem.code {
         Code::LimitRequestBody => Error::HttpRequestBodySize(None),
         Code::RequestBodyIncomplete => Error::ConnectionTerminated,

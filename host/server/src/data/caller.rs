@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     found::{Found, Refused},
+    outgoing::Way,
     route,
 };
 use crate::{
@@ -65,9 +66,13 @@ impl Caller<'_> {
         }
     }
 
-    /// Whether its answer is alone on its connection.
-    pub(super) fn is_alone(&self) -> bool {
-        matches!(self, Self::Client { alone: true, .. })
+    /// How its answer leaves.
+    pub(super) fn way(&self) -> Way<'_> {
+        match self {
+            Self::Function(_) => Way::InMemory,
+            Self::Client { alone: true, .. } => Way::Alone,
+            Self::Client { activity, .. } => Way::Shared(activity),
+        }
     }
 
     /// How it reached the host.

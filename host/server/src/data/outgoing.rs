@@ -3,6 +3,7 @@
 use std::{
     fmt::Write as _,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -11,9 +12,14 @@ use gust_core::{Code, Problem, receipt::Timing};
 use gust_engine::GuestBody;
 use http::{HeaderName, HeaderValue, Response, header};
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Duration, Instant};
 
 use super::visit::Visit;
-use crate::{leaving, status};
+use crate::{
+    leaving::{self, Leaving},
+    patience::{Activity, Refusal},
+    status,
+};
 
 /// The header that carries the request's id.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -21,9 +27,37 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// The header that says where the time went.
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
+/// The longest that a client may take for what the host itself answers.
+const HOST_ANSWER: Duration = Duration::from_secs(10);
+
+/// The largest piece of a body with which an answer that is alone on its connection may end.
+const LAST_PIECE_BYTES: usize = 4 << 10;
+
+/// How an answer leaves.
+#[derive(Clone, Copy)]
+pub(super) enum Way<'a> {
+    /// To another function.
+    InMemory,
+    /// Alone on its connection.
+    Alone,
+    /// As a stream of HTTP/2, among others on this connection.
+    Shared(&'a Arc<Activity>),
+}
+
 /// A response's body. Dropping it ends the visit.
+///
+/// A request is over when hyper has asked for its answer's last byte, so that byte goes by itself: a stream of HTTP/2 takes a whole piece
+/// where its client has left room for one byte, and HTTP/1.1 one that is waiting to be written. Over HTTP/2 that byte is asked for, too,
+/// before there is room for it, and so the answer counts as whole only when hyper has come back and was told that there is no more.
 pub(crate) struct Outgoing {
     source: Source,
+    is_shared: bool,
+    /// Something of it was given away.
+    has_begun: bool,
+    /// Its last byte, or that of a piece.
+    last: Option<Bytes>,
+    _leaving: Option<Leaving>,
+    _refusal: Option<Refusal>,
     /// The client waits for the guest, not the guest for the client.
     awaits_guest: bool,
     /// There until this is dropped, or nothing of it is the function's any more.
@@ -36,7 +70,7 @@ enum Source {
 }
 
 /// The guest's response.
-pub(super) fn of_guest(response: Response<GuestBody>, mut visit: Box<Visit>) -> Response<Outgoing> {
+pub(super) fn of_guest(response: Response<GuestBody>, mut visit: Box<Visit>, way: Way<'_>) -> Response<Outgoing> {
     let (mut head, body) = response.into_parts();
     if let Ok(value) = HeaderValue::from_maybe_shared(server_timing(visit.timing())) {
         head.headers.append(SERVER_TIMING, value);
@@ -46,7 +80,8 @@ pub(super) fn of_guest(response: Response<GuestBody>, mut visit: Box<Visit>) -> 
         head.headers.append(header::SET_COOKIE, cookie);
     }
     visit.answered(head.status);
-    let mut outgoing = Outgoing::new(Source::Guest(body), visit);
+    let leaving = visit.leaves();
+    let mut outgoing = Outgoing::new(Source::Guest(body), visit, way, leaving);
     outgoing.leaves_in_memory();
     Response::from_parts(head, outgoing)
 }
@@ -62,28 +97,41 @@ fn server_timing(timing: Timing) -> Bytes {
     text.into()
 }
 
-/// The host's own answer to a request that went wrong, and whether its connection `ends` with it.
-pub(super) fn of_problem(problem: &Problem, mut visit: Box<Visit>, ends: bool) -> Response<Outgoing> {
+/// The host's own answer to a request that went wrong.
+pub(super) fn of_problem(problem: &Problem, mut visit: Box<Visit>, way: Way<'_>) -> Response<Outgoing> {
     let mut answer = status::answer(problem, Some(&visit.request_id()));
-    if ends {
+    // What could be understood in two ways ends its connection, so that nothing after it can be.
+    let is_ambiguous = matches!(problem.code, Code::RequestMalformed | Code::MethodNotSupported);
+    if is_ambiguous && matches!(way, Way::Alone) {
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(allow) = visit.take_allow() {
         answer.headers_mut().insert(header::ALLOW, allow);
     }
     visit.fails(problem);
-    of_host(answer, visit)
+    let refusal = match way {
+        Way::Shared(activity) => activity.refuses(),
+        Way::Alone | Way::InMemory => None,
+    };
+    if matches!(way, Way::Shared(_)) && refusal.is_none() {
+        // Without a body it needs no room.
+        answer.headers_mut().remove(header::CONTENT_TYPE);
+        answer.body_mut().clear();
+    }
+    let mut response = of_host(answer, visit, way);
+    response.body_mut()._refusal = refusal;
+    response
 }
 
 /// What a route answers by itself.
-pub(super) fn of_route(mut answer: Response<Bytes>, mut visit: Box<Visit>) -> Response<Outgoing> {
+pub(super) fn of_route(mut answer: Response<Bytes>, mut visit: Box<Visit>, way: Way<'_>) -> Response<Outgoing> {
     if let Some(cookie) = visit.take_cookie() {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
-    of_host(answer, visit)
+    of_host(answer, visit, way)
 }
 
-fn of_host(answer: Response<Bytes>, mut visit: Box<Visit>) -> Response<Outgoing> {
+fn of_host(answer: Response<Bytes>, mut visit: Box<Visit>, way: Way<'_>) -> Response<Outgoing> {
     let (mut head, body) = answer.into_parts();
     insert_request_id(&mut head.headers, &visit);
     visit.answered(head.status);
@@ -93,7 +141,10 @@ fn of_host(answer: Response<Bytes>, mut visit: Box<Visit>) -> Response<Outgoing>
     if !has_body {
         head.headers.insert(header::CONTENT_LENGTH, body.len().into());
     }
-    Response::from_parts(head, Outgoing::new(Source::Host(has_body.then_some(body)), visit))
+    let body = (has_body && !body.is_empty()).then_some(body);
+    // Not the function's, whose time may be up.
+    let leaving = (!matches!(way, Way::InMemory)).then(|| Leaving::begin(Instant::now() + HOST_ANSWER));
+    Response::from_parts(head, Outgoing::new(Source::Host(body), visit, way, leaving))
 }
 
 fn insert_request_id(headers: &mut http::HeaderMap, visit: &Visit) {
@@ -103,9 +154,17 @@ fn insert_request_id(headers: &mut http::HeaderMap, visit: &Visit) {
 }
 
 impl Outgoing {
-    fn new(source: Source, visit: Box<Visit>) -> Self {
-        visit.leaves();
-        Self { source, awaits_guest: false, visit: Some(visit) }
+    fn new(source: Source, visit: Box<Visit>, way: Way<'_>, leaving: Option<Leaving>) -> Self {
+        Self {
+            source,
+            is_shared: matches!(way, Way::Shared(_)),
+            has_begun: false,
+            last: None,
+            _leaving: leaving,
+            _refusal: None,
+            awaits_guest: false,
+            visit: Some(visit),
+        }
     }
 
     /// What another function gets whole is its own from now on, and within its own limits.
@@ -123,7 +182,72 @@ impl Outgoing {
         if self.awaits_guest {
             return Problem::new(Code::LimitWall, "its answer was not whole within its limit wall_ms");
         }
-        Problem::new(Code::RequestUnread, "the client did not take the answer within the function's limit wall_ms")
+        let within = match self.source {
+            Source::Guest(_) => "the function's limit wall_ms",
+            Source::Host(_) => "ten seconds",
+        };
+        // The client is told by a reset alone.
+        Problem::new(Code::RequestUnread, "")
+            .with_internal(format!("the client did not take the answer within {within}"))
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
+        if let Some(last) = self.last.take() {
+            return Poll::Ready(Some(Ok(Frame::data(last))));
+        }
+        let frame = match &mut self.source {
+            Source::Guest(body) => {
+                let polled = Pin::new(body).poll_frame(cx);
+                self.awaits_guest = polled.is_pending();
+                ready!(polled)
+            }
+            Source::Host(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+        };
+        self.has_begun = true;
+        Poll::Ready(frame.map(|frame| frame.map(|frame| self.keep_last(frame))))
+    }
+
+    /// Keeps the last byte for the next time, where it goes by itself.
+    fn keep_last(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        let goes_apart = self.is_shared || (bytes > LAST_PIECE_BYTES && self.source.is_at_end());
+        if bytes < 2 || !goes_apart {
+            return frame;
+        }
+        frame.map_data(|mut piece| {
+            self.last = Some(piece.split_off(bytes - 1));
+            piece
+        })
+    }
+
+    /// Whether hyper has all of it, and room for it. A body that is known to be at its end is not polled again, and one that must not be
+    /// sent is not polled at all.
+    fn is_whole(&self) -> bool {
+        let may_wait = self.is_shared && self.has_begun;
+        self.last.is_none() && !may_wait && self.source.is_whole()
+    }
+}
+
+impl Source {
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::Guest(body) => body.is_whole(),
+            Self::Host(bytes) => bytes.is_none(),
+        }
+    }
+
+    fn is_at_end(&self) -> bool {
+        match self {
+            Self::Guest(body) => body.is_end_stream(),
+            Self::Host(bytes) => bytes.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Guest(body) => body.size_hint(),
+            Self::Host(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+        }
     }
 }
 
@@ -133,17 +257,12 @@ impl Body for Outgoing {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
         let this = &mut *self;
-        let frame = match &mut this.source {
-            Source::Guest(body) => {
-                let polled = Pin::new(body).poll_frame(cx);
-                this.awaits_guest = polled.is_pending();
-                ready!(polled)
-            }
-            Source::Host(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-        };
+        let frame = ready!(this.poll_source(cx));
         let Some(visit) = &mut this.visit else { return Poll::Ready(frame) };
         match &frame {
             None => visit.completes(),
+            // Nothing comes after them, and they need no room.
+            Some(Ok(frame)) if frame.is_trailers() => visit.completes(),
             Some(Ok(frame)) => visit.sent(frame.data_ref().map_or(0, |data| data.len() as u64)),
             Some(Err(problem)) => visit.breaks_off(problem),
         }
@@ -151,36 +270,34 @@ impl Body for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Guest(body) => body.is_end_stream(),
-            Source::Host(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-        }
+        let asks_again = self.is_shared && self.has_begun;
+        self.last.is_none() && !asks_again && self.source.is_at_end()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Guest(body) => body.size_hint(),
-            Source::Host(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+        let kept = self.last.as_ref().map_or(0, |last| last.len() as u64);
+        let rest = self.source.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + kept);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + kept);
         }
+        hint
     }
 }
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
         let Some(mut visit) = self.visit.take() else { return };
-        // A body that is known to be at its end is not polled again, and one that must not be sent is not polled at all.
-        let is_whole = match &self.source {
-            Source::Guest(body) => body.is_whole(),
-            Source::Host(bytes) => bytes.is_none(),
-        };
         if leaving::is_late() {
             // HTTP/2 may have it whole, and have sent nothing of it.
             visit.breaks_off(&self.too_late());
-        } else if is_whole {
+        } else if self.is_whole() {
             visit.completes();
         }
         let Source::Guest(body) = &mut self.source else { return };
-        if let Some(rest) = body.rest() {
+        // One whose client is gone before that ends with it.
+        if let Some(rest) = body.rest().filter(|_| visit.is_complete()) {
             visit.outlives_answer();
             tokio::spawn(async move {
                 let ended = rest.await;

@@ -78,13 +78,9 @@ async fn respond(
         coalescing::note_unread();
     }
     match served {
-        Ok(Served::Guest(response)) => outgoing::of_guest(response, visit),
-        Ok(Served::Route(response)) => outgoing::of_route(response, visit),
-        Err(problem) => {
-            // What could be understood in two ways ends its connection, so that nothing after it can be.
-            let ends = matches!(problem.code, Code::RequestMalformed | Code::MethodNotSupported) && caller.is_alone();
-            outgoing::of_problem(&problem, visit, ends)
-        }
+        Ok(Served::Guest(response)) => outgoing::of_guest(response, visit, caller.way()),
+        Ok(Served::Route(response)) => outgoing::of_route(response, visit, caller.way()),
+        Err(problem) => outgoing::of_problem(&problem, visit, caller.way()),
     }
 }
 
@@ -179,6 +175,7 @@ async fn serve_queued(
     visit: &mut Visit,
 ) -> Result<Response<GuestBody>, Problem> {
     let Queued { head, body, found, deployment, place } = *queued;
+    works(caller, &deployment, visit);
     let place = admit::awaited(&deployment, place, visit).await?;
     let request = enter(caller, (head, body), found, &deployment, place, visit)?;
     run(data, caller, request, deployment, visit).await
@@ -199,7 +196,10 @@ async fn serve_kept(
     visit.goes_to(deployment.clone());
     let place = match admit::place(&deployment)? {
         Admitted::Now(place) => place,
-        Admitted::Later(place) => admit::awaited(&deployment, place, visit).await?,
+        Admitted::Later(place) => {
+            works(caller, &deployment, visit);
+            admit::awaited(&deployment, place, visit).await?
+        }
     };
     let request = enter(caller, (head, body), found, &deployment, place, visit)?;
     run(data, caller, request, deployment, visit).await
@@ -215,9 +215,7 @@ async fn run(
 ) -> Result<Response<GuestBody>, Problem> {
     data.shedding.check()?;
     let depth = caller.depth()?;
-    let wall = Duration::from_millis(deployment.limits().wall_ms.into());
-    let deadline = caller.deadline((visit.began() + wall).into());
-    visit.works(caller.works(deadline));
+    let deadline = works(caller, &deployment, visit);
     let mut in_use = loaded(data, &deployment, deadline).await?;
     // A typed function takes the body whole. For a client that sends it slowly no instance waits, and nothing is held.
     let is_streamed = function(&in_use)?.world() != World::Typed;
@@ -237,6 +235,14 @@ async fn run(
         coalescing::note_unread();
     }
     called
+}
+
+/// Says on its connection that the request is at work, or waits for a place, and until when.
+fn works(caller: &Caller<'_>, deployment: &Deployment, visit: &mut Visit) -> time::Instant {
+    let wall = Duration::from_millis(deployment.limits().wall_ms.into());
+    let deadline = caller.deadline((visit.began() + wall).into());
+    visit.works(caller.works(deadline));
+    deadline
 }
 
 /// The client's own id, or a new one.

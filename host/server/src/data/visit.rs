@@ -24,7 +24,7 @@ use http::{HeaderValue, Method};
 use super::{found::Refused, incoming::AWAITED};
 use crate::{
     deployment::Deployment,
-    leaving,
+    leaving::Leaving,
     ledger::{Entry, Ledger},
     patience::Work,
     under_way::Piece,
@@ -143,10 +143,8 @@ impl Visit {
     }
 
     /// Says that its answer is handed over to the connection, where it is for a client.
-    pub(super) fn leaves(&self) {
-        if let Some(work) = &self.work {
-            leaving::begins(work.deadline());
-        }
+    pub(super) fn leaves(&self) -> Option<Leaving> {
+        self.work.as_ref().map(|work| Leaving::begin(work.deadline()))
     }
 
     /// Whether its function works for a client, and not for another function.
@@ -229,13 +227,16 @@ impl Visit {
         }
     }
 
+    /// Whether it is.
+    pub(super) fn is_complete(&self) -> bool {
+        self.receipt.ending == Ending::Complete
+    }
+
     /// Says why the host answers instead of the guest, or breaks the guest's answer off. The first word counts.
     pub(super) fn fails(&mut self, problem: &Problem) {
         if !matches!(self.receipt.ending, Ending::Failed(_)) {
             self.receipt.ending = Ending::Failed(problem.code);
-            // What a client was told of its own mistakes, many of which may come, is not kept.
-            let told = (problem.code.source() != Source::Client).then_some(problem.detail.as_str());
-            self.receipt.internal = problem.internal.as_deref().or(told).map(Into::into);
+            self.receipt.internal = kept(problem);
         }
     }
 }
@@ -260,8 +261,22 @@ impl Drop for Visit {
         // Where its head was sent before, so that the client could not be told by a status.
         if receipt.awaits_body && receipt.status < 500 && receipt.ending == Ending::Failed(Code::LimitWall) {
             receipt.ending = Ending::Failed(Code::RequestTimeout);
+            receipt.internal = Some("the rest of the body did not arrive within the function's limit wall_ms".into());
         }
         self.ledger.settle(Entry { receipt, deployment: self.deployment.take(), ended });
+    }
+}
+
+/// What of a problem is kept for the log: what was told, and what was not. Of a client's own mistakes, many of which may come, only those
+/// with a limit, which is the function's.
+fn kept(problem: &Problem) -> Option<Box<str>> {
+    let is_kept = problem.code.source() != Source::Client || problem.code.limit().is_some();
+    let told = Some(problem.detail.as_str()).filter(|told| is_kept && !told.is_empty());
+    match (told, problem.internal.as_deref()) {
+        // Both begin with the trap's name.
+        (Some(told), Some(internal)) if problem.code != Code::Trap => Some(format!("{told}; {internal}").into()),
+        (_, Some(internal)) => Some(internal.into()),
+        (told, None) => told.map(Into::into),
     }
 }
 

@@ -353,21 +353,72 @@ fn a_stream_whose_window_stays_shut_ends_alone() {
         frame(HEADERS, END_HEADERS | END_STREAM, number, &request(GET, &format!("/f/big?n={n}")))
     };
     // No byte of an answer may be sent, however small it is; or one, of an answer that is given in one piece.
-    for (window, n) in [(0, 3), (1, 50_000)] {
+    let cases = [(0, 3), (1, 2), (1, 4096), (1, 50_000)];
+    for (window, n) in cases {
         let mut stream = with_window(&host, window);
         stream.write_all(&get(1, n)).unwrap();
         assert_eq!(next_of(RST_STREAM, &mut stream).stream, 1);
         // Others on the same connection are answered, where there is room for just as much.
         let open = frame(WINDOW_UPDATE, 0, 3, &(n as u32 - window).to_be_bytes());
         stream.write_all(&[get(3, n), open].concat()).unwrap();
-        let mut bytes = 0;
-        while bytes < n {
-            let came = next_of(DATA, &mut stream);
-            bytes += came.payload.len();
-            assert_eq!((came.stream, came.flags & END_STREAM == END_STREAM), (3, bytes == n));
+        assert_eq!(whole(&mut stream, 3), n);
+    }
+    watch.check(&["request.answer_unread"; 4]);
+}
+
+/// The bytes of an answer that is sent whole.
+fn whole(stream: &mut TcpStream, number: u32) -> usize {
+    let mut bytes = 0;
+    loop {
+        let came = frames::next_of(frames::DATA, stream);
+        assert_eq!(came.stream, number);
+        bytes += came.payload.len();
+        if came.flags & frames::END_STREAM != 0 {
+            return bytes;
         }
     }
-    watch.check(&["request.answer_unread"; 2]);
+}
+
+#[test]
+fn an_answer_that_was_not_taken_to_its_last_byte_was_not_given() {
+    use frames::*;
+    let host = one_at_a_time();
+    let watch = Watch::begin(&host);
+    let cases = [(0, 1), (1, 4096), (4999, 5000)];
+    for (window, n) in cases {
+        let mut stream = with_window(&host, window);
+        let get = request(GET, &format!("/f/big?n={n}"));
+        stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &get)).unwrap();
+        let mut bytes = 0;
+        assert_eq!(next_of(HEADERS, &mut stream).stream, 1);
+        while bytes < window {
+            bytes += next_of(DATA, &mut stream).payload.len() as u32;
+        }
+        stream.write_all(&frame(RST_STREAM, 0, 1, &8_u32.to_be_bytes())).unwrap();
+        let line = host.logged(|line| line["target"] == "gust::request" && line["function"] == "f");
+        assert_eq!(line["code"], "request.client_gone", "{window} of {n}: {line}");
+    }
+    watch.check(&[]);
+}
+
+#[test]
+fn what_the_host_answers_is_not_kept_for_a_client_that_does_not_take_it() {
+    use frames::*;
+    let host = one_at_a_time();
+    let watch = Watch::begin(&host);
+    let mut stream = with_window(&host, 0);
+    let asked = 40;
+    for nth in 0..asked {
+        let get = request(GET, "/nothing");
+        stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 2 * nth + 1, &get)).unwrap();
+    }
+    let heads: Vec<_> = (0..asked).map(|_| next_of(HEADERS, &mut stream)).collect();
+    let waiting = heads.iter().filter(|head| head.flags & END_STREAM == 0).count();
+    assert_eq!(waiting, 8, "the others have no body");
+    for _ in 0..waiting {
+        next_of(RST_STREAM, &mut stream);
+    }
+    watch.check(&["function.not_found"; 40]);
 }
 
 #[test]
