@@ -131,14 +131,17 @@ settings! {
     limits_max: LimitCaps = "";
     /// The longest that a request waits for a free instance, in milliseconds.
     queue_ms: u32 = "1000";
-    /// The longest that requests in flight, and changes, are waited for at shutdown, in milliseconds.
+    /// The longest that requests in flight, and changes, are waited for at shutdown, in milliseconds; the admin API's last answers may
+    /// take a second more.
     drain_ms: u32 = "10000";
-    /// The longest that a request's head may take to arrive, in milliseconds.
+    /// The longest that a request's head may take to arrive, in milliseconds; over HTTP/1.1 that begins with the answer before it, so a
+    /// connection is kept for the next request no longer than this.
     header_ms: u32 = "10000";
     /// The longest that a connection stands still, no byte moving and no function at work for it, in milliseconds; it is
     /// ended after that and before twice that.
     idle_ms: u32 = "60000";
-    /// Connections open at the same time on the data listener. Fewer where the process may open few files: half as many as those.
+    /// Connections open at the same time on the data listener; others wait to be accepted, in the system's queue, until one ends. Fewer
+    /// where the process may open few files: half as many as those.
     connections_max: u32 = "10000";
     /// The largest component that is taken, in MiB.
     upload_mib_max: u32 = "64";
