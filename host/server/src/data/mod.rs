@@ -4,6 +4,7 @@
 
 mod access;
 mod admit;
+mod answers;
 mod caller;
 mod found;
 mod incoming;

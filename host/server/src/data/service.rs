@@ -13,10 +13,11 @@ use tokio::time;
 use super::{
     access,
     admit::{self, Admitted},
+    answers,
     caller::Caller,
     found::{Found, Mount, Serving},
     incoming::{Limited, Source},
-    outgoing::{self, Outgoing},
+    outgoing::Outgoing,
     visit::Visit,
 };
 use crate::{
@@ -78,9 +79,9 @@ async fn respond(
         coalescing::note_unread();
     }
     match served {
-        Ok(Served::Guest(response)) => outgoing::of_guest(response, visit, caller.way()),
-        Ok(Served::Route(response)) => outgoing::of_route(response, visit, caller.way()),
-        Err(problem) => outgoing::of_problem(&problem, visit, caller.way()),
+        Ok(Served::Guest(response)) => answers::of_guest(response, visit, caller.way()),
+        Ok(Served::Route(response)) => answers::of_route(response, visit, caller.way()),
+        Err(problem) => answers::of_problem(&problem, visit, caller.way()),
     }
 }
 
@@ -247,7 +248,7 @@ fn works(caller: &Caller<'_>, deployment: &Deployment, visit: &mut Visit) -> tim
 
 /// The client's own id, or a new one.
 fn request_id(headers: &HeaderMap) -> RequestId {
-    let given = headers.get(outgoing::REQUEST_ID).and_then(|value| RequestId::from_client(value.as_bytes()));
+    let given = headers.get(answers::REQUEST_ID).and_then(|value| RequestId::from_client(value.as_bytes()));
     given.unwrap_or_else(|| RequestId::from_random(fastrand::u128(..)))
 }
 
