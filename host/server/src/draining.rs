@@ -17,10 +17,6 @@ use crate::patience::Activity;
 /// How long what is on its way may take, from the client's system to the thread that reads it.
 const ON_ITS_WAY: Duration = Duration::from_millis(100);
 
-/// How long a connection that was told may say nothing while nothing is asked on it. One of HTTP/2 waits for its client to confirm that it
-/// asks nothing more (RFC 9113, section 6.8), and a client may be gone without a word.
-const QUIET: Duration = Duration::from_secs(1);
-
 /// What tells all connections of a listener. Where it is dropped before they have ended, they are given up.
 pub(crate) struct Draining(watch::Sender<()>);
 
@@ -55,8 +51,7 @@ impl Told {
         }
     }
 
-    /// Serves a connection. When it is told, it ends with the last of what was asked before; none where it is ended: nothing is asked on
-    /// it, but its client does not take leave, or it is not waited for any longer.
+    /// Serves a connection. When it is told, it ends with the last of what was asked before; none where it is not waited for any longer.
     pub(crate) async fn serve<C: GracefulConnection>(
         mut self,
         connection: C,
@@ -70,9 +65,9 @@ impl Told {
         tokio::select! {
             biased;
             ended = connection => return Some(ended),
-            () = activity.is_quiet(QUIET) => {}
-            () = self.is_given_up() => activity.breaks_unless_idle(),
+            () = self.is_given_up() => {}
         }
+        activity.breaks_unless_idle();
         None
     }
 

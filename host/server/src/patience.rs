@@ -64,6 +64,11 @@ impl Work {
         self.deadline
     }
 
+    /// Whether the client takes nothing of what was written already.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.on.is_unread()
+    }
+
     /// Says that its answer was broken off: the connection must not look as if it ended well. One with others on it has a way of
     /// its own to say so (RFC 9113, section 5.4.2).
     pub(crate) fn breaks_off(&self) {
@@ -163,24 +168,18 @@ impl Activity {
         }
     }
 
-    /// Ends when for `patience` nothing was at work, nothing moved, and all that was to be written was.
-    pub(crate) async fn is_quiet(&self, patience: Duration) {
-        let mut seen = self.moves.load(Relaxed);
-        loop {
-            time::sleep(patience).await;
-            if self.stood_still(&mut seen, Instant::now()) && self.is_idle() {
-                return;
-            }
-        }
-    }
-
     /// Says that it must end with a reset where an answer is on its way.
     pub(crate) fn breaks_unless_idle(&self) {
         self.is_broken.fetch_or(!self.is_idle(), Relaxed);
     }
 
     fn is_idle(&self) -> bool {
-        self.at_work.load(Relaxed) == 0 && !self.is_full.load(Relaxed)
+        self.at_work.load(Relaxed) == 0 && !self.is_unread()
+    }
+
+    /// Whether what is to be written of an answer waits for its client.
+    fn is_unread(&self) -> bool {
+        self.is_full.load(Relaxed)
     }
 
     /// Whether nothing moved since this was asked with the same `seen`, and nothing is at work.
@@ -347,11 +346,8 @@ mod tests {
             let activity = Activity::new();
             let (_client, host) = tokio::io::duplex(4);
             let mut host = Watched::new(host, activity.clone());
-            let quiet = time::timeout(Duration::from_millis(20), activity.is_quiet(Duration::from_millis(1)));
-            assert!(quiet.await.is_ok());
+            assert!(activity.is_idle());
             assert!(time::timeout(Duration::from_millis(1), host.write_all(b"answer")).await.is_err());
-            let quiet = time::timeout(Duration::from_millis(20), activity.is_quiet(Duration::from_millis(1)));
-            assert!(quiet.await.is_err());
             activity.stands_still(Duration::from_millis(1)).await;
             assert!(activity.is_broken());
         });

@@ -13,7 +13,7 @@ pub(crate) fn of(code: Code) -> StatusCode {
         AliasInvalid | ConditionsInvalid | AppInvalid | KeyInvalid | IssuerInvalid | TokenInvalid => {
             StatusCode::BAD_REQUEST
         }
-        // The second is never seen by the client, which has the answer's head.
+        // The second is seen only by a client that leaves many answers waiting; others have the answer's head.
         RequestTimeout | RequestUnread => StatusCode::REQUEST_TIMEOUT,
         RequestHeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         AuthRequired | AccessKeyRequired | AccessJwtRequired => StatusCode::UNAUTHORIZED,

@@ -56,24 +56,33 @@ pub(super) fn of_problem(problem: &Problem, mut visit: Box<Visit>, way: Way<'_>)
         answer.headers_mut().insert(header::ALLOW, allow);
     }
     visit.fails(problem);
-    let refusal = match way {
-        Way::Shared(activity) => activity.refuses(),
-        Way::Alone | Way::InMemory => None,
-    };
-    if matches!(way, Way::Shared(_)) && refusal.is_none() {
+    let refusal = place(way).unwrap_or_else(|| {
         // Without a body it needs no room.
         answer.headers_mut().remove(header::CONTENT_TYPE);
         answer.body_mut().clear();
-    }
+        None
+    });
     of_host(answer, visit, way, refusal)
 }
 
 /// What a route answers by itself.
 pub(super) fn of_route(mut answer: Response<Bytes>, mut visit: Box<Visit>, way: Way<'_>) -> Response<Outgoing> {
+    let Some(refusal) = place(way) else {
+        let why = "too many answers wait on its connection";
+        return of_problem(&Problem::new(Code::RequestUnread, why).with_internal(why), visit, way);
+    };
     if let Some(cookie) = visit.take_cookie() {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
-    of_host(answer, visit, way, None)
+    of_host(answer, visit, way, refusal)
+}
+
+/// A place for an answer of the host's own, where it takes one; none where too many wait on its connection.
+fn place(way: Way<'_>) -> Option<Option<Refusal>> {
+    match way {
+        Way::Shared(activity) => activity.refuses().map(Some),
+        Way::Alone | Way::InMemory => Some(None),
+    }
 }
 
 fn of_host(

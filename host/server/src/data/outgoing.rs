@@ -101,8 +101,9 @@ impl Outgoing {
     }
 
     /// Why it is dropped before it is whole.
-    fn too_late(&self) -> Problem {
-        if self.awaits_guest {
+    fn too_late(&self, is_unread: bool) -> Problem {
+        // Where the connection is full, nobody has asked since whether the guest has more.
+        if self.awaits_guest && !is_unread {
             return Problem::new(Code::LimitWall, "its answer was not whole within its limit wall_ms");
         }
         let within = match self.source {
@@ -214,7 +215,8 @@ impl Drop for Outgoing {
         let Some(mut visit) = self.visit.take() else { return };
         if leaving::is_late() {
             // HTTP/2 may have it whole, and have sent nothing of it.
-            visit.breaks_off(&self.too_late());
+            let problem = self.too_late(visit.is_unread());
+            visit.breaks_off(&problem);
         } else if self.is_whole() {
             visit.completes();
         }

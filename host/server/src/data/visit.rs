@@ -152,6 +152,11 @@ impl Visit {
         self.work.is_some()
     }
 
+    /// Whether its client takes nothing of what was written already.
+    pub(super) fn is_unread(&self) -> bool {
+        self.work.as_ref().is_some_and(Work::is_unread)
+    }
+
     /// Says that what is sent already is not the whole answer.
     pub(super) fn breaks_off(&mut self, problem: &Problem) {
         self.fails(problem);

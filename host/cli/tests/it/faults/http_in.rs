@@ -404,21 +404,24 @@ fn an_answer_that_was_not_taken_to_its_last_byte_was_not_given() {
 #[test]
 fn what_the_host_answers_is_not_kept_for_a_client_that_does_not_take_it() {
     use frames::*;
-    let host = one_at_a_time();
+    let host = Host::start();
+    host.deploy_as("f", "hostile", "[[route]]\npath = \"/said\"\nrespond = { body = \"x\" }");
     let watch = Watch::begin(&host);
-    let mut stream = with_window(&host, 0);
-    let asked = 40;
-    for nth in 0..asked {
-        let get = request(GET, "/nothing");
-        stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 2 * nth + 1, &get)).unwrap();
+    for path in ["/nothing", "/said"] {
+        let mut stream = with_window(&host, 0);
+        let asked = 40;
+        for nth in 0..asked {
+            let get = request(GET, path);
+            stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 2 * nth + 1, &get)).unwrap();
+        }
+        let heads: Vec<_> = (0..asked).map(|_| next_of(HEADERS, &mut stream)).collect();
+        let waiting = heads.iter().filter(|head| head.flags & END_STREAM == 0).count();
+        assert_eq!(waiting, 8, "{path}: the others have no body");
+        for _ in 0..waiting {
+            next_of(RST_STREAM, &mut stream);
+        }
     }
-    let heads: Vec<_> = (0..asked).map(|_| next_of(HEADERS, &mut stream)).collect();
-    let waiting = heads.iter().filter(|head| head.flags & END_STREAM == 0).count();
-    assert_eq!(waiting, 8, "the others have no body");
-    for _ in 0..waiting {
-        next_of(RST_STREAM, &mut stream);
-    }
-    watch.check(&["function.not_found"; 40]);
+    watch.check(&[["function.not_found"; 40], ["request.answer_unread"; 40]].concat());
 }
 
 #[test]

@@ -134,21 +134,6 @@ fn a_guest_that_goes_on_after_its_answer_is_waited_for() {
 }
 
 #[test]
-fn a_client_that_is_silent_is_not_waited_for() {
-    use super::frames::*;
-    let mut host = Host::start_with(&[("GUST_DRAIN_MS", "600000"), ("GUST_IDLE_MS", "600000")]);
-    host.deploy_as("hello", "hello", "");
-    let mut stream = TcpStream::connect(host.data).unwrap();
-    stream.write_all(&preface()).unwrap();
-    stream.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &request(GET, "/hello"))).unwrap();
-    while next_of(DATA, &mut stream).flags & END_STREAM == 0 {}
-    // It confirms nothing of what it is told.
-    terminate(&host);
-    assert!(host.child.wait().unwrap().success());
-    assert!(host.rest_of_log().iter().any(|line| line["message"] == "drained"));
-}
-
-#[test]
 fn an_answer_that_ends_with_its_connection_does_not_look_whole_where_it_is_cut() {
     let mut host = Host::start_with(&[("GUST_DRAIN_MS", "300")]);
     host.deploy_as("raw", "raw", "");
