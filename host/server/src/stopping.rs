@@ -1,6 +1,6 @@
 //! The end of a host that is told to: nothing that was begun is lost, if it ends in time.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use futures_util::future;
 use tokio::{
@@ -36,7 +36,9 @@ pub(crate) async fn drain(data: Draining, asked: &UnderWay, ledger: &Ledger, dra
         ledger.outlived().await;
     };
     let limit = Duration::from_millis(drain_ms.into());
-    match time::timeout(limit, future::join(answered, asked.ended())).await {
+    // Connections are given up when this is dropped, and what is broken off then has to know why.
+    let mut finished = pin!(future::join(answered, asked.ended()));
+    match time::timeout(limit, finished.as_mut()).await {
         Ok(_) => tracing::info!("drained"),
         Err(_) => {
             ledger.breaks_off();
