@@ -1,44 +1,13 @@
 //! What the store promises, seen from outside: what was acknowledged is there, what was not leaves nothing.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    env, fs,
-    io::{BufRead as _, BufReader},
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    process::{Command, Stdio},
-};
+mod common;
 
-use gust_core::{AliasName, AppName, FunctionName, Manifest, Traffic};
-use gust_store::{Change, Published, Release, Store, StoreError, StoredFunction, StoredVersion};
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
-/// Set for the process that is to be killed: where its store is.
-const VICTIM_DIR: &str = "GUST_STORE_TEST_VICTIM_DIR";
-
-fn release() -> Release {
-    Release {
-        app: AppName::default_app(),
-        alias: None,
-        weight: None,
-        sticky: None,
-        conditions: None,
-        unix_ms: 1,
-        versions_kept: 10,
-        stored_bytes_max: None,
-        if_generation: None,
-    }
-}
-
-fn try_publish(store: &Store, name: &str, component: &[u8], release: &Release) -> Result<Published, StoreError> {
-    let mut staging = store.stage(1 << 20).unwrap();
-    staging.write(component).unwrap();
-    let name: FunctionName = name.parse().unwrap();
-    store.publish(&name, staging.finish().sync().unwrap(), &Manifest::default(), release, |_| Ok(()))
-}
-
-fn publish(store: &Store, name: &str, component: &[u8]) -> Published {
-    try_publish(store, name, component, &release()).unwrap()
-}
+use common::{current, files, publish, release, try_publish};
+use gust_core::{AliasName, FunctionName, Traffic};
+use gust_store::{Change, Release, Store, StoreError, StoredFunction};
 
 fn function(store: &Store, name: &str) -> StoredFunction {
     store.function(&name.parse().unwrap()).unwrap().unwrap()
@@ -47,20 +16,6 @@ fn function(store: &Store, name: &str) -> StoredFunction {
 fn traffic(store: &Store, name: &str, alias: &str) -> Traffic {
     let function = function(store, name);
     function.aliases.into_iter().find(|stored| stored.alias.as_str() == alias).unwrap().traffic
-}
-
-/// The versions that live points to, by name.
-fn current(store: &Store) -> Vec<StoredVersion> {
-    let mut current = Vec::new();
-    store.each_function(|function| current.extend(function.targets.last().cloned())).unwrap();
-    current
-}
-
-fn files(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
 }
 
 #[test]
@@ -291,47 +246,4 @@ fn secrets_stay_the_same_and_private() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     let error = store.admin_token().unwrap_err().to_string();
     assert!(error.contains("chmod 600"), "{error}");
-}
-
-/// Not a test of its own: what the killed process does.
-#[test]
-fn victim() {
-    let Ok(dir) = env::var(VICTIM_DIR) else { return };
-    let store = Store::open(Path::new(&dir)).unwrap();
-    for round in 0_u32.. {
-        let published = publish(&store, &format!("f{}", round % 3), &round.to_le_bytes());
-        println!("\nacknowledged {} {}", published.version.name, published.version.version);
-    }
-}
-
-#[test]
-fn what_was_acknowledged_survives_being_killed() {
-    let dir = tempfile::tempdir().unwrap();
-    for round in 1..=5 {
-        let mut victim = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "victim", "--nocapture"])
-            .env(VICTIM_DIR, dir.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let mut acknowledged: Vec<String> =
-            lines.filter(|line| line.starts_with("acknowledged")).take(round * 7).collect();
-        // SIGKILL, somewhere within the next publish.
-        victim.kill().unwrap();
-        victim.wait().unwrap();
-        let last = acknowledged.pop().expect("it published");
-        let mut words = last.split(' ').skip(1);
-        let (name, version): (FunctionName, u64) =
-            (words.next().unwrap().parse().unwrap(), words.next().unwrap().parse().unwrap());
-
-        let store = Store::open(dir.path()).unwrap();
-        let current = current(&store);
-        let found = current.iter().find(|stored| stored.name == name).expect("the function is there");
-        assert!(found.version >= version, "version {version} was acknowledged, {} is there", found.version);
-        for stored in &current {
-            store.verify(&stored.digest).unwrap();
-        }
-        assert!(files(&dir.path().join("tmp")).is_empty());
-    }
 }
