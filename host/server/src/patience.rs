@@ -30,7 +30,7 @@ use tokio::{
 const IDLE_BYTES_MAX: u32 = 8 << 20;
 
 /// Answers of the host's own that one connection may hold back. Each takes some 10 KiB of the host.
-const REFUSALS_MAX: u32 = 8;
+const OWN_ANSWERS_MAX: u32 = 8;
 
 /// What happens on one connection.
 pub(crate) struct Activity {
@@ -46,7 +46,7 @@ pub(crate) struct Activity {
     /// The system takes no more of what is to be written.
     is_full: AtomicBool,
     /// Answers of the host's own that wait for their client to make room.
-    refusals: AtomicU32,
+    own_answers: AtomicU32,
     /// Bytes that came since something was asked, or a body read.
     idle_bytes: AtomicU32,
 }
@@ -85,11 +85,11 @@ impl Drop for Work {
 }
 
 /// A place for an answer of the host's own on a connection, until it is dropped.
-pub(crate) struct Refusal(Arc<Activity>);
+pub(crate) struct OwnAnswer(Arc<Activity>);
 
-impl Drop for Refusal {
+impl Drop for OwnAnswer {
     fn drop(&mut self) {
-        self.0.refusals.fetch_sub(1, Relaxed);
+        self.0.own_answers.fetch_sub(1, Relaxed);
     }
 }
 
@@ -103,7 +103,7 @@ impl Activity {
             busy_until_ms: AtomicU64::new(0),
             is_broken: AtomicBool::new(false),
             is_full: AtomicBool::new(false),
-            refusals: AtomicU32::new(0),
+            own_answers: AtomicU32::new(0),
             idle_bytes: AtomicU32::new(0),
         })
     }
@@ -138,12 +138,12 @@ impl Activity {
     }
 
     /// A place for an answer of the host's own, if few wait there: what a client does not take is the host's memory.
-    pub(crate) fn refuses(self: &Arc<Self>) -> Option<Refusal> {
-        let refusal = (self.refusals.fetch_add(1, Relaxed) < REFUSALS_MAX).then(|| Refusal(self.clone()));
-        if refusal.is_none() {
-            self.refusals.fetch_sub(1, Relaxed);
+    pub(crate) fn answers_itself(self: &Arc<Self>) -> Option<OwnAnswer> {
+        let own_answer = (self.own_answers.fetch_add(1, Relaxed) < OWN_ANSWERS_MAX).then(|| OwnAnswer(self.clone()));
+        if own_answer.is_none() {
+            self.own_answers.fetch_sub(1, Relaxed);
         }
-        refusal
+        own_answer
     }
 
     /// Says that it must end with a reset.
@@ -354,11 +354,11 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_holds_back_few_refusals() {
+    fn a_connection_holds_back_few_answers_of_the_hosts_own() {
         let activity = Activity::new();
-        let mut refusals: Vec<_> = (0..REFUSALS_MAX).map(|_| activity.refuses()).collect();
-        assert!(refusals.iter().all(Option::is_some) && activity.refuses().is_none());
-        refusals.pop();
-        assert!(activity.refuses().is_some());
+        let mut own_answers: Vec<_> = (0..OWN_ANSWERS_MAX).map(|_| activity.answers_itself()).collect();
+        assert!(own_answers.iter().all(Option::is_some) && activity.answers_itself().is_none());
+        own_answers.pop();
+        assert!(activity.answers_itself().is_some());
     }
 }

@@ -11,7 +11,7 @@ use super::{
     outgoing::{Outgoing, Way},
     visit::Visit,
 };
-use crate::{patience::Refusal, status};
+use crate::{patience::OwnAnswer, status};
 
 /// The header that carries the request's id.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -56,31 +56,31 @@ pub(super) fn of_problem(problem: &Problem, mut visit: Box<Visit>, way: Way<'_>)
         answer.headers_mut().insert(header::ALLOW, allow);
     }
     visit.fails(problem);
-    let refusal = place(way).unwrap_or_else(|| {
+    let own_answer = place(way).unwrap_or_else(|| {
         // Without a body it needs no room.
         answer.headers_mut().remove(header::CONTENT_TYPE);
         answer.body_mut().clear();
         None
     });
-    of_host(answer, visit, way, refusal)
+    of_host(answer, visit, way, own_answer)
 }
 
 /// What a route answers by itself.
 pub(super) fn of_route(mut answer: Response<Bytes>, mut visit: Box<Visit>, way: Way<'_>) -> Response<Outgoing> {
-    let Some(refusal) = place(way) else {
+    let Some(own_answer) = place(way) else {
         let why = "too many answers wait on its connection";
         return of_problem(&Problem::new(Code::RequestUnread, why).with_internal(why), visit, way);
     };
     if let Some(cookie) = visit.take_cookie() {
         answer.headers_mut().append(header::SET_COOKIE, cookie);
     }
-    of_host(answer, visit, way, refusal)
+    of_host(answer, visit, way, own_answer)
 }
 
 /// A place for an answer of the host's own, where it takes one; none where too many wait on its connection.
-fn place(way: Way<'_>) -> Option<Option<Refusal>> {
+fn place(way: Way<'_>) -> Option<Option<OwnAnswer>> {
     match way {
-        Way::Shared(activity) => activity.refuses().map(Some),
+        Way::Shared(activity) => activity.answers_itself().map(Some),
         Way::Alone | Way::InMemory => Some(None),
     }
 }
@@ -89,7 +89,7 @@ fn of_host(
     answer: Response<Bytes>,
     mut visit: Box<Visit>,
     way: Way<'_>,
-    refusal: Option<Refusal>,
+    own_answer: Option<OwnAnswer>,
 ) -> Response<Outgoing> {
     let (mut head, body) = answer.into_parts();
     insert_request_id(&mut head.headers, &visit);
@@ -101,7 +101,7 @@ fn of_host(
         head.headers.insert(header::CONTENT_LENGTH, body.len().into());
     }
     let body = (has_body && !body.is_empty()).then_some(body);
-    Response::from_parts(head, Outgoing::of_host(body, visit, way, refusal))
+    Response::from_parts(head, Outgoing::of_host(body, visit, way, own_answer))
 }
 
 fn insert_request_id(headers: &mut http::HeaderMap, visit: &Visit) {

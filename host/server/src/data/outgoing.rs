@@ -15,7 +15,7 @@ use tokio::time::{Duration, Instant};
 use super::visit::Visit;
 use crate::{
     leaving::{self, Leaving},
-    patience::{Activity, Refusal},
+    patience::{Activity, OwnAnswer},
 };
 
 /// The longest that a client may take for what the host itself answers.
@@ -48,7 +48,7 @@ pub(crate) struct Outgoing {
     /// Its last byte, or that of a piece.
     last: Option<Bytes>,
     _leaving: Option<Leaving>,
-    _refusal: Option<Refusal>,
+    _own_answer: Option<OwnAnswer>,
     /// The client waits for the guest, not the guest for the client.
     awaits_guest: bool,
     /// There until this is dropped, or nothing of it is the function's any more.
@@ -69,11 +69,11 @@ impl Outgoing {
         outgoing
     }
 
-    /// What the host answers, which is not the function's, whose time may be up. It takes `refusal` with it.
-    pub(super) fn of_host(body: Option<Bytes>, visit: Box<Visit>, way: Way<'_>, refusal: Option<Refusal>) -> Self {
+    /// What the host answers, which is not the function's, whose time may be up. It takes `own_answer` with it.
+    pub(super) fn of_host(body: Option<Bytes>, visit: Box<Visit>, way: Way<'_>, own_answer: Option<OwnAnswer>) -> Self {
         let leaving = (!matches!(way, Way::InMemory)).then(|| Leaving::begin(Instant::now() + HOST_ANSWER));
         let mut outgoing = Self::new(Source::Host(body), visit, way, leaving);
-        outgoing._refusal = refusal;
+        outgoing._own_answer = own_answer;
         outgoing
     }
 
@@ -84,7 +84,7 @@ impl Outgoing {
             has_begun: false,
             last: None,
             _leaving: leaving,
-            _refusal: None,
+            _own_answer: None,
             awaits_guest: false,
             visit: Some(visit),
         }
