@@ -1,6 +1,7 @@
 //! The component's exports, and the handler and the init behind them.
 
 pub mod initial;
+pub mod service;
 pub mod typed;
 pub mod wasi_http;
 
@@ -11,6 +12,7 @@ use crate::{
     error::Failure,
     init::{self, Init},
     response::IntoResponse as _,
+    streaming::Incoming,
 };
 
 /// What gets the function ready, as the exports know it: implemented by the [`init`](macro@crate::init) attribute and, for it
@@ -26,6 +28,12 @@ pub trait Entry: Ready {
     fn answer(request: Request) -> Response;
 }
 
+/// A handler that is `async`, as its export calls it: implemented by the same attribute.
+pub trait AsyncEntry: Ready {
+    /// Answers a request.
+    fn answer(request: http::Request<Incoming>) -> impl Future<Output = Response>;
+}
+
 /// `gust:function/init` of what gets a function ready.
 pub struct Initial<R>(PhantomData<R>);
 
@@ -34,6 +42,9 @@ pub struct Typed<E>(PhantomData<E>);
 
 /// `wasi:http/incoming-handler` of an entry.
 pub struct WasiHttp<E>(PhantomData<E>);
+
+/// `wasi:http/handler` 0.3 of an entry.
+pub struct Service<E>(PhantomData<E>);
 
 /// Answers a request, ready for it.
 fn answer<E: Entry>(request: Request) -> Response {

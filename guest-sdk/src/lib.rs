@@ -30,6 +30,9 @@
 //! Built for `wasm32-wasip2`, the crate is one component with two exports: `gust:function/handler`, which is the faster on
 //! gust, and `wasi:http/incoming-handler` 0.2, which every other host calls. The handler does not know which one it was.
 //!
+//! A handler that is `async` streams, and does several things at the same time: see [`streaming`]. It is a component of WASI 0.3, for gust
+//! and other hosts of that.
+//!
 //! The feature `arena`, on by default, is a global allocator made for requests; a function with an allocator of its own turns it off.
 
 pub mod accept;
@@ -40,6 +43,7 @@ mod handler;
 mod init;
 mod outgoing;
 pub mod response;
+pub mod streaming;
 
 #[cfg(any(test, all(target_arch = "wasm32", feature = "arena")))]
 mod arena;
@@ -70,11 +74,14 @@ pub mod __private {
     pub use crate::{
         handler::{Handler, call},
         init::{Init, into_ready, none},
+        streaming::call as call_async,
     };
 
     #[cfg(target_arch = "wasm32")]
-    pub use crate::exports::{Entry, Initial, Ready, Typed, WasiHttp, initial, typed, wasi_http};
+    pub use crate::exports::{
+        AsyncEntry, Entry, Initial, Ready, Service, Typed, WasiHttp, initial, service, typed, wasi_http,
+    };
 
     #[cfg(target_arch = "wasm32")]
-    pub use wasip2;
+    pub use {wasip2, wasip3};
 }

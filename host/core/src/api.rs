@@ -285,6 +285,9 @@ pub enum World {
     /// `gust:function/handler`: plain records, the fastest.
     #[serde(rename = "gust:function/handler")]
     Typed,
+    /// `wasi:http/handler` 0.3, of its world `service`.
+    #[serde(rename = "wasi:http/handler")]
+    Service,
     /// `wasi:http/incoming-handler` 0.2.
     #[serde(rename = "wasi:http/incoming-handler")]
     WasiHttp,
@@ -295,6 +298,7 @@ impl World {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Typed => "gust:function/handler",
+            Self::Service => "wasi:http/handler",
             Self::WasiHttp => "wasi:http/incoming-handler",
         }
     }

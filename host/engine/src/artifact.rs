@@ -39,7 +39,7 @@ use crate::{
 const PROOF_BYTES: u64 = 32;
 
 /// Changed whenever an artifact means something else: another verdict, or other functions that the rewrite adds.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 /// What the key is derived for, so that the same secret used for anything else proves nothing here.
 const KEY_CONTEXT: &str = "gust 2026-11-24 compiled components";
@@ -235,11 +235,12 @@ fn link(engine: &Engine, mut file: File, config: &FunctionConfig, tier: Tier) ->
     let verdict = verdict(&mut file).map_err(|error| {
         Problem::new(Code::Internal, "the compiled component cannot be read").with_internal(error.to_string())
     })?;
+    let pool = engine.pool(verdict.concurrency())?;
     // By its descriptor, so that it is this very file, even where another has come in its place.
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     // SAFETY: the file holds what `compile` serialized, for the proof under this host's key was checked just now over
     // all of it, and nobody but this host writes to the directory, so it stays so while it is mapped.
-    let loaded = unsafe { Component::deserialize_file(engine.wasmtime(), path) };
+    let loaded = unsafe { Component::deserialize_file(pool.wasmtime(), path) };
     let component = loaded.map_err(|error| not_loaded(engine, &error))?;
     component.initialize_copy_on_write_image().map_err(|error| {
         Problem::new(Code::Internal, "the component's memory image could not be made").with_internal(error.to_string())

@@ -6,14 +6,15 @@
 use std::borrow::Cow;
 
 use gust_core::{Code, InstanceMode, Problem, Tier, api::World};
+use wasmparser::{BinaryReaderError, Parser, Payload};
 use wasmtime::component::{Component, types::ComponentItem};
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::{p2::bindings::ProxyPre, p3::bindings::ServicePre};
 
 use crate::{
     interfaces,
     interfaces::function::TypedPre,
     rewrite::{self, Rewrite},
-    settings,
+    settings::{self, Concurrency},
     verdict::Verdict,
 };
 
@@ -34,7 +35,9 @@ const LISTED_MAX: usize = 20;
 /// is the same in every tier. Takes as long and as much memory as the component makes it.
 pub fn compile(bytes: &[u8], mode: InstanceMode, tier: Tier) -> Result<Vec<u8>, Problem> {
     must_be_component(bytes)?;
+    let concurrency = interfaces::needed(top_level_names(bytes)?.iter().map(String::as_str));
     let (rewritten, verdict) = match mode {
+        _ if concurrency == Concurrency::On => (Cow::Borrowed(bytes), Verdict::Concurrent),
         InstanceMode::Fresh => (Cow::Borrowed(bytes), Verdict::Not("it is compiled for new instances".to_owned())),
         InstanceMode::Rewind => match rewrite::rewrite(bytes)? {
             Rewrite::Rewindable { component, restores_itself } => {
@@ -46,10 +49,10 @@ pub fn compile(bytes: &[u8], mode: InstanceMode, tier: Tier) -> Result<Vec<u8>, 
     let internal = |error: wasmtime::Error| {
         Problem::new(Code::Internal, "the compiler could not be set up").with_internal(format!("{error:#}"))
     };
-    let engine = wasmtime::Engine::new(&settings::compiling_in(tier)).map_err(internal)?;
+    let engine = wasmtime::Engine::new(&settings::compiling_in(tier, concurrency)).map_err(internal)?;
     let component = Component::from_binary(&engine, &rewritten)
         .map_err(|error| Problem::new(Code::ComponentMalformed, format!("{error:#}")))?;
-    must_be_servable(&engine, &component)?;
+    must_be_servable(&engine, &component, concurrency)?;
     let mut artifact = component.serialize().map_err(internal)?;
     verdict.append(&mut artifact);
     Ok(artifact)
@@ -83,7 +86,11 @@ fn must_be_component(bytes: &[u8]) -> Result<(), Problem> {
 }
 
 /// Every import must be offered, and one export must be a handler.
-fn must_be_servable(engine: &wasmtime::Engine, component: &Component) -> Result<(), Problem> {
+fn must_be_servable(
+    engine: &wasmtime::Engine,
+    component: &Component,
+    concurrency: Concurrency,
+) -> Result<(), Problem> {
     let ty = component.component_type();
     let unmet: Vec<String> = ty
         .imports(engine)
@@ -97,27 +104,53 @@ fn must_be_servable(engine: &wasmtime::Engine, component: &Component) -> Result<
         let detail = format!("it imports {}, which this host does not offer", list(&unmet));
         return Err(Problem::new(Code::ComponentUnknownImport, detail));
     }
-    let linker = interfaces::linker(engine).map_err(|error| unlinkable(&error))?;
+    let linker = interfaces::linker(engine, concurrency).map_err(|error| unlinkable(&error))?;
     let pre = linker.instantiate_pre(component).map_err(|error| unlinkable(&error))?;
-    let (Err(typed), Err(http)) = (TypedPre::new(pre.clone()), ProxyPre::new(pre)) else { return Ok(()) };
+    let typed = TypedPre::new(pre.clone()).map(|_| ());
+    let service = ServicePre::new(pre.clone()).map(|_| ());
+    let proxy = ProxyPre::new(pre).map(|_| ());
+    let (Err(typed), Err(service), Err(proxy)) = (typed, service, proxy) else { return Ok(()) };
     let exports = ty.exports(engine).map(|(name, _)| name.to_owned());
     let exports: Vec<String> = exports.filter(|name| !name.starts_with(rewrite::PREFIX)).collect();
-    Err(no_handler(&exports, &typed, &http))
+    Err(no_handler(&exports, &[(World::Typed, typed), (World::Service, service), (World::WasiHttp, proxy)]))
+}
+
+/// The names of what it imports and exports itself.
+fn top_level_names(bytes: &[u8]) -> Result<Vec<String>, Problem> {
+    let malformed = |error: BinaryReaderError| Problem::new(Code::ComponentMalformed, error.to_string());
+    let (mut names, mut depth) = (Vec::new(), 0_u32);
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(malformed)? {
+            Payload::ComponentSection { .. } | Payload::ModuleSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(imports) if depth == 0 => {
+                for import in imports {
+                    names.push(import.map_err(malformed)?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(exports) if depth == 0 => {
+                for export in exports {
+                    names.push(export.map_err(malformed)?.name.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(names)
 }
 
 fn unlinkable(error: &wasmtime::Error) -> Problem {
     Problem::new(Code::ComponentUnknownImport, format!("an import does not fit what this host offers: {error:#}"))
 }
 
-fn no_handler(exports: &[String], typed: &wasmtime::Error, http: &wasmtime::Error) -> Problem {
-    let why = if exports.iter().any(|name| name.starts_with(World::Typed.as_str())) {
-        format!("its {} does not fit: {typed:#}", World::Typed.as_str())
-    } else if exports.iter().any(|name| name.starts_with(World::WasiHttp.as_str())) {
-        format!("its {} does not fit: {http:#}", World::WasiHttp.as_str())
-    } else {
-        format!("it exports {}", list(exports))
+fn no_handler(exports: &[String], misfits: &[(World, wasmtime::Error)]) -> Problem {
+    let is_exported = |world: &World| exports.iter().any(|name| name.split('@').next() == Some(world.as_str()));
+    let why = match misfits.iter().find(|(world, _)| is_exported(world)) {
+        Some((world, why)) => format!("its {} does not fit: {why:#}", world.as_str()),
+        None => format!("it exports {}", list(exports)),
     };
-    let detail = format!("{why}; a function exports {} or {} 0.2", World::Typed.as_str(), World::WasiHttp.as_str());
+    let [typed, service, proxy] = [World::Typed, World::Service, World::WasiHttp].map(World::as_str);
+    let detail = format!("{why}; a function exports {typed}, {service} 0.3 or {proxy} 0.2");
     Problem::new(Code::ComponentNoHandler, detail)
 }
 
@@ -153,7 +186,7 @@ mod tests {
 
     #[test]
     fn an_artifact_of_this_very_engine_is_refused() {
-        let engine = wasmtime::Engine::new(&settings::compiling()).unwrap();
+        let engine = wasmtime::Engine::new(&settings::compiling(Concurrency::Off)).unwrap();
         let artifact = engine.precompile_component(&wat::parse_str("(component)").unwrap()).unwrap();
         assert_eq!(code_of(&artifact), Code::ComponentPrecompiled);
     }

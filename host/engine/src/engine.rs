@@ -1,33 +1,31 @@
 //! The engine: wasmtime set up for serving, with everything that all functions share.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use gust_core::{Code, Problem, RewindPolicy};
-use wasmtime::component::Linker;
 
 use crate::{
-    host::Host,
-    interfaces,
     lane::Lane,
     places::Places,
+    pool::Pool,
     rewind::Rewinding,
-    settings::{self, Reset, Settings},
-    ticker::Ticker,
+    settings::{Concurrency, Reset, Settings},
 };
 
 /// How long an instance stays idle before it is dropped.
 const IDLE_SECONDS_MAX: u32 = 30;
 
-/// wasmtime set up for serving. Cheap to clone; all clones share one pool.
+/// wasmtime set up for serving. Cheap to clone; all clones share its pools.
 #[derive(Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    wasmtime: wasmtime::Engine,
-    linker: Linker<Host>,
-    /// Instances that may serve.
+    pool: Arc<Pool>,
+    /// For guests of WASI 0.3: made for the first of their functions, or why it could not be.
+    concurrent: OnceLock<Result<Arc<Pool>, Problem>>,
+    /// Instances that may serve, in whichever pool.
     slots: Arc<Places>,
     /// Instances that may be kept, serving or idle.
     kept: Arc<Places>,
@@ -37,7 +35,6 @@ struct Shared {
     lane: Lane,
     settings: Settings,
     reset: Reset,
-    _ticker: Ticker,
 }
 
 impl Engine {
@@ -48,20 +45,14 @@ impl Engine {
 
     /// One whose slots are made pristine so.
     pub(crate) fn resetting(settings: Settings, reset: Reset) -> Result<Self, Problem> {
-        let failed = |error: wasmtime::Error| {
-            let detail = "the pool of instances could not be set up: lower instances_max";
-            Problem::new(Code::Internal, detail).with_internal(format!("{error:#}"))
-        };
-        let wasmtime = wasmtime::Engine::new(&settings::serving(&settings, &reset)).map_err(failed)?;
-        let linker = interfaces::linker(&wasmtime).map_err(failed)?;
         let rewound = Arc::<Mutex<Vec<Weak<Rewinding>>>>::default();
         let idle = rewound.clone();
-        let ticker =
-            Ticker::start(wasmtime.weak(), move || let_idle_go(&idle)).map_err(|error| failed(error.into()))?;
+        let pool = Pool::new(&settings, &reset, Concurrency::Off, move || let_idle_go(&idle)).map_err(not_set_up)?;
         let places = || Places::new(settings.instances_max as usize);
         let (slots, kept) = (places(), places());
         let lane = Lane::new(settings.has_lane);
-        let shared = Shared { wasmtime, linker, slots, kept, rewound, lane, settings, reset, _ticker: ticker };
+        let (pool, concurrent) = (Arc::new(pool), OnceLock::new());
+        let shared = Shared { pool, concurrent, slots, kept, rewound, lane, settings, reset };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -91,12 +82,21 @@ impl Engine {
         &self.shared.lane
     }
 
-    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.shared.wasmtime
+    /// The pool for guests that need this.
+    pub(crate) fn pool(&self, concurrency: Concurrency) -> Result<&Arc<Pool>, Problem> {
+        match concurrency {
+            Concurrency::Off => Ok(&self.shared.pool),
+            Concurrency::On => self.shared.concurrent.get_or_init(|| self.concurrent()).as_ref().map_err(Clone::clone),
+        }
     }
 
-    pub(crate) fn linker(&self) -> &Linker<Host> {
-        &self.shared.linker
+    fn concurrent(&self) -> Result<Arc<Pool>, Problem> {
+        let Shared { settings, reset, .. } = &*self.shared;
+        Pool::new(settings, reset, Concurrency::On, || {}).map(Arc::new).map_err(not_set_up)
+    }
+
+    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
+        self.shared.pool.wasmtime()
     }
 
     pub(crate) fn slots(&self) -> &Arc<Places> {
@@ -120,6 +120,11 @@ impl Engine {
         rewound.push(Arc::downgrade(&rewinding));
         rewinding
     }
+}
+
+fn not_set_up(error: wasmtime::Error) -> Problem {
+    let detail = "the pool of instances could not be set up: lower instances_max";
+    Problem::new(Code::Internal, detail).with_internal(format!("{error:#}"))
 }
 
 /// Once a second: drops instances that have been idle for long.

@@ -13,6 +13,7 @@ use crate::{
     init::{self, Init},
     outgoing::Outbound,
     output::OutputSink,
+    pool::Pool,
     rewind::Rewinding,
     turns::Share,
     verdict::Verdict,
@@ -41,6 +42,8 @@ pub struct FunctionConfig {
 #[derive(Clone)]
 pub struct Function {
     pub(crate) engine: Engine,
+    /// Where its instances are made.
+    pub(crate) pool: Arc<Pool>,
     pub(crate) callee: Callee,
     pub(crate) init: Option<Init>,
     pub(crate) terms: Arc<Terms>,
@@ -66,7 +69,8 @@ impl Function {
             let detail = format!("the component cannot be linked: {error:#}");
             Problem::new(Code::ComponentUnknownImport, detail)
         };
-        let pre = engine.linker().instantiate_pre(component).map_err(refused)?;
+        let pool = engine.pool(verdict.concurrency())?;
+        let pre = pool.linker().instantiate_pre(component).map_err(refused)?;
         let callee = Callee::new(pre).map_err(refused)?;
         let (rewinding, never_rewound) = match may_rewind(engine, config.instance, verdict) {
             Ok(restores_itself) => (Some(engine.rewinding(restores_itself)), None),
@@ -84,10 +88,11 @@ impl Function {
             sink: config.sink.clone(),
         };
         let ty = component.component_type();
-        let imports = ty.imports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
+        let imports = ty.imports(pool.wasmtime()).map(|(name, _)| name.to_owned()).collect();
         let init = Init::of(component);
         Ok(Self {
             engine: engine.clone(),
+            pool: pool.clone(),
             callee,
             init,
             terms: Arc::new(terms),
@@ -145,6 +150,9 @@ fn may_rewind(engine: &Engine, mode: InstanceMode, verdict: Verdict) -> Result<b
         return Err("the host's setting rewind is off".to_owned());
     }
     match (engine.reset(), verdict) {
+        (_, Verdict::Concurrent) => {
+            Err("it is of WASI 0.3, where a call may leave tasks behind: each request has a new one".to_owned())
+        }
         (Reset::Discard { why }, _) => Err(format!("the kernel does not tell which pages were written: {why}")),
         (Reset::PageScan, Verdict::Not(reason)) => Err(reason),
         (Reset::PageScan, Verdict::Rewindable { restores_itself }) => Ok(restores_itself),

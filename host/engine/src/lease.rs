@@ -197,7 +197,7 @@ async fn slot(function: &Function, deadline: Instant) -> Result<(Place, Duration
 
 fn store(function: &Function, invocation: &Invocation, meter: &Arc<Meter>, slot: Place) -> Store<Host> {
     let host = Host::new(&function.terms, *invocation, meter, slot);
-    let mut store = Store::new(function.engine.wasmtime(), host);
+    let mut store = Store::new(function.pool.wasmtime(), host);
     store.set_hostcall_fuel(function.terms.lifted_bytes_max());
     store.set_max_component_handles(function.terms.limits.handles as usize);
     store.limiter(|host| host);

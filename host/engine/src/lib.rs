@@ -26,6 +26,7 @@ mod meter;
 mod outgoing;
 mod output;
 mod places;
+mod pool;
 mod rewind;
 mod rewrite;
 mod settings;

@@ -1,6 +1,6 @@
 //! How wasmtime is set up, and why.
 //!
-//! Two configurations come from here. [`compiling`] holds all that shapes machine code, so that an artifact made by one
+//! Two configurations come from here, each [with and without](Concurrency) what WASI 0.3 needs. [`compiling`] holds all that shapes machine code, so that an artifact made by one
 //! process loads in another. [`serving`] adds the pool. Every value was measured: `docs/performance.md` has the figures.
 
 use std::fs;
@@ -24,6 +24,10 @@ pub(crate) const MEMORIES_PER_COMPONENT_MAX: u32 = 2;
 
 /// The most elements of one table.
 pub(crate) const TABLE_ELEMENTS_MAX: usize = 100_000;
+
+/// Stacks that there are for each instance whose guest may have several tasks. Only parts of one component that wait for each other hold
+/// more than one at a time.
+const STACKS_PER_CONCURRENT_INSTANCE: u32 = 4;
 
 /// Address space that a slot of the pool takes, in bytes: wasmtime sets aside 4 GiB and a guard for each memory, whatever it may
 /// grow to, and what tables and stacks take is little beside that.
@@ -52,6 +56,16 @@ pub fn slots_per_instance(rewind: RewindPolicy) -> u32 {
 /// Address space that the pool takes for each instance that may serve, in bytes.
 pub fn address_bytes_per_instance(rewind: RewindPolicy) -> u64 {
     ADDRESS_BYTES_PER_SLOT * u64::from(slots_per_instance(rewind))
+}
+
+/// Whether guests have tasks of their own that go on at the same time, as WASI 0.3 lets them. It shapes machine code, and what every store
+/// holds, so each is an engine of wasmtime's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Concurrency {
+    /// They have none.
+    Off,
+    /// They may.
+    On,
 }
 
 /// How a slot is made pristine for the next instance.
@@ -86,11 +100,11 @@ impl Reset {
 }
 
 /// All that shapes machine code.
-pub(crate) fn compiling() -> Config {
+pub(crate) fn compiling(concurrency: Concurrency) -> Config {
     let mut config = Config::new();
     config
-        // Only WASI 0.3 needs it, and every typed call pays for it.
-        .concurrency_support(false)
+        // Only WASI 0.3 needs it, and every typed call would pay for it.
+        .concurrency_support(concurrency == Concurrency::On)
         .epoch_interruption(true)
         .native_unwind_info(false)
         // The default, said because instances of different functions stand side by side in one address space.
@@ -100,8 +114,8 @@ pub(crate) fn compiling() -> Config {
 }
 
 /// What [`compiling`] says, for code of this tier. wasmtime holds neither setting against code that it loads.
-pub(crate) fn compiling_in(tier: Tier) -> Config {
-    let mut config = compiling();
+pub(crate) fn compiling_in(tier: Tier, concurrency: Concurrency) -> Config {
+    let mut config = compiling(concurrency);
     match tier {
         // Somebody waits for it.
         Tier::Quick => config
@@ -115,14 +129,19 @@ pub(crate) fn compiling_in(tier: Tier) -> Config {
 }
 
 /// What [`compiling`] says, and the pool.
-pub(crate) fn serving(settings: &Settings, reset: &Reset) -> Config {
-    let slots = settings.instances_max.saturating_mul(slots_per_instance(settings.rewind));
+pub(crate) fn serving(settings: &Settings, reset: &Reset, concurrency: Concurrency) -> Config {
+    let (instances, stacks_per_instance) = match concurrency {
+        Concurrency::Off => (slots_per_instance(settings.rewind), 1),
+        // None is kept idle. A task that waits in a call of its own has its stack.
+        Concurrency::On => (1, STACKS_PER_CONCURRENT_INSTANCE),
+    };
+    let slots = settings.instances_max.saturating_mul(instances);
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(slots)
         .total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_COMPONENT_MAX))
         .total_memories(slots.saturating_mul(MEMORIES_PER_COMPONENT_MAX))
         .total_tables(slots.saturating_mul(TABLES_PER_COMPONENT_MAX))
-        .total_stacks(slots)
+        .total_stacks(slots.saturating_mul(stacks_per_instance))
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT_MAX)
         .max_tables_per_component(TABLES_PER_COMPONENT_MAX)
         .max_memories_per_component(MEMORIES_PER_COMPONENT_MAX)
@@ -135,7 +154,7 @@ pub(crate) fn serving(settings: &Settings, reset: &Reset) -> Config {
             .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT_BYTES)
             .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES);
     }
-    let mut config = compiling();
+    let mut config = compiling(concurrency);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }

@@ -1,7 +1,9 @@
-//! Whether a component's instances can be put back: the end of what [`compile`](crate::compile()) makes, after the machine
-//! code.
+//! What a component's instances need, and whether they can be put back: the end of what [`compile`](crate::compile()) makes, after the
+//! machine code.
 //!
 //! It is a reason why not, or nothing; then a byte of flags; then how long the reason is, in four bytes.
+
+use crate::settings::Concurrency;
 
 /// The most of a reason that is kept, in bytes.
 const REASON_BYTES_MAX: usize = 2 << 10;
@@ -9,8 +11,9 @@ const REASON_BYTES_MAX: usize = 2 << 10;
 /// What the flags may be.
 const NO_FLAGS: u8 = 0;
 const RESTORES_ITSELF: u8 = 1;
+const CONCURRENT: u8 = 2;
 
-/// What a component's rewrite came to.
+/// What was found out about a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// They can.
@@ -20,9 +23,19 @@ pub(crate) enum Verdict {
     },
     /// They cannot: one sentence for the function's owner.
     Not(String),
+    /// They cannot, and need what WASI 0.3 does.
+    Concurrent,
 }
 
 impl Verdict {
+    /// What its instances need.
+    pub(crate) fn concurrency(&self) -> Concurrency {
+        match self {
+            Self::Rewindable { .. } | Self::Not(_) => Concurrency::Off,
+            Self::Concurrent => Concurrency::On,
+        }
+    }
+
     /// The most that it takes, in bytes.
     pub(crate) const TAIL_BYTES_MAX: u64 = 4 << 10;
 
@@ -32,6 +45,7 @@ impl Verdict {
             Self::Rewindable { restores_itself: true } => ("", RESTORES_ITSELF),
             Self::Rewindable { restores_itself: false } => ("", NO_FLAGS),
             Self::Not(reason) => (&**reason, NO_FLAGS),
+            Self::Concurrent => ("", CONCURRENT),
         };
         let reason = reason.get(..reason.floor_char_boundary(REASON_BYTES_MAX)).unwrap_or_default();
         artifact.extend_from_slice(reason.as_bytes());
@@ -48,6 +62,7 @@ impl Verdict {
         match (reason.is_empty(), *flags) {
             (true, NO_FLAGS) => Some(Self::Rewindable { restores_itself: false }),
             (true, RESTORES_ITSELF) => Some(Self::Rewindable { restores_itself: true }),
+            (true, CONCURRENT) => Some(Self::Concurrent),
             (false, NO_FLAGS) => Some(Self::Not(reason)),
             _ => None,
         }
@@ -64,6 +79,7 @@ mod tests {
             Verdict::Rewindable { restores_itself: false },
             Verdict::Rewindable { restores_itself: true },
             Verdict::Not("its module `main` changes a table".to_owned()),
+            Verdict::Concurrent,
         ] {
             let mut artifact = b"machine code".to_vec();
             verdict.append(&mut artifact);
@@ -82,7 +98,7 @@ mod tests {
     #[test]
     fn what_is_none_is_not_taken_for_one() {
         // Too short; longer than there is; flags that nobody gave; flags beside a reason; no text.
-        for end in [&b"abc"[..], b"x\0\x09\0\0\0", b"\x02\0\0\0\0", b"x\x01\x01\0\0\0", b"\xff\0\x01\0\0\0"] {
+        for end in [&b"abc"[..], b"x\0\x09\0\0\0", b"\x03\0\0\0\0", b"x\x01\x01\0\0\0", b"\xff\0\x01\0\0\0"] {
             assert_eq!(Verdict::of(end), None, "{end:?}");
         }
     }

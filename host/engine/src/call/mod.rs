@@ -1,6 +1,8 @@
 //! The call: one HTTP request into a leased instance, one response out.
 
 mod head;
+mod service;
+mod streaming;
 mod typed;
 mod wasi_http;
 
@@ -30,6 +32,7 @@ impl Lease {
     {
         match self.instance.callee {
             Instance::Typed(_) => typed::call(self, request, scheme).await,
+            Instance::Service(_) => service::call(self, request, scheme).await,
             Instance::WasiHttp(_) => wasi_http::call(self, request, scheme).await,
         }
     }

@@ -27,7 +27,9 @@ mod tests {
     };
 
     use super::*;
-    use crate::{Engine, Invocation, Meter, Settings, configuration::Configuration, host::Terms, places::Places};
+    use crate::{
+        Engine, Invocation, Meter, Settings, configuration::Configuration, host::Terms, places::Places, settings::Concurrency,
+    };
 
     /// Passes on what it is asked.
     const ASKS: &str = r#"(component
@@ -60,7 +62,7 @@ mod tests {
     async fn instance(store: &mut Store<Host>, engine: &Engine) -> Instance {
         let component = Component::new(engine.wasmtime(), wat::parse_str(ASKS).unwrap()).unwrap();
         store.set_epoch_deadline(1 << 40);
-        let pre = engine.linker().instantiate_pre(&component).unwrap();
+        let pre = engine.pool(Concurrency::Off).unwrap().linker().instantiate_pre(&component).unwrap();
         pre.instantiate_async(store).await.unwrap()
     }
 

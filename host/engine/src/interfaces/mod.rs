@@ -8,29 +8,43 @@ pub(crate) mod function;
 pub(crate) mod http;
 mod io;
 mod wasi;
+mod wasi3;
 
 use wasmtime::component::Linker;
 
-use crate::host::Host;
+use crate::{host::Host, settings::Concurrency};
 
-/// The releases of WASI that the host speaks: every 0.2.x is compatible with every other.
+/// The releases of WASI that the host speaks: every 0.2.x is compatible with every other, and so is every 0.3.x.
 const WASI_LINE: &str = "0.2.";
+const WASI3_LINE: &str = "0.3.";
 
 /// Every interface that the host offers, and in which releases: a line of them, which ends with a dot, or a single one.
-const OFFERED: [(&[&str], &str); 4] = [
+const OFFERED: [(&[&str], &str); 5] = [
     (io::INTERFACES, WASI_LINE),
     (wasi::INTERFACES, WASI_LINE),
     (http::INTERFACES, WASI_LINE),
+    (wasi3::INTERFACES, WASI3_LINE),
     (config::INTERFACES, config::VERSION),
 ];
 
-/// A linker with all of them.
-pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>> {
+/// What a component needs that has imports and exports of these names: those of WASI 0.3 are for guests with tasks of their own.
+pub(crate) fn needed<'a>(mut names: impl Iterator<Item = &'a str>) -> Concurrency {
+    let is_wasi3 = |name: &str| {
+        name.starts_with("wasi:") && name.split_once('@').is_some_and(|(_, version)| is_among(version, WASI3_LINE))
+    };
+    if names.any(is_wasi3) { Concurrency::On } else { Concurrency::Off }
+}
+
+/// A linker with all of them, those of WASI 0.3 where guests may have tasks of their own.
+pub(crate) fn linker(engine: &wasmtime::Engine, concurrency: Concurrency) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     io::add_to_linker(&mut linker)?;
     wasi::add_to_linker(&mut linker)?;
     http::add_to_linker(&mut linker)?;
     config::add_to_linker(&mut linker)?;
+    if concurrency == Concurrency::On {
+        wasi3::add_to_linker(&mut linker)?;
+    }
     Ok(linker)
 }
 
@@ -53,6 +67,7 @@ mod tests {
         assert!(is_offered("wasi:io/streams@0.2.0"));
         assert!(is_offered("wasi:http/types@0.2.12"));
         assert!(is_offered("wasi:config/store@0.2.0-rc.1"));
+        assert!(is_offered("wasi:http/client@0.3.1"));
         for other in [
             "wasi:io/streams",
             "wasi:io/streams@0.3.0",
@@ -63,5 +78,13 @@ mod tests {
         ] {
             assert!(!is_offered(other), "{other}");
         }
+    }
+
+    #[test]
+    fn what_is_of_wasi_0_3_needs_concurrency() {
+        let needs = |names: &[&str]| needed(names.iter().copied()) == Concurrency::On;
+        assert!(needs(&["wasi:io/streams@0.2.0", "wasi:http/handler@0.3.0"]));
+        assert!(needs(&["wasi:clocks/types@0.3.2"]));
+        assert!(!needs(&["wasi:io/streams@0.2.3", "acme:tools/saw@0.3.0", "wasi:http/types", "gust:function/handler@0.1.0"]));
     }
 }

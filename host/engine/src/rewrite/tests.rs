@@ -14,7 +14,7 @@ use wasmtime::{
 };
 
 use super::{CHECK, MEMORY, RESET, Rewrite, SAVE, rewrite};
-use crate::settings;
+use crate::settings::{self, Concurrency};
 
 /// An instance of a component.
 struct Guest {
@@ -24,7 +24,7 @@ struct Guest {
 
 impl Guest {
     fn new(component: &[u8]) -> Self {
-        let engine = Engine::new(&settings::compiling()).unwrap();
+        let engine = Engine::new(&settings::compiling(Concurrency::Off)).unwrap();
         let component = Component::from_binary(&engine, component).unwrap();
         Self::linked(&component, &Linker::new(&engine))
     }

@@ -15,6 +15,7 @@ use crate::{
     places::Places,
     rewind::{kept::Home, pages::Image, refusal::Unfit},
     rewrite::{self, Rewrite},
+    settings::Concurrency,
 };
 
 /// What an instance may have.
@@ -105,7 +106,7 @@ impl Bench {
         let mut store = Store::new(self.engine.wasmtime(), host);
         store.limiter(|host| host);
         store.set_epoch_deadline(1 << 40);
-        let pre = self.engine.linker().instantiate_pre(&self.component).unwrap();
+        let pre = self.engine.pool(Concurrency::Off).unwrap().linker().instantiate_pre(&self.component).unwrap();
         let instance = pre.instantiate_async(&mut store).await?;
         Ok(Made { store, instance })
     }

@@ -16,7 +16,7 @@ use crate::{
     ArtifactCache, ArtifactKey, Engine, Function, FunctionConfig, Invocation, Lease, Meter, OutputSink, OutputStream,
     Scheme, Settings, Share, compile,
     rewrite::tests::unbalanced::{rewritten_in_vain, unbalanced},
-    settings,
+    settings::{self, Concurrency},
     verdict::Verdict,
 };
 
@@ -54,7 +54,7 @@ pub(super) fn loaded(artifact: &[u8]) -> Function {
 
 /// An artifact of a component that does not restore itself, and of which this is said.
 fn said_to_restore_itself(unbalanced: &[u8], restores_itself: bool) -> Vec<u8> {
-    let engine = wasmtime::Engine::new(&settings::compiling()).unwrap();
+    let engine = wasmtime::Engine::new(&settings::compiling(Concurrency::Off)).unwrap();
     let component = Component::from_binary(&engine, &rewritten_in_vain(unbalanced)).unwrap();
     let mut artifact = component.serialize().unwrap();
     Verdict::Rewindable { restores_itself }.append(&mut artifact);

@@ -20,7 +20,7 @@ use crate::{
     invocation::Invocation,
     meter::Meter,
     places::Places,
-    settings,
+    settings::{self, Concurrency},
 };
 
 /// The host's own interface, and that of every other host.
@@ -36,7 +36,7 @@ async fn instantiate(component: &Component) -> (Store<Host>, Instance) {
     let host = Host::new(&Arc::new(Terms::of_test()), Invocation::of_test(0), &Meter::new(), slot);
     let mut store = Store::new(component.engine(), host);
     store.set_epoch_deadline(1);
-    let linker = interfaces::linker(component.engine()).unwrap();
+    let linker = interfaces::linker(component.engine(), Concurrency::Off).unwrap();
     let instance = linker.instantiate_async(&mut store, component).await.unwrap();
     (store, instance)
 }
@@ -65,7 +65,7 @@ async fn memory_base(store: &mut Store<Host>, instance: &Instance) -> *const u8 
 
 #[tokio::test]
 async fn every_example_is_rewritten_and_instantiates() {
-    let engine = Engine::new(&settings::compiling()).unwrap();
+    let engine = Engine::new(&settings::compiling(Concurrency::Off)).unwrap();
     for name in ["hello", "image", "markdown", "auth", "hostile", "raw"] {
         let before = example(name);
         let after = rewritten(&before);
@@ -87,7 +87,7 @@ async fn every_example_is_rewritten_and_instantiates() {
 
 #[tokio::test]
 async fn a_rewritten_function_answers_as_before() {
-    let engine = Engine::new(&settings::compiling()).unwrap();
+    let engine = Engine::new(&settings::compiling(Concurrency::Off)).unwrap();
     let component = Component::from_binary(&engine, &rewritten(&example("hello"))).unwrap();
     let (mut store, instance) = instantiate(&component).await;
     run(&mut store, &instance, SAVE).await;
@@ -117,7 +117,7 @@ async fn a_typed_call_leaves_every_global_as_it_was_saved() {
 
 /// How many globals each of two typed calls leaves other than they were saved.
 async fn changed_by_calls(component: &[u8]) -> [u32; 2] {
-    let engine = Engine::new(&settings::compiling()).unwrap();
+    let engine = Engine::new(&settings::compiling(Concurrency::Off)).unwrap();
     let (mut store, instance) = instantiate(&Component::from_binary(&engine, component).unwrap()).await;
     run(&mut store, &instance, SAVE).await;
     assert_eq!(changed(&mut store, &instance).await, 0);

@@ -15,7 +15,7 @@ use wasmtime::{Engine, Instance, Store, Val};
 use super::{COUNTER, EVERY_TYPE, Rewrite, rewrite};
 use crate::{
     rewrite::{CHECK, PREFIX, RESET, SAVE, module::CoreModule, module_appendix, section},
-    settings,
+    settings::{self, Concurrency},
 };
 
 /// What the names begin with by which all mutable globals are exported.
@@ -29,7 +29,7 @@ static COMPONENTS: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
 });
 
 /// An engine that loads what is made here.
-static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(&settings::compiling()).unwrap());
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(&settings::compiling(Concurrency::Off)).unwrap());
 
 proptest! {
     #[test]

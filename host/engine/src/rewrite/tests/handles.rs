@@ -9,7 +9,7 @@ use wasmtime::{
 };
 
 use super::{Guest, RESET, rewritten};
-use crate::settings;
+use crate::settings::{self, Concurrency};
 
 /// A component that gets things from the host, as results and as arguments, and tells the numbers of their handles.
 const THINGS: &str = r#"(component
@@ -40,7 +40,7 @@ const THINGS: &str = r#"(component
     (export "host:things/taker" (instance $shim)))"#;
 
 /// An engine that loads what is made here.
-static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(&settings::compiling()).unwrap());
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(&settings::compiling(Concurrency::Off)).unwrap());
 
 /// That component, rewritten.
 static COMPONENT: LazyLock<Component> = LazyLock::new(|| loaded(THINGS));

@@ -5,7 +5,7 @@ use wasmtime::{Engine, Instance, Module, Store};
 use super::{CHECK, EVERY_TYPE, Guest, RESET, Rewrite, SAVE, rewrite, rewritten};
 use crate::{
     rewrite::{exports, handler::POST_RETURN, module::CoreModule, module_appendix},
-    settings,
+    settings::{self, Concurrency},
 };
 
 /// A component with the core functions of a typed handler, whose calls and their ends change globals. It answers with what
@@ -188,7 +188,7 @@ fn the_function_that_is_stood_in_for_does_what_it_did() {
     let module = wat::parse_str(module).unwrap();
     let module = CoreModule::read(&module).unwrap();
     let original = exports::function(&module, POST_RETURN).unwrap();
-    let engine = Engine::new(&settings::compiling()).unwrap();
+    let engine = Engine::new(&settings::compiling(Concurrency::Off)).unwrap();
     let rewritten = Module::new(&engine, module_appendix::appended(&module, Some(original)).unwrap()).unwrap();
     let mut store = Store::new(&engine, ());
     store.set_epoch_deadline(1);

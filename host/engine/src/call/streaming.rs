@@ -1,0 +1,109 @@
+//! A guest that streams: what calls through `wasi:http` have in common, of whichever release.
+//!
+//! Nothing is spawned until the answer has a head. The guest is a future that the connection's own task polls: here until then, and each
+//! time a piece of the body is wanted. So a client that goes away takes its guest along, and a slow reader slows its guest.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use gust_core::{Code, Problem};
+use http::{Method, Response};
+use http_body::Body as _;
+use tokio::{sync::oneshot, time::Instant};
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use super::head;
+use crate::{
+    allowed::Allowed,
+    body::{GuestBody, Running},
+    failure,
+    host::Terms,
+    lane::Guest,
+    meter::Meter,
+};
+
+/// A guest that is called: all but the guest.
+pub(super) struct Called<E> {
+    /// How its request asks.
+    pub(super) method: Method,
+    /// When it must be over.
+    pub(super) deadline: Instant,
+    /// The terms that it runs on.
+    pub(super) terms: Arc<Terms>,
+    /// What it uses.
+    pub(super) meter: Arc<Meter>,
+    /// What it answers with.
+    pub(super) answer: oneshot::Receiver<Result<Response<WasiBody>, E>>,
+}
+
+impl<E> Called<E> {
+    /// Runs the guest until its answer has a head. `failed` says what an error means that it answers with.
+    pub(super) async fn answer(
+        self,
+        guest: Guest<()>,
+        failed: impl FnOnce(E) -> Problem,
+    ) -> Result<Response<GuestBody>, Problem> {
+        let Self { method, deadline, terms, meter, answer } = self;
+        let mut running = Some(Allowed::new(guest, &terms, &meter, deadline));
+        let mut answer = Some(answer);
+        let answering = poll_fn(|cx| poll_head(cx, &mut running, &mut answer));
+        let (mut parts, body) = answering.await?.map_err(failed)?.into_parts();
+        head::status(parts.status.as_u16())?;
+        head::within(&parts.headers, terms.limits.headers_bytes())?;
+        let has_body = head::has_body(&method, parts.status);
+        let length = head::frame(&mut parts, has_body, body.size_hint().exact())?;
+        let running = running.map(|guest| Running::spawn(guest, meter));
+        let body = match has_body {
+            true => GuestBody::streamed(body, running, terms.limits.response_body_bytes(), length),
+            false => GuestBody::none(running),
+        };
+        Ok(Response::from_parts(parts, body))
+    }
+}
+
+/// Runs the guest until it has answered or is over.
+fn poll_head<T>(
+    cx: &mut Context<'_>,
+    running: &mut Option<Allowed<()>>,
+    answer: &mut Option<oneshot::Receiver<T>>,
+) -> Poll<Result<T, Problem>> {
+    if let Some(guest) = running {
+        match Pin::new(guest).poll(cx) {
+            Poll::Ready(Ok(())) => *running = None,
+            Poll::Ready(Err(problem)) => return Poll::Ready(Err(problem)),
+            Poll::Pending => {}
+        }
+    }
+    if let Some(awaited) = answer {
+        match Pin::new(awaited).poll(cx) {
+            Poll::Ready(Ok(answer)) => return Poll::Ready(Ok(answer)),
+            // The sender is gone without an answer: the guest dropped its outparam, has returned, or failed.
+            Poll::Ready(Err(_)) => *answer = None,
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+    // Of one that fails elsewhere it is told a moment later why.
+    if running.as_ref().is_some_and(Allowed::is_elsewhere) {
+        return Poll::Pending;
+    }
+    Poll::Ready(Err(Problem::new(Code::GuestNoResponse, "it never set a response")))
+}
+
+/// A guest that answered with an error. What it says may be as long as it likes.
+pub(super) fn failed(what: String) -> Problem {
+    Problem::new(Code::GuestFailed, failure::cut(format!("it answered with {what}")))
+}
+
+/// What a guest is told of a request's body that did not arrive. What it answers then is its own affair, but the limit was reached.
+pub(super) fn to_wasi(problem: Problem, meter: &Meter) -> Error {
+    problem.code.limit().into_iter().for_each(|limit| meter.reaches(limit));
+    match problem.code {
+        Code::LimitRequestBody => Error::HttpRequestBodySize(None),
+        Code::RequestBodyIncomplete => Error::ConnectionTerminated,
+        _ => Error::InternalError(Some(problem.detail)),
+    }
+}
