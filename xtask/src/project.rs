@@ -8,10 +8,10 @@ pub fn path(relative: &str) -> PathBuf {
 }
 
 /// The example functions, each a directory below `functions/`.
-pub const FUNCTIONS: [&str; 4] = ["hello", "image", "markdown", "auth"];
+pub const FUNCTIONS: [&str; 5] = ["hello", "image", "markdown", "auth", "live"];
 
 /// Guests for the host's tests and benches, beside the examples.
-pub const TEST_GUESTS: [&str; 4] = ["hostile", "raw", "pages", "ready"];
+pub const TEST_GUESTS: [&str; 5] = ["hostile", "raw", "raw3", "pages", "ready"];
 
 /// The component of an example, once it is built.
 pub fn component(function: &str) -> PathBuf {

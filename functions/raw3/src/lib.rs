@@ -2,8 +2,6 @@
 
 mod calls;
 
-use std::{future::pending, mem};
-
 use wasip3::{
     clocks::monotonic_clock,
     http::types::{ErrorCode, Fields, HeaderError, Request, Response, Trailers},
@@ -42,7 +40,10 @@ impl wasip3::exports::http::handler::Guest for Raw {
             "/trap" => panic!("before the head"),
             "/error" => Err(ErrorCode::InternalError(Some("x".repeat(n)))),
             "/denied" => Err(ErrorCode::HttpRequestDenied),
-            "/never" => pending().await,
+            "/never" => {
+                monotonic_clock::wait_for(60_000_000_000).await;
+                Ok(text(200, b"late".to_vec()))
+            }
             "/spin" => loop {
                 std::hint::black_box(n);
             },
@@ -68,19 +69,15 @@ impl wasip3::exports::http::handler::Guest for Raw {
             })),
             "/trailers" => Ok(respond(&[], async move |out| {
                 out.write_all(b"body".to_vec()).await;
-                Fields::from_list(&[("x-sum".to_owned(), b"4".to_vec())]).map(Some).map_err(|_| ErrorCode::HttpProtocolError)
+                Fields::from_list(&[("x-trailer".to_owned(), b"4".to_vec())])
+                    .map(Some)
+                    .map_err(|_| ErrorCode::HttpProtocolError)
             })),
             "/length" => Ok(respond(&[("content-length", &n.to_string())], async move |out| {
                 out.write_all(b"four".to_vec()).await;
                 Ok(None)
             })),
-            "/linger" => Ok(respond(&[], async move |out| {
-                out.write_all(b"done".to_vec()).await;
-                drop(mem::replace(out, wit_stream::new().0));
-                monotonic_clock::wait_for(n as u64 * 1_000_000).await;
-                eprintln!("lingered");
-                Ok(None)
-            })),
+            "/linger" => Ok(linger(n as u64)),
             "/forbidden" => Ok(text(200, forbidden().into_bytes())),
             "/tasks" => Ok(text(200, tasks(n).await.to_string().into_bytes())),
             "/sent" => Ok(sent()),
@@ -179,6 +176,20 @@ fn forbidden() -> String {
 async fn tasks(n: usize) -> usize {
     let waits = (0..n).map(|_| monotonic_clock::wait_for(10_000_000));
     futures_util::future::join_all(waits).await.len()
+}
+
+/// Goes on for so many milliseconds after its answer is whole.
+fn linger(ms: u64) -> Response {
+    let (mut pieces, contents) = wit_stream::new();
+    let (ending, ended) = wit_future::new(|| Ok(None));
+    spawn_local(async move {
+        pieces.write_all(b"done".to_vec()).await;
+        drop(pieces);
+        let _ = ending.write(Ok(None)).await;
+        monotonic_clock::wait_for(ms * 1_000_000).await;
+        eprintln!("lingered");
+    });
+    Response::new(Fields::new(), Some(contents), ended).0
 }
 
 /// Says in the log how its answer was sent.

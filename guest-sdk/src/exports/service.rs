@@ -6,7 +6,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use wasip3::{
     exports::http::handler::Guest,
-    http::types::{ErrorCode, Fields, Method as WasiMethod, Request as WasiRequest, Response as WasiResponse, Trailers},
+    http::types::{
+        ErrorCode, Fields, Method as WasiMethod, Request as WasiRequest, Response as WasiResponse, Trailers,
+    },
     spawn_local,
     wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamWriter},
     wit_future, wit_stream,

@@ -120,12 +120,15 @@ mod tests {
             Ok(format!("{method} {}", body.len()))
         }
         async fn pieces(mut body: Incoming) -> impl IntoResponse {
-            (StatusCode::CREATED, stream(|mut out| async move {
-                while let Some(piece) = body.next().await? {
-                    out.write(piece).await?;
-                }
-                out.write("!").await
-            }))
+            (
+                StatusCode::CREATED,
+                stream(|mut out| async move {
+                    while let Some(piece) = body.next().await? {
+                        out.write(piece).await?;
+                    }
+                    out.write("!").await
+                }),
+            )
         }
         assert_eq!(run(call(none, request("/", ""))).body(), "none");
         assert_eq!(run(call(whole, request("/", "xyz"))).body(), "POST 3");

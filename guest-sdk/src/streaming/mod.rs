@@ -27,14 +27,14 @@ mod incoming;
 mod native;
 mod outgoing;
 
-pub use arguments::{Arguments, FromIncoming};
 #[doc(hidden)]
 pub use arguments::call;
+pub use arguments::{Arguments, FromIncoming};
 pub use events::{Event, events};
 pub use fetch::{fetch, fetch_streaming};
 pub use incoming::Incoming;
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::{run, written};
+pub use outgoing::{Stream, Writer, stream};
 #[cfg(target_arch = "wasm32")]
 pub(crate) use outgoing::{Writing, take};
-pub use outgoing::{Stream, Writer, stream};

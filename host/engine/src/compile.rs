@@ -86,11 +86,7 @@ fn must_be_component(bytes: &[u8]) -> Result<(), Problem> {
 }
 
 /// Every import must be offered, and one export must be a handler.
-fn must_be_servable(
-    engine: &wasmtime::Engine,
-    component: &Component,
-    concurrency: Concurrency,
-) -> Result<(), Problem> {
+fn must_be_servable(engine: &wasmtime::Engine, component: &Component, concurrency: Concurrency) -> Result<(), Problem> {
     let ty = component.component_type();
     let unmet: Vec<String> = ty
         .imports(engine)

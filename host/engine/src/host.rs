@@ -124,6 +124,17 @@ impl Host {
         }
     }
 
+    /// One whose guest may have tasks of its own.
+    pub(crate) fn concurrent(mut self) -> Self {
+        self.hooks.waits_in_loop();
+        self
+    }
+
+    /// Says that its guest's tasks are all over.
+    pub(crate) fn is_over(&mut self) {
+        self.hooks.is_over();
+    }
+
     /// The terms that it runs on.
     pub(crate) fn terms(&self) -> &Arc<Terms> {
         &self.terms

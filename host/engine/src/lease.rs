@@ -21,6 +21,7 @@ use crate::{
     meter::Meter,
     places::Place,
     rewind::{Kept, Refusal, Rewinding, WayBack},
+    settings::Concurrency,
     unmade::{AtomicStage, Unmade},
 };
 
@@ -196,7 +197,10 @@ async fn slot(function: &Function, deadline: Instant) -> Result<(Place, Duration
 }
 
 fn store(function: &Function, invocation: &Invocation, meter: &Arc<Meter>, slot: Place) -> Store<Host> {
-    let host = Host::new(&function.terms, *invocation, meter, slot);
+    let mut host = Host::new(&function.terms, *invocation, meter, slot);
+    if function.pool.concurrency() == Concurrency::On {
+        host = host.concurrent();
+    }
     let mut store = Store::new(function.pool.wasmtime(), host);
     store.set_hostcall_fuel(function.terms.lifted_bytes_max());
     store.set_max_component_handles(function.terms.limits.handles as usize);

@@ -2,6 +2,7 @@
 //! are refused, with an error that the guest can read.
 
 use std::{
+    panic::resume_unwind,
     pin::Pin,
     sync::{
         Arc,
@@ -18,13 +19,16 @@ use gust_core::{Code, Limits, Problem};
 use http::Uri;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
-use tokio::time;
+use tokio::{task::JoinHandle, time};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::{invocation::Invocation, meter::Meter};
 
 /// What comes after a function's name in the authority of a request to it.
 const INTERNAL: &str = ".gust.internal";
+
+/// The most that is taken of a body at a time, in bytes, from a guest that writes it as a stream: a few pieces are under way for each.
+const PIECE_BYTES_MAX: usize = 64 << 10;
 
 /// Reports the end of an exchange.
 type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -53,6 +57,8 @@ pub(crate) struct Hooks {
     pub(crate) is_in_init: bool,
     /// Tells the bodies of its requests that their sender is gone. Made for the first.
     gone: Option<Arc<AtomicBool>>,
+    /// Whether what the guest waits for is polled within a loop of wasmtime's, as that of WASI 0.3.
+    waits_in_loop: bool,
 }
 
 impl Hooks {
@@ -63,7 +69,13 @@ impl Hooks {
         meter: Arc<Meter>,
     ) -> Self {
         let (calls_max, body_bytes_max) = (limits.calls, limits.calls_body_bytes());
-        Self { outbound, calls_max, body_bytes_max, invocation, meter, is_in_init: false, gone: None }
+        let (is_in_init, gone, waits_in_loop) = (false, None, false);
+        Self { outbound, calls_max, body_bytes_max, invocation, meter, is_in_init, gone, waits_in_loop }
+    }
+
+    /// Of a guest that may have tasks of its own.
+    pub(crate) fn waits_in_loop(&mut self) {
+        self.waits_in_loop = true;
     }
 
     /// Says that the instance is about to be dropped. With it the bodies that it has not finished end as if they were whole.
@@ -71,6 +83,11 @@ impl Hooks {
         if let Some(gone) = &self.gone {
             gone.store(true, Release);
         }
+    }
+
+    /// Says that the guest has ended all that it began: a body that is sent still does not come from it.
+    pub(crate) fn is_over(&mut self) {
+        self.gone = None;
     }
 
     /// Begins to send a request, if it is one that may be sent. It counts also where it may not, so that a guest cannot fill the log.
@@ -124,6 +141,10 @@ fn function(uri: &Uri) -> Option<&str> {
 }
 
 impl WasiHttpHooks for Hooks {
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        PIECE_BYTES_MAX
+    }
+
     fn send_request(
         &mut self,
         request: http::Request<WasiBody>,
@@ -131,14 +152,43 @@ impl WasiHttpHooks for Hooks {
         done: Done,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Done), Error>> + Send> {
         let (answering, carried) = (self.send(request), self.carried());
+        let waits_in_loop = self.waits_in_loop;
         Box::new(async move {
-            let answering = answering?;
+            let answering = match waits_in_loop {
+                true => Box::pin(Elsewhere(tokio::spawn(answering?))),
+                false => answering?,
+            };
             let response = match options.and_then(|options| options.first_byte_timeout) {
                 Some(wait) => time::timeout(wait, answering).await.map_err(|_| Error::ConnectionReadTimeout)?,
                 None => answering.await,
             };
             Ok((response.map(|body| Answered { body, carried }.boxed_unsync()), done))
         })
+    }
+}
+
+/// An answer that a task of its own gets. Whoever waits for it does so within a loop of wasmtime's, and the function that answers may have one
+/// too: none may run within another.
+struct Elsewhere<T>(JoinHandle<T>);
+
+impl<T> Future for Elsewhere<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match ready!(Pin::new(&mut self.0).poll(cx)) {
+            Ok(answer) => Poll::Ready(answer),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // Of a runtime that ends.
+                Err(_) => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl<T> Drop for Elsewhere<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

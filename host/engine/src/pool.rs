@@ -13,6 +13,7 @@ use crate::{
 pub(crate) struct Pool {
     wasmtime: wasmtime::Engine,
     linker: Linker<Host>,
+    concurrency: Concurrency,
     _ticker: Ticker,
 }
 
@@ -27,7 +28,12 @@ impl Pool {
         let wasmtime = wasmtime::Engine::new(&settings::serving(settings, reset, concurrency))?;
         let linker = interfaces::linker(&wasmtime, concurrency)?;
         let ticker = Ticker::start(wasmtime.weak(), every_second)?;
-        Ok(Self { wasmtime, linker, _ticker: ticker })
+        Ok(Self { wasmtime, linker, concurrency, _ticker: ticker })
+    }
+
+    /// What its guests may have.
+    pub(crate) fn concurrency(&self) -> Concurrency {
+        self.concurrency
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {

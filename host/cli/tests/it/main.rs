@@ -29,6 +29,7 @@ mod openapi;
 mod operator;
 mod rewinding;
 mod routes;
+mod services;
 mod supervised;
 mod tls;
 mod usage;

@@ -79,11 +79,17 @@ where
     };
     let request = incoming(store.data_mut(), request, scheme);
     let ran = store.run_concurrent(async |accessor| tasks(accessor, service, request, answer).await).await;
-    ran.flatten().map_err(|error| {
-        // Before it is gone.
-        instance.meter().fails();
-        instance.store.data().failure(&error)
-    })
+    match ran.flatten() {
+        Ok(()) => {
+            store.data_mut().is_over();
+            Ok(())
+        }
+        Err(error) => {
+            // Before it is gone.
+            instance.meter().fails();
+            Err(instance.store.data().failure(&error))
+        }
+    }
 }
 
 /// The request as the guest gets it.

@@ -28,7 +28,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Engine, Invocation, Meter, Settings, configuration::Configuration, host::Terms, places::Places, settings::Concurrency,
+        Engine, Invocation, Meter, Settings, configuration::Configuration, host::Terms, places::Places,
+        settings::Concurrency,
     };
 
     /// Passes on what it is asked.

@@ -85,6 +85,11 @@ mod tests {
         let needs = |names: &[&str]| needed(names.iter().copied()) == Concurrency::On;
         assert!(needs(&["wasi:io/streams@0.2.0", "wasi:http/handler@0.3.0"]));
         assert!(needs(&["wasi:clocks/types@0.3.2"]));
-        assert!(!needs(&["wasi:io/streams@0.2.3", "acme:tools/saw@0.3.0", "wasi:http/types", "gust:function/handler@0.1.0"]));
+        assert!(!needs(&[
+            "wasi:io/streams@0.2.3",
+            "acme:tools/saw@0.3.0",
+            "wasi:http/types",
+            "gust:function/handler@0.1.0"
+        ]));
     }
 }
