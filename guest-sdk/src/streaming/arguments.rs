@@ -60,6 +60,20 @@ where
     }
 }
 
+impl<F, R, Via, A> Arguments<(Via, A)> for F
+where
+    F: AsyncFnOnce(A) -> R,
+    R: IntoResponse,
+    A: FromIncoming<Via>,
+{
+    async fn call(self, request: http::Request<Incoming>) -> Response {
+        match A::from_incoming(request).await {
+            Ok(argument) => self(argument).await.into_response(),
+            Err(error) => error.into_response(),
+        }
+    }
+}
+
 macro_rules! functions {
     ($([$($part:ident)*] $last:ident;)*) => {$(
         impl<F, R, Via, $($part,)* $last> Arguments<(Via, $($part,)* $last)> for F
@@ -70,7 +84,6 @@ macro_rules! functions {
             $last: FromIncoming<Via>,
         {
             #[expect(non_snake_case, reason = "an argument is named as its type")]
-            #[allow(unused_mut, reason = "where the last argument is the only one")]
             async fn call(self, request: http::Request<Incoming>) -> Response {
                 let (mut parts, body) = request.into_parts();
                 $(let $part = match $part::from_request_parts(&mut parts) {
@@ -87,7 +100,6 @@ macro_rules! functions {
 }
 
 functions! {
-    [] A;
     [A] B;
     [A B] C;
     [A B C] D;
