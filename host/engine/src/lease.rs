@@ -79,7 +79,7 @@ impl Lease {
         let limits = Limits { wall_ms: millis(wall), ..function.terms.limits.clone() };
         probed.terms = Arc::new(Terms { sink: printed.clone(), limits, ..(*function.terms).clone() });
         let (request_id, deadline) = (RequestId::from_random(0), Instant::now() + wall);
-        let invocation = Invocation { request_id, deadline, depth: 0 };
+        let invocation = Invocation { request_id, deadline, depth: 0, traceparent: None };
         let (slot, _) = slot(function, deadline).await?;
         match Leased::make(&probed, &invocation, &Meter::new(), slot).await {
             Ok(made) => {
@@ -111,7 +111,7 @@ impl Leased {
         slot: Place,
     ) -> Self {
         let Kept { mut store, callee, home } = kept;
-        store.data_mut().begin(*invocation, meter, slot);
+        store.data_mut().begin(invocation.clone(), meter, slot);
         store.set_epoch_deadline(TICKS_UNTIL_YIELD);
         Self { store, callee, way_back: Some(WayBack::new(home, rewinding)) }
     }
@@ -196,7 +196,7 @@ async fn slot(function: &Function, deadline: Instant) -> Result<(Place, Duration
 }
 
 fn store(function: &Function, invocation: &Invocation, meter: &Arc<Meter>, slot: Place) -> Store<Host> {
-    let host = Host::new(&function.terms, *invocation, meter, slot);
+    let host = Host::new(&function.terms, invocation.clone(), meter, slot);
     let mut store = Store::new(function.engine.wasmtime(), host);
     store.set_hostcall_fuel(function.terms.lifted_bytes_max());
     store.set_max_component_handles(function.terms.limits.handles as usize);
