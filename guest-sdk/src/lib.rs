@@ -59,7 +59,7 @@ pub use extract::{Form, FromRequest, FromRequestParts, Json, PathRest, Query};
 pub use gust_sdk_macros::{handler, init};
 pub use http;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-pub use outgoing::send;
+pub use outgoing::{Timeouts, send, send_within};
 pub use response::{Html, IntoHeaders, IntoResponse};
 
 /// A request with its whole body.

@@ -1,48 +1,84 @@
 //! Requests that a function sends.
 
+use std::time::Duration;
+
 use crate::{Error, Request, Response};
+
+/// How long the steps of a request may take. The host decides where nothing is said, and what is the longest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until there is a connection.
+    pub connect: Option<Duration>,
+    /// From then until the answer begins.
+    pub first_byte: Option<Duration>,
+    /// Between two pieces of the answer's body.
+    pub between_bytes: Option<Duration>,
+}
 
 /// Sends a request, whose URI names a host, and waits for the whole answer, of whatever status.
 ///
-/// On gust this is how a function calls another one of the same host: `http://resize.gust.internal/path`, where its manifest has
-/// `[allow] functions = ["resize"]`. Nothing else is reached there. Whatever keeps an answer from coming is an error for the log.
+/// On gust nobody is reached that the manifest does not name: `[allow] outbound = ["https://api.example.com"]` for others, and
+/// `[allow] functions = ["resize"]` for another function of the same host, which is `http://resize.gust.internal/path`. A redirect is an
+/// answer like any other. Whatever keeps an answer from coming is an error for the log.
 ///
 /// A component imports `wasi:http/outgoing-handler` for this, and only where it is called. Outside of a component nothing is sent.
 pub fn send(request: Request) -> Result<Response, Error> {
+    send_within(Timeouts::default(), request)
+}
+
+/// The same, with as much time for each step. What takes longer is an error.
+pub fn send_within(timeouts: Timeouts, request: Request) -> Result<Response, Error> {
     #[cfg(target_arch = "wasm32")]
-    return component::send(request);
+    return component::send(timeouts, request);
+    #[cfg(not(target_arch = "wasm32"))]
+    let Timeouts { .. } = timeouts;
     #[cfg(not(target_arch = "wasm32"))]
     return Err(Error::failed(format!("{} is not asked: only a component sends requests", request.uri())));
 }
 
 #[cfg(target_arch = "wasm32")]
 mod component {
+    use std::time::Duration;
+
     use bytes::Bytes;
     use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
     use wasip2::{
         http::{
             outgoing_handler,
-            types::{Fields, IncomingResponse, Method as WasiMethod, OutgoingRequest, Scheme},
+            types::{Fields, IncomingResponse, Method as WasiMethod, OutgoingRequest, RequestOptions, Scheme},
         },
         io::streams::StreamError,
     };
 
-    use super::upload::Upload;
+    use super::{Timeouts, upload::Upload};
     use crate::{
         Error, Request, Response,
         bodies::{READ_BYTES, Unread},
     };
 
-    pub(super) fn send(request: Request) -> Result<Response, Error> {
+    pub(super) fn send(timeouts: Timeouts, request: Request) -> Result<Response, Error> {
         let (head, body) = request.into_parts();
         let request = to_wasi(&head, body.len())?;
         let mut upload = Upload::of(&request, body);
-        let answering = outgoing_handler::handle(request, None)?;
+        let answering = outgoing_handler::handle(request, options(timeouts))?;
         upload.goes_on_until(&answering.subscribe());
         match answering.get() {
             Some(Ok(response)) => from_wasi(response?, &mut upload),
             _ => Err(Error::failed("the host gave no answer")),
         }
+    }
+
+    fn options(timeouts: Timeouts) -> Option<RequestOptions> {
+        if timeouts == Timeouts::default() {
+            return None;
+        }
+        let ns = |time: Option<Duration>| time.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        let options = RequestOptions::new();
+        // A host that does not know one goes without.
+        let _ = options.set_connect_timeout(ns(timeouts.connect));
+        let _ = options.set_first_byte_timeout(ns(timeouts.first_byte));
+        let _ = options.set_between_bytes_timeout(ns(timeouts.between_bytes));
+        Some(options)
     }
 
     fn to_wasi(head: &Parts, body_bytes: usize) -> Result<OutgoingRequest, Error> {

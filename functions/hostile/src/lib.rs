@@ -11,8 +11,8 @@ use std::{
 };
 
 use gust_sdk::{
-    Bytes, Error, HeaderMap, HeaderName, IntoResponse, Method, PathRest, Query, Response, StatusCode, config, handler,
-    http, send,
+    Bytes, Error, HeaderMap, HeaderName, IntoResponse, Method, PathRest, Query, Response, StatusCode, Timeouts, config,
+    handler, http, send, send_within,
 };
 use serde::Deserialize;
 
@@ -59,6 +59,10 @@ fn hostile(
         "/headers" => return Ok(format!("{headers:?}").into_response()),
         "/count" => return Ok(body.len().to_string().into_response()),
         "/call" => return send(http::Request::builder().method(method).uri(&how.0.url).body(body)?),
+        "/call-within" => {
+            let timeouts = Timeouts { first_byte: Some(Duration::from_millis(n)), ..Timeouts::default() };
+            return send_within(timeouts, http::Request::get(&how.0.url).body(body)?);
+        }
         "/state" => return Ok(state().to_string().into_response()),
         path if path.starts_with("/config/") => return Ok(format!("{:?}", config(&path[8..])).into_response()),
         other => return Err(Error::bad_request(format!("{other} is not known"))),

@@ -12,6 +12,7 @@ use toml::Spanned;
 use crate::{
     HostNames, OptionalPath, RewindPolicy,
     limits::{Limit, LimitCaps},
+    outbound::Networks,
     text_place::line_and_column,
 };
 
@@ -117,6 +118,9 @@ settings! {
     admin_tls_client_ca: OptionalPath = "";
     /// Names that the admin listener may be called by, with commas between them, besides localhost and its own address.
     admin_hosts: HostNames = "";
+    /// Networks that functions may reach though they are not public, with commas between them: `10.0.0.0/8,fd00::/8`. A function's
+    /// manifest must name whom it sends requests, too.
+    outbound_networks: Networks = "";
     /// Where everything is kept that must last.
     data_dir: PathBuf = "gust-data";
     /// Instances alive at the same time, over all functions. 0 is as many as the machine's limits allow.
@@ -343,6 +347,7 @@ mod tests {
         let same = RawConfig::from_toml("listen = \"127.0.0.1:9\"\nadmin = \"127.0.0.1:9\"").unwrap();
         assert!(HostConfig::try_from(same).is_err());
         assert!(text(RawConfig::from_toml("admin_hosts = \"a:1\"")).contains("without scheme or port"));
+        assert!(text(RawConfig::from_toml("outbound_networks = \"10.0.0.1/8\"")).contains("inside of a network"));
     }
 
     #[test]

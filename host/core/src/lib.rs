@@ -17,6 +17,7 @@ pub mod limits;
 pub mod manifest;
 pub mod name;
 pub mod one_line;
+pub mod outbound;
 pub mod receipt;
 pub mod request_id;
 pub mod routing;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Access, Code, FunctionName, InstanceMode, Limits, Problem, app,
+    outbound::{DESTINATIONS_MAX, Destination},
     routing::{self, Route, RouteError, RouteSpec},
     text_place::line_and_column,
 };
@@ -23,7 +24,7 @@ pub const MANIFEST_BYTES_MAX: usize = 64 << 10;
 const ENV_BYTES_MAX: usize = 32 << 10;
 
 /// Keys that a later version serves.
-const PLANNED: [&str; 2] = ["outbound", "trigger"];
+const PLANNED: [&str; 1] = ["trigger"];
 
 /// A function's manifest, checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +57,8 @@ pub struct Manifest {
 pub struct Allow {
     /// Functions of the same app that it may call.
     pub functions: BTreeSet<FunctionName>,
+    /// Whom it may send requests outside of the host.
+    pub outbound: Vec<Destination>,
 }
 
 /// How `gust build` makes the component.
@@ -129,6 +132,11 @@ impl Manifest {
             return Err(ManifestError::new("build.command is empty; it is a program and its arguments"));
         }
         self.check_env()?;
+        let destinations = self.allow.outbound.len();
+        if destinations > DESTINATIONS_MAX {
+            let message = format!("allow.outbound has {destinations} entries; it has at most {DESTINATIONS_MAX}");
+            return Err(ManifestError::new(message));
+        }
         if self.access == Access::Private && !self.routes.is_empty() {
             let message = "a private function has no routes, for clients may not call it; take out the [[route]]s, or say \
                 another access";
@@ -222,6 +230,7 @@ mod tests {
             GREETING = "hi"
             [allow]
             functions = ["auth", "store", "auth"]
+            outbound = ["https://*.example.com", { to = "https://hooks.example.org", methods = ["POST"] }]
             [[route]]
             path = "/img/{path...}"
             [[route]]
@@ -245,6 +254,7 @@ mod tests {
         assert_eq!((respond.status, respond.content_type.as_str()), (200, "text/plain; charset=utf-8"));
         let allowed: Vec<_> = manifest.allow.functions.iter().map(FunctionName::as_str).collect();
         assert_eq!(allowed, ["auth", "store"]);
+        assert_eq!(manifest.allow.outbound.len(), 2);
         let json = serde_json::to_string(&manifest).unwrap();
         assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), manifest);
     }
@@ -281,7 +291,9 @@ mod tests {
         assert!(error("[[route]]\nhost = \"a.test\"").contains("missing field `path`"));
         assert!(error(&format!("{route}methods = [\"get\"]")).starts_with("gust.toml: route 1 (\"/a\"): the method"));
         assert!(error(&format!("{route}{route}")).starts_with("gust.toml: routes 1 and 2: /a and /a take the same"));
-        assert!(error("[allow]\noutbound = []").starts_with("gust.toml:2:1: `outbound` is not served by this version"));
+        let outbound = error("[allow]\noutbound = [\n  \"https://a.test\",\n  \"https://b.test/x\"]");
+        assert!(outbound.starts_with("gust.toml:4:3: outbound: \"https://b.test/x\" has a path"), "{outbound}");
+        assert!(error(&format!("[allow]\noutbound = [{}]", "\"https://a.test\",".repeat(257))).contains("at most 256"));
         assert!(error("[allow]\nfunctions = [\"No\"]").contains("is not a name"));
         assert!(Manifest::parse("[limits]\nmemory_mib = 600").unwrap().check_memory(512).is_err());
     }

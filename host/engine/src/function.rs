@@ -30,7 +30,7 @@ pub struct FunctionConfig {
     pub config: Vec<(String, String)>,
     /// Where what it prints goes.
     pub sink: Arc<dyn OutputSink>,
-    /// Its way to other functions, where it may call any.
+    /// Its way to other functions and outside, where it may send any request.
     pub outbound: Option<Arc<dyn Outbound>>,
     /// Where each request's instance comes from.
     pub instance: InstanceMode,

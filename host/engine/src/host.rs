@@ -48,7 +48,7 @@ pub(crate) struct Terms {
     pub(crate) lane: Lane,
     /// How long its guests mostly do.
     pub(crate) pace: Arc<Pace>,
-    /// Its way to other functions, where it has one.
+    /// Its way to other functions and outside, where it has one.
     pub(crate) outbound: Option<Arc<dyn Outbound>>,
     /// What its init's random numbers come from. Nobody else knows it.
     pub(crate) seed: [u8; 32],
@@ -115,7 +115,7 @@ impl Host {
             terms: terms.clone(),
             table: empty_table(&terms.limits),
             http,
-            hooks: Hooks::new(terms.outbound.clone(), &terms.limits, invocation, meter.clone()),
+            hooks: Hooks::new(terms.clone(), invocation, meter.clone()),
             wasi: None,
             memory: MemoryBudget::new(terms.limits.memory_bytes()),
             memory_bytes_pristine: 0,

@@ -1,10 +1,13 @@
 //! One request, as the engine and what guests reach of the host see it.
 
+use std::sync::Arc;
+
 use gust_core::RequestId;
+use http::HeaderValue;
 use tokio::time::Instant;
 
 /// One request, as far as the engine has to know of it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Invocation {
     /// The request's id, for what the guest prints.
     pub request_id: RequestId,
@@ -12,6 +15,8 @@ pub struct Invocation {
     pub deadline: Instant,
     /// How many requests of functions wait for its answer, one for the other: none where a client sent it.
     pub depth: u8,
+    /// The trace that it is part of (W3C Trace Context), where the functions that it calls shall be too.
+    pub traceparent: Option<Arc<HeaderValue>>,
 }
 
 #[cfg(test)]
@@ -19,6 +24,6 @@ impl Invocation {
     /// One that a client sent, with much time.
     pub(crate) fn of_test(number: u128) -> Self {
         let deadline = Instant::now() + std::time::Duration::from_secs(30);
-        Self { request_id: RequestId::from_random(number), deadline, depth: 0 }
+        Self { request_id: RequestId::from_random(number), deadline, depth: 0, traceparent: None }
     }
 }

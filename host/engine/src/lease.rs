@@ -80,7 +80,7 @@ impl Lease {
         let limits = Limits { wall_ms: millis(wall), ..function.terms.limits.clone() };
         probed.terms = Arc::new(Terms { sink: printed.clone(), limits, ..(*function.terms).clone() });
         let (request_id, deadline) = (RequestId::from_random(0), Instant::now() + wall);
-        let invocation = Invocation { request_id, deadline, depth: 0 };
+        let invocation = Invocation { request_id, deadline, depth: 0, traceparent: None };
         let (slot, _) = slot(function, deadline).await?;
         match Leased::make(&probed, &invocation, &Meter::new(), slot).await {
             Ok(made) => {
@@ -112,7 +112,7 @@ impl Leased {
         slot: Place,
     ) -> Self {
         let Kept { mut store, callee, home } = kept;
-        store.data_mut().begin(*invocation, meter, slot);
+        store.data_mut().begin(invocation.clone(), meter, slot);
         store.set_epoch_deadline(TICKS_UNTIL_YIELD);
         Self { store, callee, way_back: Some(WayBack::new(home, rewinding)) }
     }
@@ -197,7 +197,7 @@ async fn slot(function: &Function, deadline: Instant) -> Result<(Place, Duration
 }
 
 fn store(function: &Function, invocation: &Invocation, meter: &Arc<Meter>, slot: Place) -> Store<Host> {
-    let mut host = Host::new(&function.terms, *invocation, meter, slot);
+    let mut host = Host::new(&function.terms, invocation.clone(), meter, slot);
     if function.pool.concurrency() == Concurrency::On {
         host = host.concurrent();
     }

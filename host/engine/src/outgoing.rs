@@ -1,5 +1,5 @@
-//! Requests that a guest sends. Those to other functions of the host are handed to whoever serves these, in memory; all others
-//! are refused, with an error that the guest can read.
+//! Requests that a guest sends. They are counted here and what they carry is, and handed to whoever knows where they may go: to other
+//! functions of the host, in memory, or outside. Why one is not answered the guest can read, and its owner where there is something to do.
 
 use std::{
     panic::resume_unwind,
@@ -15,17 +15,24 @@ use std::{
 };
 
 use bytes::Bytes;
-use gust_core::{Code, Limits, Problem};
-use http::Uri;
+use gust_core::{Code, Problem, RequestId, one_line};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
-use tokio::{task::JoinHandle, time};
+use tokio::{
+    task::JoinHandle,
+    time::{self, Sleep},
+};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use crate::{invocation::Invocation, meter::Meter};
-
-/// What comes after a function's name in the authority of a request to it.
-const INTERNAL: &str = ".gust.internal";
+use crate::{
+    failure,
+    host::Terms,
+    invocation::Invocation,
+    meter::Meter,
+    output::{OutputSink, OutputStream},
+    timeouts::Timeouts,
+    unanswered::{Cause, Unanswered},
+};
 
 /// The most that is taken of a body at a time, in bytes, from a guest that writes it as a stream: a few pieces are under way for each.
 const PIECE_BYTES_MAX: usize = 64 << 10;
@@ -33,22 +40,26 @@ const PIECE_BYTES_MAX: usize = 64 << 10;
 /// Reports the end of an exchange.
 type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
-/// A function's way to other functions.
+/// A function's way to other functions, and outside.
 pub trait Outbound: Send + Sync {
-    /// Sends a request to the function of that name, on behalf of `caller`, which is a request of the function whose way this is. None
-    /// where it may not call that one.
-    fn send(&self, function: &str, request: http::Request<SentBody>, caller: Invocation) -> Option<Answering>;
+    /// Sends a request on behalf of `caller`, which is a request of the function whose way this is.
+    fn send(
+        &self,
+        request: http::Request<SentBody>,
+        timeouts: Timeouts,
+        caller: &Invocation,
+    ) -> Result<Answering, Unanswered>;
 }
 
 /// An answer on its way. Dropping it says that nobody waits for it.
-pub type Answering = Pin<Box<dyn Future<Output = http::Response<UnsyncBoxBody<Bytes, Problem>>> + Send>>;
+pub type Answering = Pin<Box<dyn Future<Output = Result<Answer, Unanswered>> + Send>>;
+
+/// An answer, whose body is still to come.
+pub type Answer = http::Response<UnsyncBoxBody<Bytes, Problem>>;
 
 /// The host's say in what `wasi:http` does, for one instance.
 pub(crate) struct Hooks {
-    outbound: Option<Arc<dyn Outbound>>,
-    /// The requests that one request may send, and what their bodies and answers may have together, in bytes.
-    calls_max: u32,
-    body_bytes_max: u64,
+    terms: Arc<Terms>,
     /// The request that is served.
     pub(crate) invocation: Invocation,
     /// What it uses.
@@ -62,15 +73,8 @@ pub(crate) struct Hooks {
 }
 
 impl Hooks {
-    pub(crate) fn new(
-        outbound: Option<Arc<dyn Outbound>>,
-        limits: &Limits,
-        invocation: Invocation,
-        meter: Arc<Meter>,
-    ) -> Self {
-        let (calls_max, body_bytes_max) = (limits.calls, limits.calls_body_bytes());
-        let (is_in_init, gone, waits_in_loop) = (false, None, false);
-        Self { outbound, calls_max, body_bytes_max, invocation, meter, is_in_init, gone, waits_in_loop }
+    pub(crate) fn new(terms: Arc<Terms>, invocation: Invocation, meter: Arc<Meter>) -> Self {
+        Self { terms, invocation, meter, is_in_init: false, gone: None, waits_in_loop: false }
     }
 
     /// Of a guest that may have tasks of its own.
@@ -91,29 +95,47 @@ impl Hooks {
     }
 
     /// Begins to send a request, if it is one that may be sent. It counts also where it may not, so that a guest cannot fill the log.
-    fn send(&mut self, request: http::Request<WasiBody>) -> Result<Answering, Error> {
-        if !self.meter.may_call(self.calls_max) {
-            let max = self.calls_max;
-            return Err(Error::InternalError(Some(format!("more requests than its limit calls, {max}, allows"))));
+    fn send(&mut self, request: http::Request<WasiBody>, timeouts: Timeouts) -> Result<Answering, Unanswered> {
+        let max = self.terms.limits.calls;
+        if !self.meter.may_call(max) {
+            let why = format!("more requests than its limit calls, {max}, allows");
+            return Err(Cause::Own(why).into());
         }
-        let (uri, request_id) = (request.uri().clone(), self.invocation.request_id);
-        self.send_allowed(request).ok_or_else(|| {
-            let to = uri.authority().map_or("", http::uri::Authority::as_str);
-            tracing::warn!(%request_id, to, "a function's request was refused: its manifest does not allow it");
-            Error::HttpRequestDenied
-        })
-    }
-
-    fn send_allowed(&mut self, request: http::Request<WasiBody>) -> Option<Answering> {
-        let outbound = self.outbound.as_ref().filter(|_| !self.is_in_init)?;
-        let function = function(request.uri())?.to_owned();
+        if self.is_in_init {
+            let told = "a request was refused: an init sends none, for what it was told would be told to all requests";
+            return Err(Unanswered::from(Cause::Denied).telling(told));
+        }
+        let Some(outbound) = &self.terms.outbound else {
+            return Err(Unanswered::denied(request.method(), request.uri()));
+        };
         let (sender_is_gone, carried) = (self.gone.get_or_insert_default().clone(), self.carried());
         let request = request.map(|body| SentBody { body, sender_is_gone, carried });
-        outbound.send(&function, request, self.invocation)
+        outbound.send(request, timeouts, &self.invocation)
     }
 
     fn carried(&self) -> Carried {
-        Carried { meter: self.meter.clone(), bytes_max: self.body_bytes_max }
+        Carried { meter: self.meter.clone(), bytes_max: self.terms.limits.calls_body_bytes() }
+    }
+
+    fn owner(&self) -> Owner {
+        Owner { sink: self.terms.sink.clone(), request_id: self.invocation.request_id }
+    }
+}
+
+/// Whoever reads the function's log.
+struct Owner {
+    sink: Arc<dyn OutputSink>,
+    request_id: RequestId,
+}
+
+impl Owner {
+    /// Tells what there is to tell, in one line. What is left is for the guest.
+    fn learns(&self, unanswered: Unanswered) -> Error {
+        if let Some(told) = unanswered.told {
+            let line = one_line(&failure::cut(told)).to_string();
+            self.sink.line(&self.request_id, OutputStream::Stderr, line);
+        }
+        unanswered.cause.into()
     }
 }
 
@@ -135,11 +157,6 @@ impl Carried {
     }
 }
 
-/// The function that an authority names: `resize` where it is `resize.gust.internal`.
-fn function(uri: &Uri) -> Option<&str> {
-    uri.host()?.strip_suffix(INTERNAL)
-}
-
 impl WasiHttpHooks for Hooks {
     fn p3_outgoing_body_chunk_size(&mut self) -> usize {
         PIECE_BYTES_MAX
@@ -151,18 +168,16 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         done: Done,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Done), Error>> + Send> {
-        let (answering, carried) = (self.send(request), self.carried());
-        let waits_in_loop = self.waits_in_loop;
+        let (timeouts, waits_in_loop) = (Timeouts::of(options), self.waits_in_loop);
+        let (answering, carried, owner) = (self.send(request, timeouts), self.carried(), self.owner());
         Box::new(async move {
-            let answering = match waits_in_loop {
-                true => Box::pin(Elsewhere(tokio::spawn(answering?))),
-                false => answering?,
+            let answered = match answering {
+                Ok(answering) if waits_in_loop => Elsewhere(tokio::spawn(answering)).await,
+                Ok(answering) => answering.await,
+                Err(unanswered) => Err(unanswered),
             };
-            let response = match options.and_then(|options| options.first_byte_timeout) {
-                Some(wait) => time::timeout(wait, answering).await.map_err(|_| Error::ConnectionReadTimeout)?,
-                None => answering.await,
-            };
-            Ok((response.map(|body| Answered { body, carried }.boxed_unsync()), done))
+            let response = answered.map_err(|unanswered| owner.learns(unanswered))?;
+            Ok((response.map(|body| Answered::new(body, carried, timeouts).boxed_unsync()), done))
         })
     }
 }
@@ -229,6 +244,26 @@ impl Body for SentBody {
 struct Answered {
     body: UnsyncBoxBody<Bytes, Problem>,
     carried: Carried,
+    timeouts: Timeouts,
+    /// When its next piece must be there. Made where that is not at once.
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+impl Answered {
+    fn new(body: UnsyncBoxBody<Bytes, Problem>, carried: Carried, timeouts: Timeouts) -> Self {
+        Self { body, carried, timeouts, patience: None }
+    }
+
+    /// The next piece, or that it took too long.
+    fn poll_in_time(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            self.patience = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(|_| Error::HttpResponseIncomplete)));
+        }
+        let between_bytes = self.timeouts.between_bytes;
+        let patience = self.patience.get_or_insert_with(|| Box::pin(time::sleep(between_bytes)));
+        patience.as_mut().poll(cx).map(|()| Some(Err(Error::ConnectionReadTimeout)))
+    }
 }
 
 impl Body for Answered {
@@ -236,11 +271,9 @@ impl Body for Answered {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        Poll::Ready(frame.map(|frame| {
-            let frame = frame.map_err(|_| Error::HttpResponseIncomplete)?;
-            self.carried.count(frame).map_err(|why| Error::InternalError(Some(why)))
-        }))
+        let frame = ready!(self.poll_in_time(cx));
+        let counted = |frame| self.carried.count(frame).map_err(|why| Error::InternalError(Some(why)));
+        Poll::Ready(frame.map(|frame| frame.and_then(counted)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -257,6 +290,7 @@ mod tests {
     use std::{
         future::{pending, ready},
         sync::Mutex,
+        time::Duration,
     };
 
     use http_body_util::Full;
@@ -268,30 +302,14 @@ mod tests {
         places::Places,
     };
 
-    #[test]
-    fn functions_are_named_by_authorities() {
-        for (uri, named) in [
-            ("http://resize.gust.internal/a?b", Some("resize")),
-            ("https://resize.gust.internal:80/", Some("resize")),
-            ("http://a.b.gust.internal/", Some("a.b")),
-            ("http://gust.internal/", None),
-            ("http://resize.gust.internal.example.com/", None),
-            ("http://example.com/resize.gust.internal", None),
-            ("http://example.com#resize.gust.internal", None),
-            ("/resize", None),
-        ] {
-            assert_eq!(uri.parse().as_ref().ok().and_then(function), named, "{uri}");
-        }
-    }
-
     /// Keeps the bodies that it is sent.
     #[derive(Default)]
     struct Keeps(Mutex<Vec<SentBody>>);
 
     impl Outbound for Keeps {
-        fn send(&self, _: &str, request: http::Request<SentBody>, _: Invocation) -> Option<Answering> {
+        fn send(&self, request: http::Request<SentBody>, _: Timeouts, _: &Invocation) -> Result<Answering, Unanswered> {
             self.0.lock().unwrap().push(request.into_body());
-            Some(Box::pin(pending()))
+            Ok(Box::pin(pending()))
         }
     }
 
@@ -311,5 +329,27 @@ mod tests {
         let sent = send();
         drop(host);
         assert_eq!(sent.collect().await.unwrap_err().code, Code::RequestBodyIncomplete);
+    }
+    /// Has one piece, and the next one never.
+    struct Stands(Option<Bytes>);
+
+    impl Body for Stands {
+        type Data = Bytes;
+        type Error = Problem;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
+            self.0.take().map_or(Poll::Pending, |bytes| Poll::Ready(Some(Ok(Frame::data(bytes)))))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_stands_still_ends() {
+        let carried = Carried { meter: Meter::new(), bytes_max: 100 };
+        let between_bytes_timeout = Some(Duration::from_millis(5));
+        let options = RequestOptions { between_bytes_timeout, ..RequestOptions::default() };
+        let body = Stands(Some(Bytes::from_static(b"some"))).boxed_unsync();
+        let mut answered = Answered::new(body, carried, Timeouts::of(Some(options)));
+        assert_eq!(answered.frame().await.unwrap().unwrap().into_data().unwrap(), "some");
+        assert!(matches!(answered.frame().await, Some(Err(Error::ConnectionReadTimeout))));
     }
 }

@@ -1,13 +1,22 @@
-//! Calls from one function to another: which are allowed, and where they go.
+//! Requests that functions send: which are allowed, and where they go.
 //!
-//! A function is loaded before there is anything that could serve its calls, and must not keep that alive. So it holds an
+//! A function is loaded before there is anything that could serve its calls of others, and must not keep that alive. So it holds an
 //! [`Exchange`], which is connected when all is there.
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use gust_core::{AppName, FunctionName, manifest::Allow};
-use gust_engine::{Answering, Invocation, Outbound, SentBody};
-use http::Request;
+use gust_core::{AppName, FunctionName, manifest::Allow, outbound};
+use gust_engine::{Answering, Cause, Invocation, Outbound, SentBody, Timeouts, Unanswered};
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use tokio::time;
+
+use crate::outbound::{Outside, Reach};
+
+/// The trace that a request is part of (W3C Trace Context).
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The longest that is passed on, in bytes. That of version 00 has 55.
+const TRACEPARENT_BYTES_MAX: usize = 128;
 
 /// One function's call of another.
 pub(crate) struct Call {
@@ -27,41 +36,79 @@ pub(crate) trait Answers: Send + Sync {
     fn answer(self: Arc<Self>, call: Call, request: Request<SentBody>) -> Answering;
 }
 
-/// The way from all functions to whoever serves their calls.
-#[derive(Clone, Default)]
-pub(crate) struct Exchange(Arc<OnceLock<Weak<dyn Answers>>>);
+/// The way from all functions to whoever serves their calls, and outside.
+#[derive(Clone)]
+pub(crate) struct Exchange {
+    answers: Arc<OnceLock<Weak<dyn Answers>>>,
+    outside: Arc<Outside>,
+}
 
 impl Exchange {
+    /// One that leads nowhere but outside.
+    pub(crate) fn new(outside: Arc<Outside>) -> Self {
+        Self { answers: Arc::default(), outside }
+    }
+
     /// Connects it, once.
     pub(crate) fn connect(&self, answers: &Arc<impl Answers + 'static>) {
         let answers = Arc::downgrade(answers);
         // Whoever is first stays.
-        let _ = self.0.set(answers);
+        let _ = self.answers.set(answers);
     }
 
     /// The way of one function, where its manifest allows any.
     pub(crate) fn of(&self, app: &AppName, from: &FunctionName, allow: &Allow) -> Option<Arc<dyn Outbound>> {
-        if allow.functions.is_empty() {
+        if allow.functions.is_empty() && allow.outbound.is_empty() {
             return None;
         }
-        let to = allow.functions.iter().cloned().collect();
-        Some(Arc::new(Line { exchange: self.clone(), app: app.clone(), from: from.clone(), to }))
+        let reach = Reach::new(self.outside.clone(), &allow.outbound);
+        let (to, answers) = (allow.functions.iter().cloned().collect(), self.answers.clone());
+        Some(Arc::new(Line { answers, app: app.clone(), from: from.clone(), to, reach }))
     }
 }
 
-/// One function's way to those of its app that it may call.
+/// What the functions that one calls shall know of a request's trace. Nothing where it calls none.
+pub(crate) fn traceparent(allow: &Allow, headers: &HeaderMap) -> Option<Arc<HeaderValue>> {
+    if allow.functions.is_empty() {
+        return None;
+    }
+    headers.get(TRACEPARENT).filter(|value| value.len() <= TRACEPARENT_BYTES_MAX).cloned().map(Arc::new)
+}
+
+/// One function's way to those of its app that it may call, and outside.
 struct Line {
-    exchange: Exchange,
+    answers: Arc<OnceLock<Weak<dyn Answers>>>,
     app: AppName,
     from: FunctionName,
     to: Vec<FunctionName>,
+    reach: Reach,
 }
 
 impl Outbound for Line {
-    fn send(&self, function: &str, request: Request<SentBody>, caller: Invocation) -> Option<Answering> {
-        let to = self.to.iter().find(|to| to.as_str() == function)?;
-        let answers = self.exchange.0.get()?.upgrade()?;
-        let call = Call { app: self.app.clone(), from: self.from.clone(), to: to.clone(), invocation: caller };
-        Some(answers.answer(call, request))
+    fn send(
+        &self,
+        request: Request<SentBody>,
+        timeouts: Timeouts,
+        caller: &Invocation,
+    ) -> Result<Answering, Unanswered> {
+        let Some(function) = outbound::function_of(request.uri()) else { return self.reach.send(request, timeouts) };
+        let denied = || Unanswered::denied(request.method(), request.uri());
+        let to = self.to.iter().find(|to| to.as_str() == function).ok_or_else(denied)?;
+        let call = Call { app: self.app.clone(), from: self.from.clone(), to: to.clone(), invocation: caller.clone() };
+        self.call(call, request, timeouts)
+    }
+}
+
+impl Line {
+    fn call(&self, call: Call, mut request: Request<SentBody>, timeouts: Timeouts) -> Result<Answering, Unanswered> {
+        // Only while the host starts or ends there is nobody.
+        let answers = self.answers.get().and_then(Weak::upgrade).ok_or(Cause::ConnectionRefused)?;
+        if let Some(traceparent) = &call.invocation.traceparent {
+            request.headers_mut().entry(TRACEPARENT).or_insert_with(|| (**traceparent).clone());
+        }
+        let answering = answers.answer(call, request);
+        Ok(Box::pin(async move {
+            time::timeout(timeouts.first_byte, answering).await.map_err(|_| Cause::ConnectionReadTimeout)?
+        }))
     }
 }

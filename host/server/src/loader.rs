@@ -60,7 +60,7 @@ pub(crate) struct Loader {
     pub(crate) residents: Residents,
     /// What runs on quick code.
     pub(crate) wanted: Wanted,
-    /// Where functions' calls of others go.
+    /// Where functions' requests go.
     pub(crate) exchange: Exchange,
     compiling: Flights<ArtifactKey, Result<(), Problem>>,
     /// By the deployment's serial.
@@ -90,6 +90,7 @@ impl Loader {
         compiler: Compiler,
         residents: Residents,
         metrics: Arc<Metrics>,
+        exchange: Exchange,
     ) -> Arc<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let probes = (engine.settings().instances_max as usize / PROBES_POOL_PARTS).clamp(1, PROBES_MAX);
@@ -101,7 +102,7 @@ impl Loader {
             wanted: Wanted::new(metrics.to_optimise.clone()),
             metrics,
             residents,
-            exchange: Exchange::default(),
+            exchange,
             compiling: Flights::new(),
             loading: Flights::new(),
             places: Semaphore::new(cores * LOADING_PER_CORE),

@@ -41,6 +41,11 @@ const CONNECTIONS_FILES_SHARE: u64 = 2;
 /// And the share of those of the admin API.
 const ADMIN_FILES_SHARE: u64 = 8;
 
+/// And the share of those that functions have to others outside, and how many these are at most. Both this and the one before are of
+/// what is kept for others than clients and functions.
+const OUTBOUND_FILES_SHARE: u64 = 8;
+const OUTBOUND_MAX: usize = 4096;
+
 /// The share that is kept for what is neither connection nor function, where [`Allowed::OTHERS`] are more than that.
 const OTHER_FILES_SHARE: u64 = 4;
 
@@ -141,6 +146,11 @@ impl Allowed {
     pub(crate) fn connections(&self, config: &HostConfig) -> u32 {
         let allowed = u32::try_from(self.files / CONNECTIONS_FILES_SHARE).unwrap_or(u32::MAX);
         config.connections_max.min(allowed).max(1)
+    }
+
+    /// How many connections functions may have to others outside, all together.
+    pub(crate) fn outbound_connections(&self) -> usize {
+        usize::try_from(self.files / OUTBOUND_FILES_SHARE).unwrap_or(usize::MAX).clamp(1, OUTBOUND_MAX)
     }
 
     /// How many connections the admin API may have.

@@ -22,6 +22,7 @@ use tokio::{net::TcpListener, runtime, sync::Mutex, time};
 use crate::{
     admin::{self, Admin, Guard},
     assembly::Assembler,
+    calls::Exchange,
     catalog::Catalog,
     changes::Changes,
     compiler::Compiler,
@@ -34,7 +35,9 @@ use crate::{
     logbook::Logbook,
     machine::{self, Allowed, Room},
     metrics::Metrics,
-    optimiser, panics,
+    optimiser,
+    outbound::Outside,
+    panics,
     patience::Activity,
     pinned::Pinned,
     request_log::RequestLog,
@@ -108,11 +111,14 @@ impl Host {
             .map_err(system("starting the ledger"))?;
         let residents = Residents::new(allowed.functions_loaded_max(&config), metrics.clone());
         let compiler = Compiler::new(&config);
+        let own = vec![local(&data_socket, config.listen), local(&admin_socket, config.admin)];
+        let outside = Outside::new(config.outbound_networks.clone(), own, allowed.outbound_connections());
+        let exchange = Exchange::new(Arc::new(outside));
         let assembler = Arc::new(Assembler { metrics: metrics.clone(), logbook: Logbook::default() });
         let changes = Changes {
             config,
             store: store.clone(),
-            loader: Loader::new(engine, artifacts, store.clone(), compiler, residents, metrics),
+            loader: Loader::new(engine, artifacts, store.clone(), compiler, residents, metrics, exchange),
             catalog: Arc::new(Catalog::empty(Arc::new(tokens))),
             pinned: Arc::new(Pinned::new(store, assembler.clone())),
             assembler,

@@ -71,6 +71,19 @@ fn it_is_seen_as_any_request_is() {
     for header in ["\"x-forwarded-prefix\": \"/back\"", "\"host\": \"back.gust.internal\""] {
         assert!(seen.text().contains(header), "{}", seen.text());
     }
+    // Who calls, the host says and nobody else; a trace goes along where the function that calls says none.
+    let traced = |own: Option<&str>| {
+        let url = format!("http://{}/front/call?url=http://back.gust.internal/headers", host.data);
+        let request = Request::get(url).header("x-gust-caller", "forged").header("traceparent", "00-aa-bb-01");
+        let request = own.into_iter().fold(request, |request, own| request.header("send", own));
+        send(&agent(), request.body(()).unwrap()).text().to_owned()
+    };
+    let (seen, own) = (traced(None), traced(Some("traceparent: 00-cc-dd-01, x-gust-caller: other")));
+    assert!(seen.contains("\"x-gust-caller\": \"front\"") && seen.contains("00-aa-bb-01"), "{seen}");
+    assert!(own.contains("\"x-gust-caller\": \"front\"") && own.contains("00-cc-dd-01"), "{own}");
+    assert!(!own.contains("00-aa-bb-01") && !own.contains("other"), "{own}");
+    let forged = Request::get(format!("http://{}/back/headers", host.data)).header("x-gust-caller", "front");
+    assert!(!send(&agent(), forged.body(()).unwrap()).text().contains("x-gust-caller"));
     assert_eq!(relayed(&host, "http://back.gust.internal/status?n=404").status, 404);
     for (path, status, code) in
         [("trap", 500, "trap"), ("fail", 500, "guest.failed"), ("big?n=99999999", 500, "limit.response_body")]

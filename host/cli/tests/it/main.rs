@@ -27,6 +27,7 @@ mod limits;
 mod loading;
 mod openapi;
 mod operator;
+mod outbound;
 mod rewinding;
 mod routes;
 mod services;

@@ -20,20 +20,20 @@ use tempfile::TempDir;
 use crate::fixture::{Host, PATIENCE, gust, until};
 
 /// An authority, and a directory for what it signs.
-struct Authority {
+pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     dir: TempDir,
 }
 
 /// A certificate and its key, in files.
 #[derive(Debug, Clone)]
-struct Pair {
-    certificate: PathBuf,
-    key: PathBuf,
+pub struct Pair {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         // Another name than its certificates have, or they would look as if they had signed themselves.
         params.distinguished_name.push(DnType::CommonName, "The test's authority");
@@ -45,12 +45,12 @@ impl Authority {
     }
 
     /// Its own certificate.
-    fn file(&self) -> String {
+    pub fn file(&self) -> String {
         self.dir.path().join("ca.pem").to_str().unwrap().to_owned()
     }
 
     /// A new certificate for this machine. Where there is one of that name it is replaced.
-    fn sign(&self, name: &str) -> Pair {
+    pub fn sign(&self, name: &str) -> Pair {
         let path = |end: &str| self.dir.path().join(format!("{name}-{end}.pem"));
         let pair = Pair { certificate: path("certificate"), key: path("key") };
         let params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();

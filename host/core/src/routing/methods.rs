@@ -17,10 +17,10 @@ const NEVER_SERVED: [Method; 2] = [Method::CONNECT, Method::TRACE];
 pub struct Methods(Box<[Method]>);
 
 impl Methods {
-    /// From a route's `methods`.
-    pub(super) fn parse(names: &[String]) -> Result<Self, String> {
+    /// From a route's `methods`, or a destination's.
+    pub(crate) fn parse(names: &[String]) -> Result<Self, String> {
         if names.len() > METHODS_MAX {
-            return Err(format!("it names {} methods; a route names at most {METHODS_MAX}", names.len()));
+            return Err(format!("it names {} methods; name at most {METHODS_MAX}", names.len()));
         }
         let methods: Vec<Method> = names.iter().map(|name| parse(name)).collect::<Result<_, String>>()?;
         let mut seen = HashSet::new();

@@ -7,19 +7,8 @@ use gust_engine::{Awaited, Place};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request::Parts, uri::Authority};
 use tokio::time;
 
-use super::{access, found::PARAM_PREFIX, visit::Visit};
-use crate::{binding::Binding, deployment::Deployment, logbook::unix_ms};
-
-/// Headers that speak of a connection and not of a message (RFC 9110, section 7.6.1).
-static HOP_BY_HOP: [HeaderName; 7] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
+use super::{access, caller::CALLER, found::PARAM_PREFIX, visit::Visit};
+use crate::{binding::Binding, deployment::Deployment, hop_by_hop, logbook::unix_ms};
 
 /// Names and values of a request's headers, in bytes.
 const HEADERS_BYTES_MAX: usize = 16 << 10;
@@ -29,10 +18,6 @@ const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix
 
 /// The longest method, in bytes. The longest that is registered (IANA HTTP Method Registry) has 17.
 const METHOD_BYTES_MAX: usize = 32;
-
-/// Headers that speak of the message, whatever `Connection` says of them.
-static NEVER_HOP_BY_HOP: [HeaderName; 4] =
-    [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::AUTHORIZATION];
 
 /// Refuses methods that are no function's business.
 pub(super) fn method(method: &Method) -> Result<(), Problem> {
@@ -170,7 +155,8 @@ pub(super) fn prepare(head: &mut Parts, target: Uri, prefix: Option<HeaderValue>
         head.headers.insert(header::HOST, host);
     }
     head.uri = target;
-    strip_hop_by_hop(&mut head.headers);
+    hop_by_hop::strip(&mut head.headers);
+    strip_hosts_own(&mut head.headers);
     access::strip(&mut head.headers);
     match prefix {
         Some(prefix) => head.headers.insert(FORWARDED_PREFIX, prefix),
@@ -199,26 +185,11 @@ fn is_host(authority: &Authority) -> bool {
     !text.contains('@') && named && has_port
 }
 
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if let http::header::Entry::Occupied(named) = headers.entry(header::CONNECTION) {
-        let (_, named) = named.remove_entry_mult();
-        for name in named.collect::<Vec<_>>().iter().flat_map(|names| names.to_str().unwrap_or_default().split(',')) {
-            let name = name.trim();
-            if !NEVER_HOP_BY_HOP.iter().any(|kept| name.eq_ignore_ascii_case(kept.as_str())) {
-                headers.remove(name);
-            }
-        }
-    }
-    // Only the host says what a route's parameters are.
-    let is_param = |name: &&HeaderName| name.as_str().starts_with(PARAM_PREFIX);
-    while let Some(name) = headers.keys().find(is_param).cloned() {
+/// Takes out what only the host says: a route's parameters, and which function calls.
+fn strip_hosts_own(headers: &mut HeaderMap) {
+    let is_hosts_own = |name: &&HeaderName| name.as_str().starts_with(PARAM_PREFIX) || **name == CALLER;
+    while let Some(name) = headers.keys().find(is_hosts_own).cloned() {
         headers.remove(name);
-    }
-    // Few requests have any, and to look costs less than to remove what is not there.
-    if headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
-        for name in &HOP_BY_HOP {
-            headers.remove(name);
-        }
     }
 }
 
@@ -227,15 +198,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_connection_names_is_stripped_too() {
+    fn only_the_host_says_what_is_its_own() {
         let mut headers = HeaderMap::new();
-        let sent =
-            [("connection", "x-secret, close, Host"), ("connection", "x-hop"), ("x-secret", "1"), ("x-hop", "1")];
-        for (name, value) in sent.into_iter().chain([("te", "trailers"), ("host", "y")]) {
-            headers.append(name, HeaderValue::from_static(value));
+        for name in ["x-route-param-id", "x-gust-caller", "x-gust-callers", "x-route-param-a"] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static("1"));
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static("2"));
         }
-        strip_hop_by_hop(&mut headers);
-        assert_eq!(headers.keys().collect::<Vec<_>>(), ["host"]);
+        strip_hosts_own(&mut headers);
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-gust-callers"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gust_core::{Code, Problem};
 use gust_engine::Scheme;
-use http::request::Parts;
+use http::{HeaderName, HeaderValue, request::Parts};
 use tokio::time::Instant;
 
 use super::{
@@ -22,6 +22,9 @@ use crate::{
 /// all instances are taken.
 const DEPTH_MAX: u8 = 16;
 
+/// The header that tells a function which one calls it.
+pub(super) const CALLER: HeaderName = HeaderName::from_static("x-gust-caller");
+
 /// Who sends a request.
 pub(super) enum Caller<'a> {
     /// A client, over a connection of the data listener, whose answers are `alone` where nothing else is on it at the same time.
@@ -36,6 +39,15 @@ impl Caller<'_> {
         match self {
             Self::Client { .. } => route::find(snapshot, head),
             Self::Function(call) => route::of_function(snapshot, call, &head.uri),
+        }
+    }
+
+    /// What the function that is called learns of the one that calls.
+    pub(super) fn told(&self) -> Option<HeaderValue> {
+        match self {
+            Self::Client { .. } => None,
+            // A name is letters, digits and hyphens, so it is always a header's value.
+            Self::Function(call) => HeaderValue::from_str(call.from.as_str()).ok(),
         }
     }
 

@@ -11,6 +11,6 @@ use crate::calls::{Answers, Call};
 
 impl Answers for Data {
     fn answer(self: Arc<Self>, call: Call, request: Request<SentBody>) -> Answering {
-        Box::pin(async move { service::answer_call(&self, &call, request).await.map(|body| body.boxed_unsync()) })
+        Box::pin(async move { Ok(service::answer_call(&self, &call, request).await.map(|body| body.boxed_unsync())) })
     }
 }

@@ -14,14 +14,14 @@ use super::{
     access,
     admit::{self, Admitted},
     answers,
-    caller::Caller,
+    caller::{CALLER, Caller},
     found::{Found, Mount, Serving},
     incoming::{Limited, Source},
     outgoing::Outgoing,
     visit::Visit,
 };
 use crate::{
-    binding::Binding, calls::Call, catalog::Catalog, coalescing, deployment::Deployment, ledger::Ledger,
+    binding::Binding, calls, calls::Call, catalog::Catalog, coalescing, deployment::Deployment, ledger::Ledger,
     loader::Loader, panics, patience::Activity, pinned::Pinned, residence::InUse, shedding::Shedding,
 };
 
@@ -225,7 +225,8 @@ async fn run(
         request = Box::pin(gathered(request, deadline, deployment.limits().wall_ms)).await?;
         in_use = loaded(data, &deployment, deadline).await?;
     }
-    let invocation = Invocation { request_id: visit.request_id(), deadline, depth };
+    let traceparent = calls::traceparent(&deployment.terms.allow, request.headers());
+    let invocation = Invocation { request_id: visit.request_id(), deadline, depth, traceparent };
     let lease = Lease::take(function(&in_use)?, &invocation, visit.meter()).await?;
     visit.leased(lease.timing());
     let (began, may_be_unread) = (lease.ready_at(), is_streamed && !request.body().is_end_stream());
@@ -271,6 +272,9 @@ fn enter(
         Mount::Route => None,
     };
     admit::prepare(&mut head, found.target, prefix);
+    if let Some(told) = caller.told() {
+        head.headers.insert(CALLER, told);
+    }
     head.headers.extend(found.params);
     head.headers.remove(header::EXPECT);
     let has_body = !body.is_end_stream();
