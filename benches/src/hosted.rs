@@ -67,6 +67,7 @@ impl Hosted {
                 sink,
                 outbound: None,
                 instance,
+                is_cgi: false,
                 share: Share::new(Share::WEIGHT_DEFAULT),
             };
             artifacts.load(&engine, &key, &config).unwrap()

@@ -75,6 +75,7 @@ pub(crate) fn config(limits: &Limits) -> FunctionConfig {
         sink: Arc::new(Nowhere),
         outbound: None,
         instance: InstanceMode::Rewind,
+        is_cgi: false,
         share: Share::new(Share::WEIGHT_DEFAULT),
     }
 }

@@ -291,6 +291,9 @@ pub enum World {
     /// `wasi:http/incoming-handler` 0.2.
     #[serde(rename = "wasi:http/incoming-handler")]
     WasiHttp,
+    /// `wasi:cli/run` 0.2: a program that is run once for each request, as CGI does.
+    #[serde(rename = "wasi:cli/run")]
+    Command,
 }
 
 impl World {
@@ -300,7 +303,13 @@ impl World {
             Self::Typed => "gust:function/handler",
             Self::Service => "wasi:http/handler",
             Self::WasiHttp => "wasi:http/incoming-handler",
+            Self::Command => "wasi:cli/run",
         }
+    }
+
+    /// Whether a request goes through it with its whole body.
+    pub fn takes_whole(self) -> bool {
+        matches!(self, Self::Typed | Self::Command)
     }
 }
 

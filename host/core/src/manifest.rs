@@ -36,6 +36,8 @@ pub struct Manifest {
     pub build: Build,
     /// Where each request's instance comes from. Default: `rewind`.
     pub instance: InstanceMode,
+    /// Whether the component is a program, which exports `wasi:cli/run`, to be run once for each request: CGI (RFC 3875). Default: no.
+    pub cgi: bool,
     /// Who may call it. Default: `open`.
     pub access: Access,
     /// Which of its app's secrets it sees, in its environment and through `wasi:config`. Default: none.

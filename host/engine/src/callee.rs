@@ -5,6 +5,7 @@ use wasmtime::{
     Store,
     component::{Instance as Component, InstancePre},
 };
+use wasmtime_wasi::p2::bindings::{Command, CommandIndices};
 use wasmtime_wasi_http::{
     p2::bindings::{Proxy, ProxyIndices},
     p3::bindings::{Service, ServiceIndices},
@@ -21,6 +22,7 @@ pub(crate) enum Callee {
     Typed { pre: InstancePre<Host>, indices: TypedIndices },
     Service { pre: InstancePre<Host>, indices: ServiceIndices },
     WasiHttp { pre: InstancePre<Host>, indices: ProxyIndices },
+    Command { pre: InstancePre<Host>, indices: CommandIndices },
 }
 
 /// An instance by that export.
@@ -28,11 +30,15 @@ pub(crate) enum Instance {
     Typed(Typed),
     Service(Service),
     WasiHttp(Proxy),
+    Command(Command),
 }
 
 impl Callee {
-    /// The first that there is: the typed export, that of WASI 0.3, that of WASI 0.2.
-    pub(crate) fn new(pre: InstancePre<Host>) -> wasmtime::Result<Self> {
+    /// The first that there is: the typed export, that of WASI 0.3, that of WASI 0.2. Of a program that is to be run, its own.
+    pub(crate) fn new(pre: InstancePre<Host>, is_cgi: bool) -> wasmtime::Result<Self> {
+        if is_cgi {
+            return Ok(Self::Command { indices: CommandIndices::new(&pre)?, pre });
+        }
         if let Ok(indices) = TypedIndices::new(&pre) {
             return Ok(Self::Typed { pre, indices });
         }
@@ -48,6 +54,7 @@ impl Callee {
             Self::Typed { .. } => World::Typed,
             Self::Service { .. } => World::Service,
             Self::WasiHttp { .. } => World::WasiHttp,
+            Self::Command { .. } => World::Command,
         }
     }
 
@@ -65,6 +72,10 @@ impl Callee {
             Self::WasiHttp { pre, indices } => {
                 let component = pre.instantiate_async(&mut *store).await?;
                 (Instance::WasiHttp(indices.load(store, &component)?), component)
+            }
+            Self::Command { pre, indices } => {
+                let component = pre.instantiate_async(&mut *store).await?;
+                (Instance::Command(indices.load(store, &component)?), component)
             }
         })
     }

@@ -8,9 +8,11 @@ use std::borrow::Cow;
 use gust_core::{Code, InstanceMode, Problem, Tier, api::World};
 use wasmparser::{BinaryReaderError, Parser, Payload};
 use wasmtime::component::{Component, types::ComponentItem};
+use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi_http::{p2::bindings::ProxyPre, p3::bindings::ServicePre};
 
 use crate::{
+    componentize::componentize,
     interfaces,
     interfaces::function::TypedPre,
     rewrite::{self, Rewrite},
@@ -34,16 +36,16 @@ const LISTED_MAX: usize = 20;
 /// [`InstanceMode::Rewind`] the component is rewritten, where that can be done, so that its instances can be put back; that
 /// is the same in every tier. Takes as long and as much memory as the component makes it.
 pub fn compile(bytes: &[u8], mode: InstanceMode, tier: Tier) -> Result<Vec<u8>, Problem> {
-    must_be_component(bytes)?;
-    let concurrency = interfaces::needed(top_level_names(bytes)?.iter().map(String::as_str));
+    let component = component(bytes)?;
+    let concurrency = interfaces::needed(top_level_names(&component)?.iter().map(String::as_str));
     let (rewritten, verdict) = match mode {
-        _ if concurrency == Concurrency::On => (Cow::Borrowed(bytes), Verdict::Concurrent),
-        InstanceMode::Fresh => (Cow::Borrowed(bytes), Verdict::Not("it is compiled for new instances".to_owned())),
-        InstanceMode::Rewind => match rewrite::rewrite(bytes)? {
+        _ if concurrency == Concurrency::On => (component, Verdict::Concurrent),
+        InstanceMode::Fresh => (component, Verdict::Not("it is compiled for new instances".to_owned())),
+        InstanceMode::Rewind => match rewrite::rewrite(&component)? {
             Rewrite::Rewindable { component, restores_itself } => {
                 (Cow::Owned(component), Verdict::Rewindable { restores_itself })
             }
-            Rewrite::Not(reason) => (Cow::Borrowed(bytes), Verdict::Not(reason)),
+            Rewrite::Not(reason) => (component, Verdict::Not(reason)),
         },
     };
     let internal = |error: wasmtime::Error| {
@@ -58,8 +60,8 @@ pub fn compile(bytes: &[u8], mode: InstanceMode, tier: Tier) -> Result<Vec<u8>, 
     Ok(artifact)
 }
 
-/// Tells apart what people upload by mistake.
-fn must_be_component(bytes: &[u8]) -> Result<(), Problem> {
+/// The component that these bytes are, or that is made of them. Tells apart what people upload by mistake.
+fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
     let problem = |code, detail: &str| Err(Problem::new(code, detail));
     let Some(rest) = bytes.strip_prefix(WASM_MAGIC) else {
         return match bytes {
@@ -75,11 +77,8 @@ fn must_be_component(bytes: &[u8]) -> Result<(), Problem> {
         };
     };
     match rest.get(..4) {
-        Some(COMPONENT_LAYER) => Ok(()),
-        Some(CORE_MODULE_LAYER) => problem(
-            Code::ComponentCoreModule,
-            "it carries no component types; build for the target wasm32-wasip2, or with `gust build`",
-        ),
+        Some(COMPONENT_LAYER) => Ok(Cow::Borrowed(bytes)),
+        Some(CORE_MODULE_LAYER) => componentize(bytes),
         Some(_) => problem(Code::ComponentMalformed, "it is of a version of WebAssembly that is not known"),
         None => problem(Code::ComponentMalformed, "it ends within its first 8 bytes"),
     }
@@ -104,11 +103,14 @@ fn must_be_servable(engine: &wasmtime::Engine, component: &Component, concurrenc
     let pre = linker.instantiate_pre(component).map_err(|error| unlinkable(&error))?;
     let typed = TypedPre::new(pre.clone()).map(|_| ());
     let service = ServicePre::new(pre.clone()).map(|_| ());
-    let proxy = ProxyPre::new(pre).map(|_| ());
-    let (Err(typed), Err(service), Err(proxy)) = (typed, service, proxy) else { return Ok(()) };
+    let proxy = ProxyPre::new(pre.clone()).map(|_| ());
+    let command = CommandPre::new(pre).map(|_| ());
+    let (Err(typed), Err(service), Err(proxy), Err(command)) = (typed, service, proxy, command) else { return Ok(()) };
     let exports = ty.exports(engine).map(|(name, _)| name.to_owned());
     let exports: Vec<String> = exports.filter(|name| !name.starts_with(rewrite::PREFIX)).collect();
-    Err(no_handler(&exports, &[(World::Typed, typed), (World::Service, service), (World::WasiHttp, proxy)]))
+    let misfits =
+        [(World::Typed, typed), (World::Service, service), (World::WasiHttp, proxy), (World::Command, command)];
+    Err(no_handler(&exports, &misfits))
 }
 
 /// The names of what it imports and exports itself.
@@ -145,8 +147,10 @@ fn no_handler(exports: &[String], misfits: &[(World, wasmtime::Error)]) -> Probl
         Some((world, why)) => format!("its {} does not fit: {why:#}", world.as_str()),
         None => format!("it exports {}", list(exports)),
     };
-    let [typed, service, proxy] = [World::Typed, World::Service, World::WasiHttp].map(World::as_str);
-    let detail = format!("{why}; a function exports {typed}, {service} 0.3 or {proxy} 0.2");
+    let [typed, service, proxy, command] =
+        [World::Typed, World::Service, World::WasiHttp, World::Command].map(World::as_str);
+    let detail =
+        format!("{why}; a function exports {typed}, {service} 0.3 or {proxy} 0.2, or with `cgi = true` {command} 0.2");
     Problem::new(Code::ComponentNoHandler, detail)
 }
 

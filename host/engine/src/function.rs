@@ -34,6 +34,8 @@ pub struct FunctionConfig {
     pub outbound: Option<Arc<dyn Outbound>>,
     /// Where each request's instance comes from.
     pub instance: InstanceMode,
+    /// Whether it is a program that is run for each request.
+    pub is_cgi: bool,
     /// What it gets of the processor where other apps want it too.
     pub share: Arc<Share>,
 }
@@ -71,7 +73,7 @@ impl Function {
         };
         let pool = engine.pool(verdict.concurrency())?;
         let pre = pool.linker().instantiate_pre(component).map_err(refused)?;
-        let callee = Callee::new(pre).map_err(refused)?;
+        let callee = Callee::new(pre, config.is_cgi).map_err(|error| not_called(config.is_cgi, &error))?;
         let (rewinding, never_rewound) = match may_rewind(engine, config.instance, verdict) {
             Ok(restores_itself) => (Some(engine.rewinding(restores_itself)), None),
             Err(reason) => (None, Some(reason.into())),
@@ -138,6 +140,17 @@ impl Function {
     pub fn imports(&self) -> &[String] {
         &self.imports
     }
+}
+
+/// It has no export of the kind that its manifest speaks of. What has none at all was refused before it was compiled.
+fn not_called(is_cgi: bool, error: &wasmtime::Error) -> Problem {
+    let detail = match is_cgi {
+        true => "its manifest says `cgi = true`, and it is no program: it does not export wasi:cli/run 0.2",
+        false => {
+            "it is a program, which exports wasi:cli/run; say `cgi = true` in gust.toml to have it run for each request"
+        }
+    };
+    Problem::new(Code::ComponentNoHandler, detail).with_internal(format!("{error:#}"))
 }
 
 /// Whether an instance has put back its own globals when its typed handler returns; or why a function's instances are not put

@@ -5,10 +5,14 @@
 
 use std::{mem, sync::Arc};
 
+use bytes::Bytes;
 use gust_core::{Limits, Problem, limits::Limit};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use wasmtime::{ResourceLimiter, component::ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{
+    WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
+    p2::pipe::{MemoryInputPipe, MemoryOutputPipe},
+};
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -227,6 +231,14 @@ impl Host {
         self.wasi().output.note(text);
     }
 
+    /// Begins a program that is run for one request: what is on its standard input, in its environment beside the function's, and where its
+    /// standard output goes.
+    pub(crate) fn begin_program(&mut self, stdin: Bytes, env: &[(String, String)], stdout: MemoryOutputPipe) {
+        self.wasi = Some(Box::new(Wasi::with(&self.terms, &self.hooks, |ctx| {
+            ctx.envs(env).stdin(MemoryInputPipe::new(stdin)).stdout(stdout);
+        })));
+    }
+
     fn wasi(&mut self) -> &mut Wasi {
         self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.terms, &self.hooks)))
     }
@@ -273,6 +285,11 @@ impl Host {
 impl Wasi {
     /// A context that reaches nothing: no files, no sockets, no names. For an init its random numbers are the function's own.
     fn new(terms: &Terms, hooks: &Hooks) -> Self {
+        Self::with(terms, hooks, |_| {})
+    }
+
+    /// The same, but for what is changed of it.
+    fn with(terms: &Terms, hooks: &Hooks, change: impl FnOnce(&mut WasiCtxBuilder)) -> Self {
         let (request_id, meter) = (hooks.invocation.request_id, hooks.meter.clone());
         let output = Output::new(request_id, terms.sink.clone(), terms.limits.log_bytes(), meter);
         let mut ctx = WasiCtx::builder();
@@ -280,16 +297,15 @@ impl Wasi {
             let mut random = StdRng::from_seed(terms.seed);
             ctx.insecure_random_seed(random.random()).insecure_random(random.fork()).secure_random(random);
         }
-        let ctx = ctx
-            .envs(&terms.env)
+        ctx.envs(&terms.env)
             .stdout(output.stream(OutputStream::Stdout))
             .stderr(output.stream(OutputStream::Stderr))
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
-            .max_random_size(RANDOM_BYTES_MAX)
-            .build();
-        Self { ctx, output }
+            .max_random_size(RANDOM_BYTES_MAX);
+        change(&mut ctx);
+        Self { ctx: ctx.build(), output }
     }
 }
 

@@ -10,6 +10,7 @@ mod body;
 mod call;
 mod callee;
 mod compile;
+mod componentize;
 mod configuration;
 mod engine;
 mod failure;

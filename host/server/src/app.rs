@@ -70,6 +70,7 @@ impl App {
             digest,
             limits: self.spec.limits(&manifest.limits).capped(&self.limits_max),
             instance: manifest.instance,
+            is_cgi: manifest.cgi,
             access: manifest.access,
             allow: manifest.allow.clone(),
             routes: manifest.routes()?.into(),

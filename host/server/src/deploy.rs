@@ -153,6 +153,7 @@ impl Changes {
             sink: Arc::new(GuestOutput { log: log.clone(), version: version.clone() }),
             outbound: self.loader.exchange.of(&app, name, &terms.allow),
             instance: terms.instance,
+            is_cgi: terms.is_cgi,
             share,
         };
         let (key, component) = (self.loader.key(terms.digest, terms.instance), staged.path().to_owned());

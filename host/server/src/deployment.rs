@@ -58,6 +58,8 @@ pub(crate) struct Terms {
     pub(crate) limits: Limits,
     /// Where each request's instance comes from, as its owner wants it.
     pub(crate) instance: InstanceMode,
+    /// Whether it is a program that is run for each request.
+    pub(crate) is_cgi: bool,
     /// Who may call it.
     pub(crate) access: Access,
     /// What it may reach.
@@ -78,7 +80,8 @@ impl Terms {
         let routes = manifest.and_then(|manifest| manifest.routes().ok()).unwrap_or_default().into();
         let access = manifest.map(|manifest| manifest.access).unwrap_or_default();
         let secrets = manifest.map(|manifest| manifest.secrets.clone()).unwrap_or_default().into();
-        Self { digest, limits, instance, access, allow, routes, secrets, env: Vec::new() }
+        let is_cgi = manifest.is_some_and(|manifest| manifest.cgi);
+        Self { digest, limits, instance, is_cgi, access, allow, routes, secrets, env: Vec::new() }
     }
 }
 

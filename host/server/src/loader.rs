@@ -192,6 +192,7 @@ impl Loader {
             sink: Arc::new(GuestOutput { log: deployment.log.clone(), version }),
             outbound: self.exchange.of(&deployment.app, &deployment.name, &terms.allow),
             instance: terms.instance,
+            is_cgi: terms.is_cgi,
             share: deployment.share.clone(),
         };
         Source { key: self.key(terms.digest, terms.instance), component, config }

@@ -28,6 +28,7 @@ mod loading;
 mod openapi;
 mod operator;
 mod outbound;
+mod programs;
 mod rewinding;
 mod routes;
 mod services;

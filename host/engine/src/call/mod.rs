@@ -1,5 +1,6 @@
 //! The call: one HTTP request into a leased instance, one response out.
 
+mod command;
 mod head;
 mod service;
 mod streaming;
@@ -34,6 +35,7 @@ impl Lease {
             Instance::Typed(_) => typed::call(self, request, scheme).await,
             Instance::Service(_) => service::call(self, request, scheme).await,
             Instance::WasiHttp(_) => wasi_http::call(self, request, scheme).await,
+            Instance::Command(_) => command::call(self, request, scheme).await,
         }
     }
 }

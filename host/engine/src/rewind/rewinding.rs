@@ -115,7 +115,7 @@ impl Rewinding {
         let has_restored = match callee {
             Instance::Typed(_) => self.restores_itself,
             // Nothing is called at the end of this handler.
-            Instance::WasiHttp(_) | Instance::Service(_) => false,
+            Instance::Service(_) | Instance::WasiHttp(_) | Instance::Command(_) => false,
         };
         match home.end(&mut store, has_restored, at_once).await {
             Ok(()) if self.goes_on() => {

@@ -3,7 +3,7 @@
 use std::{mem, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use gust_core::{Code, Problem, RequestId, api::World};
+use gust_core::{Code, Problem, RequestId};
 use gust_engine::{Awaited, Function, GuestBody, Invocation, Lease, Place, Scheme, SentBody};
 use http::{HeaderMap, Method, Request, Response, Version, header, request::Parts};
 use http_body::Body as _;
@@ -218,8 +218,8 @@ async fn run(
     let depth = caller.depth()?;
     let deadline = works(caller, &deployment, visit);
     let mut in_use = loaded(data, &deployment, deadline).await?;
-    // A typed function takes the body whole. For a client that sends it slowly no instance waits, and nothing is held.
-    let is_streamed = function(&in_use)?.world() != World::Typed;
+    // Some take the body whole, as typed ones. For a client that sends it slowly no instance waits, and nothing is held.
+    let is_streamed = !function(&in_use)?.world().takes_whole();
     if !is_streamed && !request.body().is_end_stream() {
         drop(in_use);
         request = Box::pin(gathered(request, deadline, deployment.limits().wall_ms)).await?;

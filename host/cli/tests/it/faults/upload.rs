@@ -82,7 +82,11 @@ fn what_is_no_function_is_refused_and_told_what_it_lacks() {
         (b"(component)", "component.not_wasm", "upload the binary format"),
         (&elf[..4096], "component.precompiled", "an ELF file"),
         (&fs::read(artifact).unwrap(), "component.precompiled", "upload the component that it was made from"),
-        (&wasm("(module)"), "component.core_module", "no component types; build for the target wasm32-wasip2"),
+        (
+            &wasm("(module)"),
+            "component.core_module",
+            "no component types, and is no program either; build for the target wasm32-wasip2",
+        ),
         (&wasm("(component)"), "component.no_handler", "a function exports gust:function/handler"),
         (
             &wasm(r#"(component (import "acme:tools/saw@1.0.0" (instance)))"#),

@@ -47,6 +47,7 @@ pub(super) fn loaded(artifact: &[u8]) -> Function {
         sink,
         outbound: None,
         instance,
+        is_cgi: false,
         share: Share::new(Share::WEIGHT_DEFAULT),
     };
     artifacts.load(&engine, &key, &config).unwrap().unwrap()
