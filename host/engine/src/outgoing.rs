@@ -258,12 +258,7 @@ mod tests {
     struct Keeps(Mutex<Vec<SentBody>>);
 
     impl Outbound for Keeps {
-        fn send(
-            &self,
-            request: http::Request<SentBody>,
-            _: Timeouts,
-            _: &Invocation,
-        ) -> Result<Answering, Unanswered> {
+        fn send(&self, request: http::Request<SentBody>, _: Timeouts, _: &Invocation) -> Result<Answering, Unanswered> {
             self.0.lock().unwrap().push(request.into_body());
             Ok(Box::pin(pending()))
         }

@@ -94,8 +94,7 @@ impl Outbound for Line {
         let Some(function) = outbound::function_of(request.uri()) else { return self.reach.send(request, timeouts) };
         let denied = || Unanswered::denied(request.method(), request.uri());
         let to = self.to.iter().find(|to| to.as_str() == function).ok_or_else(denied)?;
-        let call =
-            Call { app: self.app.clone(), from: self.from.clone(), to: to.clone(), invocation: caller.clone() };
+        let call = Call { app: self.app.clone(), from: self.from.clone(), to: to.clone(), invocation: caller.clone() };
         self.call(call, request, timeouts)
     }
 }

@@ -31,7 +31,8 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
 pub(crate) fn strip_sent(headers: &mut HeaderMap) {
     strip_named(headers);
     let takes_trailers = headers.get(header::TE).is_some_and(|te| te == "trailers");
-    for name in HOP_BY_HOP.iter().filter(|name| **name != header::TRAILER && !(takes_trailers && **name == header::TE)) {
+    for name in HOP_BY_HOP.iter().filter(|name| **name != header::TRAILER && !(takes_trailers && **name == header::TE))
+    {
         headers.remove(name);
     }
 }

@@ -55,9 +55,10 @@ impl Hosts {
         match (self, host) {
             (_, Host::Name(name)) if is_internal(name) => false,
             (Self::Named(HostPattern::Exact(exact)), Host::Name(name)) => exact == name,
-            (Self::Named(HostPattern::Below(above)), Host::Name(name)) => {
-                name.strip_suffix(&**above).and_then(|below| below.strip_suffix('.')).is_some_and(|below| !below.is_empty())
-            }
+            (Self::Named(HostPattern::Below(above)), Host::Name(name)) => name
+                .strip_suffix(&**above)
+                .and_then(|below| below.strip_suffix('.'))
+                .is_some_and(|below| !below.is_empty()),
             (Self::Within(network), Host::Address(address)) => network.contains(*address),
             _ => false,
         }
@@ -67,13 +68,20 @@ impl Hosts {
     fn parse(text: &str) -> Result<(Self, &str), String> {
         if let Some((inside, rest)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) {
             if rest.starts_with('/') {
-                return Err("has the bits of its network behind the bracket; write them inside, as in [fd00::/8]".to_owned());
+                return Err(
+                    "has the bits of its network behind the bracket; write them inside, as in [fd00::/8]".to_owned()
+                );
             }
-            return Ok((Self::Within(inside.parse().map_err(|error| format!("has a host that is none: {error}"))?), rest));
+            return Ok((
+                Self::Within(inside.parse().map_err(|error| format!("has a host that is none: {error}"))?),
+                rest,
+            ));
         }
         let (host, rest) = text.split_at(text.find([':', '/']).unwrap_or(text.len()));
         if host.parse::<std::net::Ipv4Addr>().is_ok() {
-            let bits = rest.strip_prefix('/').map_or(0, |bits| 1 + bits.find(|c: char| !c.is_ascii_digit()).unwrap_or(bits.len()));
+            let bits = rest
+                .strip_prefix('/')
+                .map_or(0, |bits| 1 + bits.find(|c: char| !c.is_ascii_digit()).unwrap_or(bits.len()));
             let (network, rest) = text.split_at(host.len() + bits);
             let network = network.parse().map_err(|error| format!("has a host that is none: {error}"))?;
             return Ok((Self::Within(network), rest));
@@ -193,7 +201,9 @@ impl<'de> Visitor<'de> for Written {
     type Value = Destination;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text as \"https://api.example.com\", or { to = \"https://api.example.com\", methods = [\"POST\"] }")
+        f.write_str(
+            "a text as \"https://api.example.com\", or { to = \"https://api.example.com\", methods = [\"POST\"] }",
+        )
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Destination, E> {

@@ -30,7 +30,9 @@ fn is_internal(name: &str) -> bool {
 /// What a function's owner does so that a request which is not allowed will be.
 pub fn advice(method: &Method, uri: &Uri) -> String {
     if let Some(function) = function_of(uri) {
-        return format!("a call of {function} is not allowed; name it in gust.toml: [allow] functions = [\"{function}\"]");
+        return format!(
+            "a call of {function} is not allowed; name it in gust.toml: [allow] functions = [\"{function}\"]"
+        );
     }
     match Target::of(uri) {
         Ok(target) => {
@@ -70,7 +72,10 @@ mod tests {
     fn who_is_refused_learns_what_to_write() {
         let advice = |uri: &str| advice(&Method::POST, &uri.parse().unwrap());
         assert!(advice("http://resize.gust.internal/").ends_with("[allow] functions = [\"resize\"]"));
-        assert!(advice("https://API.example.com/secret?key=1").ends_with("[allow] outbound = [\"https://api.example.com\"]"));
+        assert!(
+            advice("https://API.example.com/secret?key=1")
+                .ends_with("[allow] outbound = [\"https://api.example.com\"]")
+        );
         assert!(advice("http://[::1]:81/").ends_with("[allow] outbound = [\"http://[::1]:81\"]"));
         assert!(advice("http://0x7f.1/").contains("its usual form"));
         // What it says to write is taken, and then allows the request.

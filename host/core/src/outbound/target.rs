@@ -171,10 +171,29 @@ mod tests {
     #[test]
     fn what_could_be_taken_for_another_is_none() {
         for uri in [
-            "http://0x7f000001/", "http://0X7F.1/", "http://2130706433/", "http://127.1/", "http://0177.0.0.1/", "http://017700000001./",
-            "http://127.0.0.1.1/", "http://1.2.3.256/", "http://0x/", "http://a.0x7f/", "http://user@example.com/", "http://a:b@example.com/",
-            "http://example.com..", "http://.example.com/", "http://*.example.com/", "http://[::1%25lo]/", "http://[v1.a]/",
-            "http://example.com:0/", "http://example.com:99999/", "ftp://example.com/", "example.com", "/a", "http://münchen.de/",
+            "http://0x7f000001/",
+            "http://0X7F.1/",
+            "http://2130706433/",
+            "http://127.1/",
+            "http://0177.0.0.1/",
+            "http://017700000001./",
+            "http://127.0.0.1.1/",
+            "http://1.2.3.256/",
+            "http://0x/",
+            "http://a.0x7f/",
+            "http://user@example.com/",
+            "http://a:b@example.com/",
+            "http://example.com..",
+            "http://.example.com/",
+            "http://*.example.com/",
+            "http://[::1%25lo]/",
+            "http://[v1.a]/",
+            "http://example.com:0/",
+            "http://example.com:99999/",
+            "ftp://example.com/",
+            "example.com",
+            "/a",
+            "http://münchen.de/",
         ] {
             assert!(target(uri).is_err(), "{uri}: {:?}", target(uri));
         }

@@ -54,11 +54,7 @@ pub(crate) struct Reach {
 impl Reach {
     /// For a function whose manifest allows these.
     pub(crate) fn new(outside: Arc<Outside>, destinations: &[Destination]) -> Self {
-        Self {
-            destinations: destinations.into(),
-            connector: Connector::new(outside),
-            client: ArcSwapOption::empty(),
-        }
+        Self { destinations: destinations.into(), connector: Connector::new(outside), client: ArcSwapOption::empty() }
     }
 
     /// Sends a request, if it is one that the manifest allows.

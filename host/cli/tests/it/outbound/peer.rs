@@ -31,7 +31,8 @@ impl Peer {
     pub fn at(address: &str, serve: impl Fn(&str, Exchange) -> bool + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
-        let (connections, heads, serve) = (Arc::<AtomicUsize>::default(), Arc::<Mutex<Vec<_>>>::default(), Arc::new(serve));
+        let (connections, heads, serve) =
+            (Arc::<AtomicUsize>::default(), Arc::<Mutex<Vec<_>>>::default(), Arc::new(serve));
         let (counted, kept) = (connections.clone(), heads.clone());
         thread::spawn(move || {
             for stream in listener.incoming() {
