@@ -137,13 +137,25 @@ fn copy(from: &IncomingBody, to: &OutputStream) -> Result<(), String> {
     let from = from.stream().unwrap();
     loop {
         match from.blocking_read(65536) {
-            Ok(piece) if piece.chunks(4096).all(|piece| to.blocking_write_and_flush(piece).is_ok()) => {}
+            Ok(piece) if pass(&piece, to).is_ok() => {}
             Ok(_) | Err(StreamError::Closed) => return Ok(()),
             Err(StreamError::LastOperationFailed(error)) => {
                 return Err(http_error_code(&error).map_or_else(|| error.to_debug_string(), |code| format!("{code:?}")));
             }
         }
     }
+}
+
+/// Writes as much at once as whoever takes it permits.
+fn pass(mut piece: &[u8], to: &OutputStream) -> Result<(), StreamError> {
+    while !piece.is_empty() {
+        to.subscribe().block();
+        let permitted = usize::try_from(to.check_write()?).unwrap().min(piece.len());
+        let (now, rest) = piece.split_at(permitted);
+        to.write(now)?;
+        piece = rest;
+    }
+    to.flush()
 }
 
 fn write(stream: &OutputStream, text: &str) {

@@ -76,9 +76,14 @@ mod tests {
     fn trailers_can_be_sent() {
         let mut headers = headers();
         strip_sent(&mut headers);
-        assert_eq!(headers.keys().collect::<Vec<_>>(), ["te", "trailer", "host"]);
+        let names = |headers: &HeaderMap| {
+            let mut names: Vec<String> = headers.keys().map(ToString::to_string).collect();
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(names(&headers), ["host", "te", "trailer"]);
         headers.insert(header::TE, HeaderValue::from_static("gzip"));
         strip_sent(&mut headers);
-        assert_eq!(headers.keys().collect::<Vec<_>>(), ["trailer", "host"]);
+        assert_eq!(names(&headers), ["host", "trailer"]);
     }
 }

@@ -77,6 +77,9 @@ impl Hosts {
                 rest,
             ));
         }
+        if text.starts_with('[') {
+            return Err("has an address that begins with a bracket and does not end with one".to_owned());
+        }
         let (host, rest) = text.split_at(text.find([':', '/']).unwrap_or(text.len()));
         if host.parse::<std::net::Ipv4Addr>().is_ok() {
             let bits = rest
@@ -299,7 +302,7 @@ mod tests {
             ("http://10.0.0.0/8/x", "has a path"),
             ("http://[fd00::]/8:80", "write them inside"),
             ("http://[::ffff:1.2.3.4]", "write 1.2.3.4"),
-            ("http://[::1", "is not a name"),
+            ("http://[::1", "does not end with one"),
             ("http://münchen.de", "not in ASCII"),
             ("http://resize.gust.internal", "name it in allow.functions"),
             ("http://*.gust.internal", "name it in allow.functions"),

@@ -143,8 +143,10 @@ fn a_redirect_is_an_answer_and_following_it_another_request() {
     });
     let host = host_with(OPEN);
     front(&host, &format!("\"http://127.0.0.1:{}\"", peer.port()));
-    let answer = relay(&host, "GET", &format!("http://127.0.0.1:{}/", peer.port()), &[], b"");
-    assert_eq!((answer.status, answer.header("peer-location")), (302, &*to));
+    // Not by a client that would follow it.
+    let path = format!("/front/call?url=http://127.0.0.1:{}/", peer.port());
+    let answer = host.raw(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 302 ") && answer.contains(&format!("peer-location: {to}\r\n")), "{answer}");
     assert_eq!(get(&host, &to), "ErrorCode::HttpRequestDenied");
     assert_eq!(secret.connections(), 0);
 }
@@ -188,7 +190,7 @@ fn each_step_has_its_time() {
     let told = relay(&host, "GET", &url(&silent), &[("first-byte-ns", short)], b"");
     assert_eq!(told.text(), "ErrorCode::ConnectionReadTimeout");
     let told = relay(&host, "GET", &url(&halting), &[("between-bytes-ns", short), ("tell", "1")], b"");
-    assert_eq!(told.text(), "half then ErrorCode::ConnectionReadTimeout");
+    assert_eq!(told.text(), "half then connection read timeout");
     host.deploy_as("typed", "hostile", "[allow]\noutbound = [\"http://127.0.0.1:*\"]");
     assert_eq!(host.get(&format!("/typed/call-within?n=50&url={}", url(&silent))).code(), "guest.failed");
     let why = host.logged(|line| line["code"] == "guest.failed")["internal"].as_str().unwrap().to_owned();
@@ -237,7 +239,7 @@ fn a_peer_that_dies_or_babbles_is_told_apart() {
     let told = |peer: &Peer| {
         relay(&host, "GET", &format!("http://127.0.0.1:{}/", peer.port()), &[("tell", "1")], b"").text().to_owned()
     };
-    assert_eq!(told(&dies), "half then ErrorCode::HttpResponseIncomplete");
+    assert_eq!(told(&dies), "half then incomplete HTTP response");
     assert_eq!(told(&dumb), "ErrorCode::ConnectionTerminated");
     assert_eq!(told(&babbles), "ErrorCode::HttpResponseHeaderSectionSize(None)");
     assert_eq!(told(&raves), "ErrorCode::HttpProtocolError");
@@ -248,7 +250,7 @@ fn a_peer_that_dies_or_babbles_is_told_apart() {
 
 #[test]
 fn large_bodies_stream_both_ways() {
-    const BYTES: usize = 96 << 20;
+    const BYTES: usize = 32 << 20;
     let peer = Peer::new(|head, stream| {
         let (bytes, _) = drain(head, stream);
         assert_eq!(bytes, BYTES);
@@ -259,7 +261,7 @@ fn large_bodies_stream_both_ways() {
         goes_on
     });
     let host = host_with(OPEN);
-    let limits = "request_body_mib = 96\nresponse_body_mib = 96\ncalls_body_mib = 192\n";
+    let limits = "request_body_mib = 32\nresponse_body_mib = 32\ncalls_body_mib = 64\n";
     deploy(&host, "front", "\"http://127.0.0.1:*\"", limits);
     let url = format!("http://127.0.0.1:{}/", peer.port());
     assert_eq!(relay(&host, "GET", "http://127.0.0.1:1/", &[], b"").text(), "ErrorCode::ConnectionRefused");
@@ -267,16 +269,16 @@ fn large_bodies_stream_both_ways() {
     let answer = relay(&host, "POST", &url, &[], &vec![b'x'; BYTES]);
     assert!(answer.body.len() == BYTES && answer.body.iter().all(|byte| *byte == b'y'), "{}", answer.body.len());
     let grown = peak_mib(&host) - before;
-    assert!(grown < 48, "it held {grown} MiB of them");
+    assert!(grown < 16, "it held {grown} MiB of them");
     // What is over the limit breaks off.
-    deploy(&host, "front", "\"http://127.0.0.1:*\"", "request_body_mib = 96\ncalls_body_mib = 1\n");
+    deploy(&host, "front", "\"http://127.0.0.1:*\"", "calls_body_mib = 1\n");
     let endless = Peer::new(|_, stream| {
         write(stream, b"HTTP/1.1 200 OK\r\n\r\n");
         while write(stream, &[b'z'; 1 << 16]) {}
         false
     });
     let told = relay(&host, "GET", &format!("http://127.0.0.1:{}/", endless.port()), &[("tell", "1")], b"");
-    assert!(told.text().ends_with("calls_body_mib, 1, allows\"))"), "{}", told.text().trim_start_matches('z'));
+    assert!(told.text().ends_with("calls_body_mib, 1, allows"), "{}", told.text().trim_start_matches('z'));
 }
 
 /// The most memory that it had in use, in MiB.
