@@ -14,6 +14,7 @@ use crate::{
     outgoing::Outbound,
     output::OutputSink,
     rewind::Rewinding,
+    state::State,
     turns::Share,
     verdict::Verdict,
 };
@@ -31,6 +32,8 @@ pub struct FunctionConfig {
     pub sink: Arc<dyn OutputSink>,
     /// Its way to other functions, where it may call any.
     pub outbound: Option<Arc<dyn Outbound>>,
+    /// What it keeps, where it may keep anything.
+    pub state: Option<Arc<dyn State>>,
     /// Where each request's instance comes from.
     pub instance: InstanceMode,
     /// What it gets of the processor where other apps want it too.
@@ -80,6 +83,7 @@ impl Function {
             lane: engine.lane().clone(),
             pace: Arc::default(),
             outbound: config.outbound.clone(),
+            state: config.state.clone(),
             seed: rand::random(),
             sink: config.sink.clone(),
         };

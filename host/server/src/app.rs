@@ -72,6 +72,7 @@ impl App {
             instance: manifest.instance,
             access: manifest.access,
             allow: manifest.allow.clone(),
+            kv: manifest.kv.clone(),
             routes: manifest.routes()?.into(),
             secrets: manifest.secrets.clone().into(),
             env: env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
