@@ -66,6 +66,7 @@ impl Hosted {
                 config,
                 sink,
                 outbound: None,
+                state: None,
                 instance,
                 is_cgi: false,
                 share: Share::new(Share::WEIGHT_DEFAULT),

@@ -74,6 +74,7 @@ pub(crate) fn config(limits: &Limits) -> FunctionConfig {
         config: Vec::new(),
         sink: Arc::new(Nowhere),
         outbound: None,
+        state: None,
         instance: InstanceMode::Rewind,
         is_cgi: false,
         share: Share::new(Share::WEIGHT_DEFAULT),

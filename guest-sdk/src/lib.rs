@@ -25,6 +25,8 @@
 //! A handler's arguments are [extractors](extract), what it returns is anything that implements [`IntoResponse`]. It stays
 //! a plain function: a test calls it as it is.
 //!
+//! What shall outlive a request is in [`kv`] and [`blob`], and lines for the log are written with [`log`].
+//!
 //! A function marked with [`init`](macro@init) runs once before the first request, for what takes long and is the same for all.
 //!
 //! Built for `wasm32-wasip2`, the crate is one component with two exports: `gust:function/handler`, which is the faster on
@@ -36,11 +38,14 @@
 //! The feature `arena`, on by default, is a global allocator made for requests; a function with an allocator of its own turns it off.
 
 pub mod accept;
+pub mod blob;
 mod config;
 pub mod error;
 pub mod extract;
 mod handler;
 mod init;
+pub mod kv;
+pub mod log;
 mod outgoing;
 pub mod response;
 pub mod streaming;

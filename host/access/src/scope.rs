@@ -1,7 +1,8 @@
 //! What a token may do: an action on a target, written `deploy:app/shop`.
 //!
-//! Only what a scope says is allowed. `admin` includes every action and `deploy` includes `read`; `invoke` includes nothing
-//! and is included by `admin` alone, so a caller's token shows nothing and a deployer's calls nothing. The target `*` is
+//! Only what a scope says is allowed. `admin` includes every action and `deploy` includes `read`; `invoke` and `data`
+//! include nothing and are included by `admin` alone, so a caller's token shows nothing, and a deployer's calls nothing and sees nothing
+//! of what functions keep. The target `*` is
 //! everything, and an app's scope holds for the app's functions. Which functions those are is said by whoever asks.
 
 use std::{fmt, str::FromStr};
@@ -21,6 +22,8 @@ pub enum Action {
     Deploy,
     /// Call a function.
     Invoke,
+    /// Read and write what an app's functions keep.
+    Data,
     /// Everything, tokens and secrets included.
     Admin,
 }
@@ -69,7 +72,7 @@ pub enum ScopeError {
     #[error("{0:?} is not a scope: write ACTION:TARGET, such as deploy:app/shop, invoke:function/resize or admin:*")]
     Form(String),
     /// What stands before the colon.
-    #[error("{0:?} is not an action of a scope: read, deploy, invoke or admin")]
+    #[error("{0:?} is not an action of a scope: read, deploy, invoke, data or admin")]
     Action(String),
     /// What stands after the colon.
     #[error("{0:?} is not a target of a scope: *, app/NAME or function/NAME")]
@@ -81,7 +84,7 @@ pub enum ScopeError {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Action; 4] = [Action::Read, Action::Deploy, Action::Invoke, Action::Admin];
+    pub const ALL: [Action; 5] = [Action::Read, Action::Deploy, Action::Invoke, Action::Data, Action::Admin];
 
     /// The action as a scope says it.
     pub const fn as_str(self) -> &'static str {
@@ -89,6 +92,7 @@ impl Action {
             Action::Read => "read",
             Action::Deploy => "deploy",
             Action::Invoke => "invoke",
+            Action::Data => "data",
             Action::Admin => "admin",
         }
     }

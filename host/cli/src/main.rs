@@ -31,6 +31,8 @@ fn main() -> ExitCode {
         Command::Alias(action) => commands::alias::run(&args.host, &action),
         Command::App(action) => commands::app::run(&args.host, &action),
         Command::Config(action) => commands::config::run(&args.host, &action),
+        Command::Kv(action) => commands::kv::run(&args.host, &action),
+        Command::Blob(action) => commands::blob::run(&args.host, &action),
         Command::Secret(action) => commands::secret::run(&args.host, &action),
         Command::Token(action) => commands::token::run(&args.host, &action),
         Command::Issuer(action) => commands::issuer::run(&args.host, &action),

@@ -384,6 +384,35 @@ pub struct LogList {
     pub lines: Vec<LogLine>,
 }
 
+/// Answer of `GET /v1/apps/{app}/kv/{bucket}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeyList {
+    /// Keys, in order.
+    pub keys: Vec<String>,
+    /// After which key the next page begins. Null at the end.
+    pub next: Option<String>,
+}
+
+/// What is known of a blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BlobInfo {
+    /// Its name.
+    pub name: String,
+    /// Its size, in bytes.
+    pub size_bytes: u64,
+    /// When it was written: milliseconds since 1970-01-01T00:00Z.
+    pub created_unix_ms: u64,
+}
+
+/// Answer of `GET /v1/apps/{app}/blobs/{container}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BlobList {
+    /// Blobs, by name.
+    pub blobs: Vec<BlobInfo>,
+    /// After which name the next page begins. Null at the end.
+    pub next: Option<String>,
+}
+
 /// What a backup says of itself: `backup.json`, the first file in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BackupInfo {

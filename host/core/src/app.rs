@@ -57,18 +57,31 @@ pub struct Quotas {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 18446744073709551615u64)]
     pub stored_bytes: Option<u64>,
+    /// Key-values and blobs of its functions, in MiB. Default 1024.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 4294967295u32)]
+    pub storage_mib: Option<u32>,
 }
+
+/// What an app's functions may store where its owner says nothing, in MiB.
+const STORAGE_MIB_DEFAULT: u32 = 1024;
 
 impl Quotas {
     /// Each quota by its key.
-    pub fn by_key(&self) -> [(&'static str, Option<u64>); 5] {
+    pub fn by_key(&self) -> [(&'static str, Option<u64>); 6] {
         [
             ("requests_per_s", self.requests_per_s.map(u64::from)),
             ("concurrency", self.concurrency.map(u64::from)),
             ("cpu_weight", self.cpu_weight.map(u64::from)),
             ("cpu_ms_per_day", self.cpu_ms_per_day),
             ("stored_bytes", self.stored_bytes),
+            ("storage_mib", self.storage_mib.map(u64::from)),
         ]
+    }
+
+    /// What its functions may store, in bytes.
+    pub fn storage_bytes(&self) -> u64 {
+        u64::from(self.storage_mib.unwrap_or(STORAGE_MIB_DEFAULT)) << 20
     }
 
     fn check(&self) -> Result<(), Problem> {

@@ -189,6 +189,14 @@ codes! {
     IssuerInvalid = "issuer.invalid", Client, "This issuer cannot be used";
     /// What the app stores is over its quota.
     QuotaStoredBytes = "quota.stored_bytes", Client, "The app is over its quota of stored bytes";
+    /// The app's key-values and blobs take as much as they may.
+    QuotaStorage = "quota.storage_mib", Client, "The app is over its quota of storage";
+    /// A key, a name or a value that is not stored.
+    StateInvalid = "state.invalid", Client, "This cannot be stored";
+    /// No key or blob of that name.
+    StateNotFound = "state.not_found", Client, "There is no such key or blob";
+    /// More is being written than the host takes at a time.
+    StateBusy = "state.busy", Host, "Too much is being written";
     /// Neither application/wasm nor multipart/form-data.
     UploadContentType = "upload.content_type", Client, "An upload is application/wasm or multipart/form-data";
     /// A compressed upload.

@@ -11,9 +11,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Access, Code, FunctionName, InstanceMode, Limits, Problem, app,
+    Access, Code, FunctionName, InstanceMode, Limits, Problem, StateName, app,
     outbound::{DESTINATIONS_MAX, Destination},
     routing::{self, Route, RouteError, RouteSpec},
+    state::Ttl,
     text_place::line_and_column,
 };
 
@@ -48,6 +49,9 @@ pub struct Manifest {
     pub env: BTreeMap<String, String>,
     /// What it may reach. Default: nothing.
     pub allow: Allow,
+    /// What becomes of what it sets in buckets of key-values. Default: it stays.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub kv: BTreeMap<StateName, Bucket>,
     /// Where it is called beside its own address. Default: nowhere.
     #[serde(rename = "route", skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<RouteSpec>,
@@ -61,6 +65,21 @@ pub struct Allow {
     pub functions: BTreeSet<FunctionName>,
     /// Whom it may send requests outside of the host.
     pub outbound: Vec<Destination>,
+    /// Buckets of its app's key-values that it may read and write.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub kv: BTreeSet<StateName>,
+    /// Containers of its app's blobs that it may read and write.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub blob: BTreeSet<StateName>,
+}
+
+/// What a function decides about a bucket.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bucket {
+    /// How long what it sets there is kept. Default: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Ttl>,
 }
 
 /// How `gust build` makes the component.
@@ -139,6 +158,10 @@ impl Manifest {
             let message = format!("allow.outbound has {destinations} entries; it has at most {DESTINATIONS_MAX}");
             return Err(ManifestError::new(message));
         }
+        if let Some(bucket) = self.kv.keys().find(|bucket| !self.allow.kv.contains(*bucket)) {
+            let message = format!("[kv.{bucket}] is of a bucket that it may not use; add {bucket} to allow.kv");
+            return Err(ManifestError::new(message));
+        }
         if self.access == Access::Private && !self.routes.is_empty() {
             let message = "a private function has no routes, for clients may not call it; take out the [[route]]s, or say \
                 another access";
@@ -204,6 +227,8 @@ fn explain(text: &str, error: &toml::de::Error) -> ManifestError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -233,6 +258,10 @@ mod tests {
             [allow]
             functions = ["auth", "store", "auth"]
             outbound = ["https://*.example.com", { to = "https://hooks.example.org", methods = ["POST"] }]
+            kv = ["carts", "sessions"]
+            blob = ["pictures"]
+            [kv.sessions]
+            ttl = "30m"
             [[route]]
             path = "/img/{path...}"
             [[route]]
@@ -257,6 +286,10 @@ mod tests {
         let allowed: Vec<_> = manifest.allow.functions.iter().map(FunctionName::as_str).collect();
         assert_eq!(allowed, ["auth", "store"]);
         assert_eq!(manifest.allow.outbound.len(), 2);
+        let buckets: Vec<_> = manifest.allow.kv.iter().map(StateName::as_str).collect();
+        assert_eq!((buckets, manifest.allow.blob.len()), (vec!["carts", "sessions"], 1));
+        let ttl = |bucket: &str| manifest.kv.get(bucket).and_then(|bucket| bucket.ttl).map(Ttl::as_duration);
+        assert_eq!((ttl("sessions"), ttl("carts")), (Some(Duration::from_secs(1800)), None));
         let json = serde_json::to_string(&manifest).unwrap();
         assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), manifest);
     }
@@ -264,7 +297,7 @@ mod tests {
     #[test]
     fn what_was_stored_before_there_were_routes_is_read() {
         let json = serde_json::to_string(&Manifest::default()).unwrap();
-        assert!(!json.contains("route"), "{json}");
+        assert!(!json.contains("route") && !json.contains("kv") && !json.contains("blob"), "{json}");
         assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), Manifest::default());
     }
 
@@ -297,6 +330,10 @@ mod tests {
         assert!(outbound.starts_with("gust.toml:4:3: outbound: \"https://b.test/x\" has a path"), "{outbound}");
         assert!(error(&format!("[allow]\noutbound = [{}]", "\"https://a.test\",".repeat(257))).contains("at most 256"));
         assert!(error("[allow]\nfunctions = [\"No\"]").contains("is not a name"));
+        assert!(error("[allow]\nkv = [\"../x\"]").contains("is not a name"));
+        assert!(error("[kv.carts]\nttl = \"1h\"").contains("add carts to allow.kv"));
+        let ttl = |ttl: &str| error(&format!("[allow]\nkv = [\"carts\"]\n[kv.carts]\nttl = \"{ttl}\""));
+        assert!(ttl("soon").contains("gust.toml:4:7: \"soon\" is no time to live"), "{}", ttl("soon"));
         assert!(Manifest::parse("[limits]\nmemory_mib = 600").unwrap().check_memory(512).is_err());
     }
 

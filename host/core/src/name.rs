@@ -101,6 +101,8 @@ names! {
     AliasName: must_be_alias;
     /// A token's name, of the same form as a function's.
     TokenName: must_be_name;
+    /// The name of a bucket of key-values or of a container of blobs, of the same form.
+    StateName: must_be_name;
 }
 
 /// The app of functions that are deployed to none by name.

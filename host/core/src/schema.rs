@@ -14,7 +14,8 @@ use utoipa::{
 };
 
 use crate::{
-    AliasName, AppName, Digest, FunctionName, TokenName, app::CONFIG_BYTES_MAX, name::NAME_BYTES_MAX, traffic::Sticky,
+    AliasName, AppName, Digest, FunctionName, StateName, TokenName, app::CONFIG_BYTES_MAX, name::NAME_BYTES_MAX,
+    traffic::Sticky,
 };
 
 /// A name: a DNS label in lower case.
@@ -55,6 +56,7 @@ texts! {
     FunctionName: "A function's name.", NAME, NAME_BYTES_MAX;
     AppName: "An app's name.", NAME, NAME_BYTES_MAX;
     TokenName: "The name of a token or an issuer.", NAME, NAME_BYTES_MAX;
+    StateName: "The name of a bucket or a container.", NAME, NAME_BYTES_MAX;
     AliasName: "An alias of a function: a name that is not digits alone.", ALIAS, NAME_BYTES_MAX;
     Digest: "A SHA-256 digest, in hexadecimal digits.", "^[0-9a-f]{64}$", 64;
     Scope: "What a token may do: read, deploy, invoke or admin, and on what.",

@@ -15,6 +15,7 @@ use crate::{
     output::OutputSink,
     pool::Pool,
     rewind::Rewinding,
+    state::State,
     turns::Share,
     verdict::Verdict,
 };
@@ -32,6 +33,8 @@ pub struct FunctionConfig {
     pub sink: Arc<dyn OutputSink>,
     /// Its way to other functions and outside, where it may send any request.
     pub outbound: Option<Arc<dyn Outbound>>,
+    /// What it keeps, where it may keep anything.
+    pub state: Option<Arc<dyn State>>,
     /// Where each request's instance comes from.
     pub instance: InstanceMode,
     /// Whether it is a program that is run for each request.
@@ -86,6 +89,7 @@ impl Function {
             lane: engine.lane().clone(),
             pace: Arc::default(),
             outbound: config.outbound.clone(),
+            state: config.state.clone(),
             seed: rand::random(),
             sink: config.sink.clone(),
         };

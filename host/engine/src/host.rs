@@ -8,7 +8,10 @@ use std::{mem, sync::Arc};
 use bytes::Bytes;
 use gust_core::{Limits, Problem, limits::Limit};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use wasmtime::{ResourceLimiter, component::ResourceTable};
+use wasmtime::{
+    ResourceLimiter,
+    component::{Resource, ResourceTable, ResourceTableError},
+};
 use wasmtime_wasi::{
     WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView,
     p2::pipe::{MemoryInputPipe, MemoryOutputPipe},
@@ -27,6 +30,7 @@ use crate::{
     output::{Output, OutputSink, OutputStream},
     places::Place,
     rewind::Refusal,
+    state::State,
     turns::Share,
 };
 
@@ -36,6 +40,9 @@ const RANDOM_BYTES_MAX: u64 = 1 << 20;
 /// What one call may copy out of the guest besides a response's body, in bytes: its headers, or a body that is over its
 /// limit and shall be told so.
 const LIFTED_BESIDES_BODY_BYTES: usize = 64 << 20;
+
+/// What is shown of a name that a guest asks for, in characters.
+const SHOWN_CHARS_MAX: usize = 64;
 
 /// What stays the same from one request of a function to the next. It holds secrets, so it has no `Debug`.
 #[derive(Clone)]
@@ -54,6 +61,8 @@ pub(crate) struct Terms {
     pub(crate) pace: Arc<Pace>,
     /// Its way to other functions and outside, where it has one.
     pub(crate) outbound: Option<Arc<dyn Outbound>>,
+    /// What it keeps, where it may keep anything.
+    pub(crate) state: Option<Arc<dyn State>>,
     /// What its init's random numbers come from. Nobody else knows it.
     pub(crate) seed: [u8; 32],
     /// Where its lines go.
@@ -84,6 +93,7 @@ impl Terms {
             lane: Lane::new(true),
             pace: Arc::default(),
             outbound: None,
+            state: None,
             seed: [7; 32],
             sink: Arc::new(Silent),
         }
@@ -226,6 +236,38 @@ impl Host {
         self.terms.config.with(&self.terms.env)
     }
 
+    /// What it keeps, where it may keep anything. Not during its init: what it would read then would be told to all requests.
+    pub(crate) fn state(&self) -> Option<&Arc<dyn State>> {
+        self.terms.state.as_ref().filter(|_| !self.hooks.is_in_init)
+    }
+
+    /// Gives the guest a handle.
+    pub(crate) fn give<T: Send + 'static>(&mut self, resource: T) -> Result<Resource<T>, ResourceTableError> {
+        self.gives_handle();
+        self.table.push(resource)
+    }
+
+    /// What the guest has handles of.
+    pub(crate) fn resources(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
+    /// Adds a line to the guest's log, within its limit.
+    pub(crate) fn log_line(&mut self, text: &str) {
+        self.wasi().output.line(text);
+    }
+
+    /// Tells in the guest's log which key of its manifest would allow what it was refused.
+    pub(crate) fn log_refusal(&mut self, key: &str, name: &str) {
+        let text = not_allowed(key, name, self.hooks.is_in_init);
+        self.log_line(&text);
+    }
+
+    /// Why a guest is refused something by a name that its manifest does not have.
+    pub(crate) fn refusal(&self, key: &str, name: &str) -> String {
+        not_allowed(key, name, self.hooks.is_in_init)
+    }
+
     /// Adds a line of the host's own to the guest's log.
     pub(crate) fn note(&mut self, text: &str) {
         self.wasi().output.note(text);
@@ -242,6 +284,14 @@ impl Host {
     fn wasi(&mut self) -> &mut Wasi {
         self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.terms, &self.hooks)))
     }
+}
+
+fn not_allowed(key: &str, name: &str, is_in_init: bool) -> String {
+    if is_in_init {
+        return "nothing is kept or read during init; do it when a request comes".to_owned();
+    }
+    let name: String = name.chars().take(SHOWN_CHARS_MAX).collect();
+    format!("{name:?} is not allowed; add it to the function's gust.toml: [allow] {key} = [{name:?}]")
 }
 
 /// Before anything of it is gone.

@@ -72,6 +72,11 @@ impl Output {
         lines.sink.line(&lines.request_id, OutputStream::Stderr, one_line(text).to_string());
     }
 
+    /// Adds a line that the guest wants in its log, whatever is in it, within the cap.
+    pub(crate) fn line(&self, text: &str) {
+        self.lock().line(text);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Lines> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,6 +93,19 @@ impl Lines {
         for piece in bytes.get(..taken).unwrap_or_default().split_inclusive(|byte| *byte == b'\n') {
             self.append(stream, piece);
         }
+    }
+
+    /// A line of its own, also where it has ends of lines in it.
+    fn line(&mut self, text: &str) {
+        if !self.stderr.is_empty() {
+            self.end_line(OutputStream::Stderr);
+        }
+        // What is not kept need not be made harmless.
+        let left = usize::try_from(self.bytes_left).unwrap_or(usize::MAX);
+        let (kept, dropped) = text.split_at(text.floor_char_boundary(left));
+        self.write(OutputStream::Stderr, one_line(kept).to_string().as_bytes());
+        self.write(OutputStream::Stderr, dropped.as_bytes());
+        self.write(OutputStream::Stderr, b"\n");
     }
 
     /// Appends what holds at most one end of line.
@@ -237,6 +255,19 @@ mod tests {
         let writes: [(_, &[u8]); 2] = [(Stdout, b"12345678"), (Stderr, b"90\n")];
         let dropped = "Stderr 5 more bytes were printed and dropped: limits.log_kib is reached";
         assert_eq!(printed(6, &writes), ["Stdout 123456", dropped]);
+    }
+
+    #[test]
+    fn a_line_that_is_logged_is_one_line_within_the_cap() {
+        let kept = Arc::new(Kept::default());
+        let output = Output::new(RequestId::from_random(1), kept.clone(), 30, Meter::new());
+        output.lock().write(Stderr, b"begun");
+        output.line("[warn] a\nb");
+        output.line(&"x".repeat(1000));
+        drop(output);
+        let lines = kept.0.lock().unwrap().clone();
+        let dropped = "Stderr 989 more bytes were printed and dropped: limits.log_kib is reached";
+        assert_eq!(lines, ["Stderr begun", "Stderr [warn] a\\nb", "Stderr xxxxxxxxxxxxx", dropped]);
     }
 
     #[test]

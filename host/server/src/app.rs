@@ -73,6 +73,7 @@ impl App {
             is_cgi: manifest.cgi,
             access: manifest.access,
             allow: manifest.allow.clone(),
+            kv: manifest.kv.clone(),
             routes: manifest.routes()?.into(),
             secrets: manifest.secrets.clone().into(),
             env: env.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),

@@ -56,6 +56,11 @@ impl Changes {
             return Err(no_app(name));
         }
         self.catalog.change(|next| next.remove_app(name));
+        let (store, owned) = (self.store.clone(), name.clone());
+        if let Err(error) = blocking(move || store.state().remove_app(&owned)).await? {
+            // The next start tries again.
+            tracing::error!(app = %name, %error, "what the app kept could not be removed");
+        }
         drop(turn);
         Ok(())
     }

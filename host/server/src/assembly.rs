@@ -150,6 +150,7 @@ impl Assembler {
             metrics: common.metrics.clone(),
             cpu: common.app.quota.cpu.clone(),
             share: common.app.quota.share.clone(),
+            storage_bytes_max: common.app.quota.storage_bytes_max.clone(),
             health,
         };
         Deployment::new(parts, terms, residence)

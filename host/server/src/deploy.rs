@@ -15,6 +15,7 @@ use crate::{
     loader::Source,
     logbook::{FunctionLog, GuestOutput, unix_ms},
     prepared::Prepared,
+    state,
     work::blocking,
 };
 
@@ -140,7 +141,9 @@ impl Changes {
         manifest: &Manifest,
     ) -> Result<impl Future<Output = Result<Prepared, Problem>> + use<>, Problem> {
         let (log, version) = (self.log(app, name), Arc::<OnceLock<u64>>::default());
-        let (terms, share, app) = (app.terms(staged.digest, manifest)?, app.quota.share.clone(), app.name.clone());
+        let terms = app.terms(staged.digest, manifest)?;
+        let (share, storage_bytes_max) = (app.quota.share.clone(), app.quota.storage_bytes_max.clone());
+        let app = app.name.clone();
         if staged.size_bytes > terms.limits.component_bytes() {
             let (bytes, mib) = (staged.size_bytes, terms.limits.component_mib);
             let detail = format!("the component has {bytes} bytes; the function's limit component_mib is {mib}");
@@ -152,6 +155,7 @@ impl Changes {
             config: terms.env.clone(),
             sink: Arc::new(GuestOutput { log: log.clone(), version: version.clone() }),
             outbound: self.loader.exchange.of(&app, name, &terms.allow),
+            state: state::of(&self.store, &app, &terms, &storage_bytes_max),
             instance: terms.instance,
             is_cgi: terms.is_cgi,
             share,

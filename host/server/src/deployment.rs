@@ -1,12 +1,17 @@
 //! One version of a function in one app: what a request that was routed needs to know of it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use gust_core::{
-    Access, AppName, Digest, FunctionName, InstanceMode, Limits, Manifest, Tier, manifest::Allow, routing::Route,
+    Access, AppName, Digest, FunctionName, InstanceMode, Limits, Manifest, StateName, Tier,
+    manifest::{Allow, Bucket},
+    routing::Route,
 };
 use gust_engine::{Places, Share};
 use http::HeaderValue;
@@ -45,6 +50,8 @@ pub(crate) struct Deployment {
     pub(crate) cpu: Arc<CpuAccount>,
     /// What the app's guests get of the processor where others want it too.
     pub(crate) share: Arc<Share>,
+    /// What the app may store.
+    pub(crate) storage_bytes_max: Arc<AtomicU64>,
     /// How its requests went.
     pub(crate) health: Arc<Health>,
 }
@@ -64,6 +71,8 @@ pub(crate) struct Terms {
     pub(crate) access: Access,
     /// What it may reach.
     pub(crate) allow: Allow,
+    /// What becomes of what it sets in buckets.
+    pub(crate) kv: BTreeMap<StateName, Bucket>,
     /// Where it is called beside its own address.
     pub(crate) routes: Box<[Arc<Route>]>,
     /// Names of the secrets that it sees.
@@ -80,8 +89,8 @@ impl Terms {
         let routes = manifest.and_then(|manifest| manifest.routes().ok()).unwrap_or_default().into();
         let access = manifest.map(|manifest| manifest.access).unwrap_or_default();
         let secrets = manifest.map(|manifest| manifest.secrets.clone()).unwrap_or_default().into();
-        let is_cgi = manifest.is_some_and(|manifest| manifest.cgi);
-        Self { digest, limits, instance, is_cgi, access, allow, routes, secrets, env: Vec::new() }
+        let (is_cgi, kv) = (manifest.is_some_and(|manifest| manifest.cgi), BTreeMap::new());
+        Self { digest, limits, instance, is_cgi, access, allow, kv, routes, secrets, env: Vec::new() }
     }
 }
 
@@ -98,6 +107,7 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<FunctionMetrics>,
     pub(crate) cpu: Arc<CpuAccount>,
     pub(crate) share: Arc<Share>,
+    pub(crate) storage_bytes_max: Arc<AtomicU64>,
     pub(crate) health: Arc<Health>,
 }
 
@@ -117,6 +127,7 @@ impl Deployment {
             metrics,
             cpu,
             share,
+            storage_bytes_max,
             health,
         } = parts;
         Arc::new(Self {
@@ -134,6 +145,7 @@ impl Deployment {
             metrics,
             cpu,
             share,
+            storage_bytes_max,
             health,
         })
     }
@@ -169,6 +181,7 @@ pub(crate) mod testing {
             prefix: HeaderValue::from_static("/"),
             cpu: Arc::default(),
             share: Share::new(Share::WEIGHT_DEFAULT),
+            storage_bytes_max: Arc::default(),
             health: Arc::default(),
         };
         Deployment::new(parts, Terms::unserved(Digest::of(b""), None), Residence::default())

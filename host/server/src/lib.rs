@@ -57,6 +57,7 @@ mod serve_error;
 mod shedding;
 mod snapshot;
 mod sockets;
+mod state;
 mod status;
 mod stopping;
 mod supervisor;

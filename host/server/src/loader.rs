@@ -30,6 +30,7 @@ use crate::{
     metrics::Metrics,
     residence::{InUse, Loaded},
     residents::Residents,
+    state,
     wanted::Wanted,
     work::blocking,
 };
@@ -191,6 +192,7 @@ impl Loader {
             config: terms.env.clone(),
             sink: Arc::new(GuestOutput { log: deployment.log.clone(), version }),
             outbound: self.exchange.of(&deployment.app, &deployment.name, &terms.allow),
+            state: state::of(&self.store, &deployment.app, terms, &deployment.storage_bytes_max),
             instance: terms.instance,
             is_cgi: terms.is_cgi,
             share: deployment.share.clone(),

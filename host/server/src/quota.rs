@@ -24,6 +24,8 @@ pub(crate) struct Quota {
     cpu_us_per_day: Option<u64>,
     /// What its guests get of the processor where others want it too.
     pub(crate) share: Arc<Share>,
+    /// What its functions may store, in bytes: as it is now for all that go on.
+    pub(crate) storage_bytes_max: Arc<AtomicU64>,
     /// What guests ran today.
     pub(crate) cpu: Arc<CpuAccount>,
 }
@@ -80,7 +82,9 @@ impl Quota {
         let weight = quotas.cpu_weight.unwrap_or(Share::WEIGHT_DEFAULT);
         let share = before.map_or_else(|| Share::new(weight), |before| before.share.clone());
         share.set_weight(weight);
-        Self { rate, places, cpu_us_per_day, share, cpu }
+        let storage_bytes_max = before.map(|before| before.storage_bytes_max.clone()).unwrap_or_default();
+        storage_bytes_max.store(quotas.storage_bytes(), Relaxed);
+        Self { rate, places, cpu_us_per_day, share, storage_bytes_max, cpu }
     }
 
     /// Lets a request begin, or says which quota it is over. What it gives is held until the request is over.

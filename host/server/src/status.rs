@@ -10,7 +10,7 @@ pub(crate) fn of(code: Code) -> StatusCode {
     match code {
         RequestMalformed | RequestBodyIncomplete | GuestBadRequest => StatusCode::BAD_REQUEST,
         ApiMalformed | NameInvalid | ManifestInvalid | UploadIncomplete => StatusCode::BAD_REQUEST,
-        AliasInvalid | ConditionsInvalid | AppInvalid | KeyInvalid | IssuerInvalid | TokenInvalid => {
+        AliasInvalid | ConditionsInvalid | AppInvalid | KeyInvalid | IssuerInvalid | TokenInvalid | StateInvalid => {
             StatusCode::BAD_REQUEST
         }
         // The second is seen only by a client that leaves many answers waiting; others have the answer's head.
@@ -20,7 +20,7 @@ pub(crate) fn of(code: Code) -> StatusCode {
         AuthForbidden | AccessForbidden | ApiForeignOrigin => StatusCode::FORBIDDEN,
         ApiWrongHost => StatusCode::MISDIRECTED_REQUEST,
         FunctionNotFound | ApiNotFound | VersionNotFound | AliasNotFound | AppNotFound | KeyNotFound
-        | TokenNotFound => StatusCode::NOT_FOUND,
+        | TokenNotFound | StateNotFound => StatusCode::NOT_FOUND,
         RouteMethod | ApiMethod => StatusCode::METHOD_NOT_ALLOWED,
         FunctionElsewhere | AppNotEmpty | RouteConflict | RouteHost | SecretMissing | SecretInUse | TokenExists
         | RollbackNothing => StatusCode::CONFLICT,
@@ -40,7 +40,7 @@ pub(crate) fn of(code: Code) -> StatusCode {
         | ComponentInitFailed
         | BackupInvalid => StatusCode::UNPROCESSABLE_ENTITY,
         LimitConcurrency | LimitQueue | LimitQueueTime => StatusCode::TOO_MANY_REQUESTS,
-        QuotaRequests | QuotaConcurrency | QuotaCpu | QuotaStoredBytes => StatusCode::TOO_MANY_REQUESTS,
+        QuotaRequests | QuotaConcurrency | QuotaCpu | QuotaStoredBytes | QuotaStorage => StatusCode::TOO_MANY_REQUESTS,
         // Never seen by the client, for it is gone; nginx's number, known to those who read logs.
         ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
         GuestFailed | GuestNoResponse | GuestBadResponse | Trap | TrapStackOverflow => {
@@ -49,9 +49,8 @@ pub(crate) fn of(code: Code) -> StatusCode {
         LimitResponseBody | LimitHeaders | LimitMemory | LimitHandles => StatusCode::INTERNAL_SERVER_ERROR,
         StoreFailed | Internal => StatusCode::INTERNAL_SERVER_ERROR,
         MethodNotSupported => StatusCode::NOT_IMPLEMENTED,
-        FunctionUnavailable | FunctionLoading | HostBusy | HostDraining | StoreCorrupt | SecretUnreadable => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        FunctionUnavailable | FunctionLoading | HostBusy | HostDraining | StateBusy | StoreCorrupt
+        | SecretUnreadable => StatusCode::SERVICE_UNAVAILABLE,
         LimitWall | LimitCpu => StatusCode::GATEWAY_TIMEOUT,
         RequestLoop => StatusCode::LOOP_DETECTED,
         StoreFull => StatusCode::INSUFFICIENT_STORAGE,
@@ -63,6 +62,9 @@ pub(crate) const DELETED: StatusCode = StatusCode::NO_CONTENT;
 
 /// The status of a change of which there is nothing to tell.
 pub(crate) const DONE: StatusCode = StatusCode::NO_CONTENT;
+
+/// The status of what was set, whatever was there before.
+pub(crate) const SET: StatusCode = StatusCode::NO_CONTENT;
 
 /// The status of what was put: it is new, or was there already.
 pub(crate) fn deployed(is_new: bool) -> StatusCode {
@@ -115,9 +117,10 @@ pub(crate) fn retry_after_s(code: Code) -> Option<u32> {
         | Code::QuotaConcurrency
         | Code::FunctionLoading
         | Code::HostBusy
+        | Code::StateBusy
         | Code::HostDraining => Some(1),
         // Somebody has to make room first.
-        Code::QuotaStoredBytes => Some(60),
+        Code::QuotaStoredBytes | Code::QuotaStorage => Some(60),
         _ => None,
     }
 }

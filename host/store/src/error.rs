@@ -57,6 +57,29 @@ pub enum StoreError {
         /// What they may.
         bytes_max: u64,
     },
+    /// An app's key-values and blobs are more than it may store.
+    #[error("the app has no room for it: its quota storage_mib is {mib_max}")]
+    QuotaStorage {
+        /// What they may take, in MiB.
+        mib_max: u64,
+    },
+    /// Something that is kept in no bucket or container.
+    #[error("{0}")]
+    StateInvalid(String),
+    /// There is no such blob.
+    #[error("there is no blob {0:?}")]
+    NoBlob(String),
+    /// More is under way than may be.
+    #[error("too many {0} at the moment; try again")]
+    StateBusy(&'static str),
+    /// What many wrote together is not on the disk.
+    #[error("not written: {why}")]
+    Unwritten {
+        /// Whether the disk is full.
+        is_full: bool,
+        /// Why, for the log.
+        why: String,
+    },
     /// A backup that nothing can be restored from.
     #[error("{0}")]
     Backup(String),
@@ -77,6 +100,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the disk is what failed, and not what was asked.
+    pub(crate) fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::Io { .. } | Self::Database(_))
+    }
+
     /// An error of the file system, told from a full disk.
     pub(crate) fn io(context: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let context = context.into();
@@ -100,7 +128,9 @@ impl From<rusqlite::Error> for StoreError {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let (code, detail) = match &error {
-            StoreError::Full(_) => (Code::StoreFull, "nothing was changed; make room on the host's disk".to_owned()),
+            StoreError::Full(_) | StoreError::Unwritten { is_full: true, .. } => {
+                (Code::StoreFull, "nothing was changed; make room on the host's disk".to_owned())
+            }
             StoreError::Corrupt(_) => (Code::StoreCorrupt, error.to_string()),
             StoreError::TooLarge(_) => (Code::UploadTooLarge, error.to_string()),
             StoreError::Changed => (Code::ApiChanged, error.to_string()),
@@ -109,6 +139,10 @@ impl From<StoreError> for Problem {
             StoreError::NothingToSplitWith => (Code::AliasInvalid, error.to_string()),
             StoreError::AppNotEmpty => (Code::AppNotEmpty, error.to_string()),
             StoreError::Backup(what) => (Code::BackupInvalid, format!("{what}; nothing was changed")),
+            StoreError::QuotaStorage { .. } => (Code::QuotaStorage, error.to_string()),
+            StoreError::StateInvalid(what) => (Code::StateInvalid, what.clone()),
+            StoreError::NoBlob(_) => (Code::StateNotFound, error.to_string()),
+            StoreError::StateBusy(_) => (Code::StateBusy, error.to_string()),
             StoreError::QuotaStored { .. } => (Code::QuotaStoredBytes, error.to_string()),
             _ => (Code::StoreFailed, "nothing was changed; the host's log has the cause".to_owned()),
         };

@@ -3,6 +3,8 @@
 //! ```text
 //! <data>/lock                     held while a host runs
 //! <data>/gust.db                  versions, aliases, apps and tokens (SQLite, write-ahead log)
+//! <data>/state.db                 what functions keep: key-values, and which blobs there are (likewise)
+//! <data>/blobs/                   the blobs' content
 //! <data>/components/<digest>.wasm what was uploaded, by its digest
 //! <data>/tmp/                     uploads on their way; emptied at each start
 //! <data>/*.key, admin.token       secrets, mode 0600
@@ -23,6 +25,7 @@ mod publish;
 mod restore;
 mod rows;
 mod schema;
+mod state;
 mod store;
 mod tokens;
 
@@ -35,4 +38,5 @@ pub use functions::{StoredAlias, StoredFunction, StoredVersion, Watch};
 pub use keys::private_file;
 pub use publish::{Published, Release};
 pub use restore::{Contents, Restoring};
+pub use state::{BlobReading, BlobWriting, BlobWritten, Kept, Place, State};
 pub use store::Store;

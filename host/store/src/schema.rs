@@ -134,12 +134,17 @@ pub(crate) fn newest() -> u32 {
 
 /// Brings a database's schema up to date. Gives the version that it had.
 pub(crate) fn migrate(database: &mut Connection) -> Result<u32, StoreError> {
+    migrate_by(database, MIGRATIONS)
+}
+
+/// The same of a database whose schema comes by these steps.
+pub(crate) fn migrate_by(database: &mut Connection, migrations: &[&str]) -> Result<u32, StoreError> {
     let found = version(database)?;
-    let known = newest();
+    let known = migrations.len() as u32;
     if found > known {
         return Err(StoreError::NewerSchema { found, known });
     }
-    for (step, migration) in MIGRATIONS.iter().enumerate().skip(found as usize) {
+    for (step, migration) in migrations.iter().enumerate().skip(found as usize) {
         let transaction = database.transaction()?;
         transaction.execute_batch(migration)?;
         transaction.pragma_update(None, "user_version", step as u32 + 1)?;

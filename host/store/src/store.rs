@@ -10,14 +10,22 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use gust_core::AppName;
 use rusqlite::Connection;
 
-use crate::{backup::DATABASE, components, error::StoreError, functions, schema};
+use crate::{
+    backup::DATABASE,
+    components,
+    error::StoreError,
+    functions, schema,
+    state::{self, State},
+};
 
 /// The store of one host. One process at a time has it.
 pub struct Store {
     dir: PathBuf,
     database: Mutex<Connection>,
+    state: State,
     /// Locked as long as it is open.
     _lock: File,
 }
@@ -26,7 +34,9 @@ impl Store {
     /// Opens the store in `dir`, made where it is not there. What an interrupted deploy left behind is removed.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let failed = |path: &Path| StoreError::io(format!("the data directory {} cannot be used", path.display()));
-        for path in [dir.to_owned(), dir.join(components::DIR), dir.join(components::TMP_DIR)] {
+        for path in
+            [dir.to_owned(), dir.join(components::DIR), dir.join(components::TMP_DIR), dir.join(state::BLOBS_DIR)]
+        {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed(&path))?;
         }
         let lock = lock(dir)?;
@@ -35,14 +45,27 @@ impl Store {
         let probe = tempfile::NamedTempFile::new_in(dir).and_then(|mut file| file.write_all(b"x"));
         probe.map_err(failed(dir))?;
         let database = database(dir)?;
-        let store = Self { dir: dir.to_owned(), database: Mutex::new(database), _lock: lock };
+        let state = State::open(dir, dir.join(components::TMP_DIR))?;
+        let store = Self { dir: dir.to_owned(), database: Mutex::new(database), state, _lock: lock };
         store.remove_unreferenced()?;
+        store.remove_state_of_none()?;
         Ok(store)
     }
 
     /// The directory.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// What functions keep.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Removes what apps kept that are not there any more.
+    fn remove_state_of_none(&self) -> Result<(), StoreError> {
+        let apps: HashSet<AppName> = self.apps()?.into_iter().map(|app| app.name).collect();
+        self.state.apps().iter().filter(|app| !apps.contains(*app)).try_for_each(|app| self.state.remove_app(app))
     }
 
     pub(crate) fn database(&self) -> MutexGuard<'_, Connection> {
@@ -102,7 +125,7 @@ fn holds_files(dir: &Path) -> Result<bool, StoreError> {
 }
 
 /// Removes what does not belong, whatever it is.
-fn remove(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
     let removed = if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     removed.map_err(StoreError::io(format!("{} cannot be removed", path.display())))
 }

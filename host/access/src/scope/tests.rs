@@ -29,9 +29,9 @@ fn errors_say_what_to_write() {
     for (text, says) in [
         ("", "write ACTION:TARGET"),
         ("deploy", "write ACTION:TARGET"),
-        ("delete:*", "read, deploy, invoke or admin"),
-        ("Read:*", "read, deploy, invoke or admin"),
-        (" read:*", "read, deploy, invoke or admin"),
+        ("delete:*", "read, deploy, invoke, data or admin"),
+        ("Read:*", "read, deploy, invoke, data or admin"),
+        (" read:*", "read, deploy, invoke, data or admin"),
         ("read:", "*, app/NAME or function/NAME"),
         ("read:shop", "*, app/NAME or function/NAME"),
         ("read:**", "*, app/NAME or function/NAME"),
@@ -52,10 +52,11 @@ fn errors_say_what_to_write() {
 #[test]
 fn an_action_includes_what_it_should_and_no_more() {
     let includes = |action: Action| Action::ALL.map(|other| action.includes(other));
-    assert_eq!(includes(Action::Read), [true, false, false, false]);
-    assert_eq!(includes(Action::Deploy), [true, true, false, false]);
-    assert_eq!(includes(Action::Invoke), [false, false, true, false]);
-    assert_eq!(includes(Action::Admin), [true, true, true, true]);
+    assert_eq!(includes(Action::Read), [true, false, false, false, false]);
+    assert_eq!(includes(Action::Deploy), [true, true, false, false, false]);
+    assert_eq!(includes(Action::Invoke), [false, false, true, false, false]);
+    assert_eq!(includes(Action::Data), [false, false, false, true, false]);
+    assert_eq!(includes(Action::Admin), [true; 5]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod access;
 mod apps;
 mod backup;
 mod release;
+mod state;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -14,6 +15,7 @@ pub use self::{
     apps::{App, Config, Secret},
     backup::{Backup, Restore},
     release::{Alias, Condition, Promote, Release, Rollback, Sticky, Versions},
+    state::{Blob, Kv},
 };
 
 /// Where a host's admin API is where nothing else is said.
@@ -96,6 +98,12 @@ pub enum Command {
     /// List, set and remove an app's secrets
     #[command(after_help = "Example: gust secret set API_KEY --app shop < key.txt", subcommand)]
     Secret(Secret),
+    /// Look at and change key-values that functions keep
+    #[command(after_help = "Example: gust kv set carts 42 apples --app shop", subcommand)]
+    Kv(Kv),
+    /// Look at and change blobs that functions keep
+    #[command(after_help = "Example: gust blob put pictures photo.jpg", subcommand)]
+    Blob(Blob),
     /// Make, list and revoke tokens
     #[command(after_help = "Example: gust token create ci --scope deploy:app/shop --expires 30d", subcommand)]
     Token(Token),

@@ -3,6 +3,7 @@
 pub mod alias;
 pub mod app;
 pub mod backup;
+pub mod blob;
 pub mod build;
 pub mod config;
 pub mod deploy;
@@ -10,6 +11,7 @@ pub mod doctor;
 pub mod inspect;
 pub mod invoke;
 pub mod issuer;
+pub mod kv;
 pub mod logs;
 pub mod ls;
 pub mod new;

@@ -3,10 +3,13 @@
 //! A module offers `INTERFACES`, the names that it adds, and `add_to_linker`. To give guests something new, write a module
 //! beside these and name it in [`OFFERED`] and [`linker`].
 
+pub(crate) mod blobstore;
 pub(crate) mod config;
 pub(crate) mod function;
 pub(crate) mod http;
 mod io;
+pub(crate) mod keyvalue;
+mod logging;
 mod wasi;
 mod wasi3;
 
@@ -19,12 +22,17 @@ const WASI_LINE: &str = "0.2.";
 const WASI3_LINE: &str = "0.3.";
 
 /// Every interface that the host offers, and in which releases: a line of them, which ends with a dot, or a single one.
-const OFFERED: [(&[&str], &str); 5] = [
+const OFFERED: [(&[&str], &str); 10] = [
     (io::INTERFACES, WASI_LINE),
     (wasi::INTERFACES, WASI_LINE),
     (http::INTERFACES, WASI_LINE),
     (wasi3::INTERFACES, WASI3_LINE),
     (config::INTERFACES, config::VERSION),
+    (keyvalue::INTERFACES, keyvalue::VERSIONS[0]),
+    (keyvalue::INTERFACES, keyvalue::VERSIONS[1]),
+    (keyvalue::OWN, keyvalue::OWN_VERSION),
+    (blobstore::INTERFACES, blobstore::VERSION),
+    (logging::INTERFACES, logging::VERSION),
 ];
 
 /// What a component needs that has imports and exports of these names: those of WASI 0.3 are for guests with tasks of their own.
@@ -45,6 +53,9 @@ pub(crate) fn linker(engine: &wasmtime::Engine, concurrency: Concurrency) -> was
     if concurrency == Concurrency::On {
         wasi3::add_to_linker(&mut linker)?;
     }
+    keyvalue::add_to_linker(&mut linker)?;
+    blobstore::add_to_linker(&mut linker)?;
+    logging::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 
@@ -68,10 +79,13 @@ mod tests {
         assert!(is_offered("wasi:http/types@0.2.12"));
         assert!(is_offered("wasi:config/store@0.2.0-rc.1"));
         assert!(is_offered("wasi:http/client@0.3.1"));
+        assert!(is_offered("wasi:keyvalue/store@0.2.0-draft"));
+        assert!(is_offered("wasi:keyvalue/atomics@0.2.0-draft2"));
+        assert!(is_offered("gust:keyvalue/expiry@0.1.0"));
         for other in [
             "wasi:io/streams",
             "wasi:io/streams@0.3.0",
-            "wasi:keyvalue/store@0.2.0-draft",
+            "wasi:keyvalue/store@0.2.0-draft3",
             "wasi:config/store@0.2.0-rc.10",
             "wasi:config/store@0.2.0",
             "x",

@@ -13,6 +13,7 @@ mod permission;
 mod precondition;
 mod release;
 mod reply;
+mod state;
 mod table;
 mod tokens;
 mod upload;

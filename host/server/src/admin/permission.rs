@@ -29,6 +29,9 @@ pub(super) enum On {
     Seen,
 }
 
+/// What functions keep.
+const STATE: [&str; 2] = ["/v1/apps/{app}/kv/", "/v1/apps/{app}/blobs/"];
+
 /// What a call needs. One that is not here is nobody's.
 pub(super) fn need(method: &Method, path: &str) -> Option<(Action, On)> {
     let reads = matches!(*method, Method::GET | Method::HEAD);
@@ -43,6 +46,7 @@ pub(super) fn need(method: &Method, path: &str) -> Option<(Action, On)> {
         "/v1/apps/{app}" if reads => (Action::Read, On::App),
         // Quotas are set by whoever runs the host, not by whom they are for.
         "/v1/apps/{app}" => (Action::Admin, On::Host),
+        path if STATE.iter().any(|below| path.starts_with(below)) => (Action::Data, On::App),
         path if path.starts_with("/v1/apps/{app}/") => (Action::Admin, On::App),
         // All that there is, of every app.
         "/v1/backup" | "/v1/restore" => (Action::Admin, On::Host),
@@ -203,6 +207,9 @@ mod tests {
             Some((Action::Deploy, On::OwnFunction))
         ));
         assert!(matches!(need(&Method::PUT, "/v1/apps/{app}"), Some((Action::Admin, On::Host))));
+        for path in ["/v1/apps/{app}/kv/{bucket}", "/v1/apps/{app}/blobs/{container}/{name}"] {
+            assert!(matches!(need(&Method::GET, path), Some((Action::Data, On::App))), "{path}");
+        }
         assert!(matches!(need(&Method::PUT, "/v1/apps/{app}/secrets/{key}"), Some((Action::Admin, On::App))));
         for (method, path) in [(Method::GET, "/v1/backup"), (Method::HEAD, "/v1/backup"), (Method::PUT, "/v1/restore")]
         {

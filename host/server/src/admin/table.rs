@@ -17,7 +17,7 @@ use utoipa::{
     },
 };
 
-use super::{Admin, aliases, apps, auth, backup, functions, health, logs, openapi, tokens, upload};
+use super::{Admin, aliases, apps, auth, backup, functions, health, logs, openapi, state, tokens, upload};
 
 /// What changing an app, or a function's aliases, can come to.
 const UNSERVABLE: [Code; 5] = [SecretMissing, SecretUnreadable, RouteConflict, RouteHost, ManifestInvalid];
@@ -65,6 +65,7 @@ pub(super) fn guarded() -> Calls {
         .functions()
         .aliases()
         .apps()
+        .state()
         .call(backup::__path_get, backup::get, &[&[StoreFull, StoreCorrupt]])
         .call(backup::__path_restore, backup::restore, &[&[BackupInvalid, StoreFull]])
         .call(tokens::__path_list, tokens::list, &[])
@@ -91,6 +92,20 @@ impl Calls {
             .call(aliases::__path_put, aliases::put, &[&absent, &change, &UNSERVABLE, &UNLOADED])
             .call(aliases::__path_delete, aliases::delete, &[&absent, &change, &UNSERVABLE])
             .call(aliases::__path_rollback, aliases::rollback, &[&absent, &change, &back, &UNSERVABLE, &UNLOADED])
+    }
+
+    fn state(self) -> Self {
+        let absent = [AppNotFound, StateNotFound];
+        let put = [AppNotFound, StateInvalid, QuotaStorage, StateBusy, StoreFull];
+        let delete = [AppNotFound, StateInvalid, StateNotFound, StateBusy, StoreFull];
+        self.call(state::__path_keys, state::keys, &[&[AppNotFound]])
+            .call(state::__path_get_value, state::get_value, &[&absent])
+            .call(state::__path_put_value, state::put_value, &[&put, &[UploadIncomplete]])
+            .call(state::__path_delete_value, state::delete_value, &[&delete])
+            .call(state::__path_blobs, state::blobs, &[&[AppNotFound]])
+            .call(state::__path_get_blob, state::get_blob, &[&absent, &[StateBusy]])
+            .call(state::__path_put_blob, state::put_blob, &[&put, &[UploadIncomplete]])
+            .call(state::__path_delete_blob, state::delete_blob, &[&delete])
     }
 
     fn apps(self) -> Self {

@@ -46,6 +46,7 @@ pub(super) fn loaded(artifact: &[u8]) -> Function {
         config,
         sink,
         outbound: None,
+        state: None,
         instance,
         is_cgi: false,
         share: Share::new(Share::WEIGHT_DEFAULT),

@@ -1,0 +1,130 @@
+//! `gust blob`: blobs that functions keep, to be put there and fetched.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal as _, Read, Write},
+    path::Path,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use gust_core::{
+    AppName, StateName,
+    api::{BlobInfo, BlobList},
+};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use ureq::SendBody;
+
+use super::{app::path, name};
+use crate::{
+    args::{Blob, HostArgs},
+    client::Client,
+    output::{self, UsageError},
+};
+
+/// Lists blobs, or writes, reads or removes one.
+pub fn run(host: &HostArgs, action: &Blob) -> Result<()> {
+    let client = Client::new(host)?;
+    match action {
+        Blob::Ls { container, prefix, app, json } => list(&client, &place(app, container)?, prefix, *json),
+        Blob::Put { container, file, name, app } => {
+            let name = name.as_deref().or_else(|| file.file_name()?.to_str()).filter(|name| *name != "-");
+            let name = name.ok_or_else(|| UsageError("say what the blob is to be called".to_owned()))?;
+            let bytes = put(&client, &of_name(app, container, name)?, file)?;
+            let shown = output::bytes(bytes);
+            output::print(&format!("put {name} into {container} of the app {app} ({shown})\n"))
+        }
+        Blob::Get { container, name, output, app } => get(&client, &of_name(app, container, name)?, output.as_deref()),
+        Blob::Rm { container, name, app } => {
+            client.delete(&of_name(app, container, name)?)?;
+            output::print(&format!("removed {name} from {container} of the app {app}\n"))
+        }
+    }
+}
+
+/// All blobs, page by page: a table for people, or JSON.
+fn list(client: &Client, place: &str, prefix: &str, as_json: bool) -> Result<()> {
+    let (mut blobs, mut after) = (Vec::<BlobInfo>::new(), String::new());
+    loop {
+        let query = format!("?prefix={}&after={}", encoded(prefix), encoded(&after));
+        let page: BlobList = client.get(&format!("{place}{query}"))?;
+        blobs.extend(page.blobs);
+        match page.next {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    if as_json {
+        return output::print(&format!("{}\n", serde_json::to_string(&blobs)?));
+    }
+    let head = vec!["NAME".to_owned(), "SIZE".to_owned()];
+    let rows = blobs.into_iter().map(|blob| vec![blob.name, output::bytes(blob.size_bytes)]);
+    output::print(&output::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()))
+}
+
+/// Writes a file, or what comes through the pipe. Gives how many bytes that were.
+fn put(client: &Client, url: &str, file: &Path) -> Result<u64> {
+    let request = client.request("PUT", url).header("content-type", "application/octet-stream");
+    if file == Path::new("-") {
+        let mut counted = Counted { from: io::stdin().lock(), bytes: 0 };
+        client.send(request.body(SendBody::from_reader(&mut counted))?)?;
+        return Ok(counted.bytes);
+    }
+    let opened = File::open(file).with_context(|| format!("the file {}", file.display()))?;
+    let length = opened.metadata()?.len();
+    let bar = output::transfer_bar("putting", length);
+    let mut body = bar.wrap_read(opened);
+    let request = request.header("content-length", length);
+    // A host that would refuse it says so before all of it is sent.
+    let sent = client.send(request.header("expect", "100-continue").body(SendBody::from_reader(&mut body))?);
+    bar.finish_and_clear();
+    sent?;
+    Ok(length)
+}
+
+fn get(client: &Client, url: &str, output: Option<&Path>) -> Result<()> {
+    if output.is_none() && io::stdout().is_terminal() {
+        return Err(UsageError("a blob may be anything; give --output FILE, or a pipe".to_owned()).into());
+    }
+    let mut response = client.send(client.request("GET", url).body(())?)?;
+    let length = response.body().content_length().context("the host does not say how large the blob is")?;
+    let bar = output::transfer_bar("getting", length);
+    let mut body = bar.wrap_read(response.body_mut().as_reader());
+    let copied = match output {
+        Some(file) => {
+            let shown = || format!("writing {}", file.display());
+            let mut out = File::create(file).with_context(shown)?;
+            io::copy(&mut body, &mut out).with_context(shown)
+        }
+        None => io::copy(&mut body, &mut io::stdout().lock()).map_err(Into::into),
+    };
+    bar.finish_and_clear();
+    ensure!(copied? == length, "the blob broke off; the host's log may have the cause");
+    Ok(io::stdout().flush()?)
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    from: R,
+    bytes: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(buffer)?;
+        self.bytes += read as u64;
+        Ok(read)
+    }
+}
+
+fn place(app: &str, container: &str) -> Result<String> {
+    let (app, container): (AppName, StateName) = (name(app)?, name(container)?);
+    Ok(format!("{}/blobs/{container}", path(&app)))
+}
+
+fn of_name(app: &str, container: &str, name: &str) -> Result<String> {
+    Ok(format!("{}/{}", place(app, container)?, encoded(name)))
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}

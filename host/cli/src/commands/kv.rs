@@ -1,0 +1,85 @@
+//! `gust kv`: key-values that functions keep, to be looked at and changed.
+
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+
+use anyhow::{Context as _, Result};
+use gust_core::{AppName, StateName, api::KeyList};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{app::path, name};
+use crate::{
+    args::{HostArgs, Kv},
+    client::Client,
+    output::{self, UsageError},
+};
+
+/// Lists keys, or reads, sets or removes one.
+pub fn run(host: &HostArgs, action: &Kv) -> Result<()> {
+    let client = Client::new(host)?;
+    match action {
+        Kv::Ls { bucket, prefix, app, json } => list(&client, &place(app, bucket)?, prefix, *json),
+        Kv::Get { bucket, key, app } => {
+            let request = client.request("GET", &of_key(app, bucket, key)?).body(())?;
+            let mut response = client.send(request)?;
+            let mut out = io::stdout().lock();
+            io::copy(&mut response.body_mut().as_reader(), &mut out)?;
+            Ok(out.flush()?)
+        }
+        Kv::Set { bucket, key, value, ttl, app } => {
+            let query = ttl.map_or_else(String::new, |ttl| format!("?ttl={}", String::from(ttl)));
+            let request = client.request("PUT", &format!("{}{query}", of_key(app, bucket, key)?));
+            let request = request.header("content-type", "application/octet-stream");
+            client.send(request.body(given(value.as_deref())?)?)?;
+            output::print(&format!("set {key} in {bucket} of the app {app}\n"))
+        }
+        Kv::Rm { bucket, key, app } => {
+            client.delete(&of_key(app, bucket, key)?)?;
+            output::print(&format!("removed {key} from {bucket} of the app {app}\n"))
+        }
+    }
+}
+
+/// All keys, page by page: a table's column for people, or JSON.
+fn list(client: &Client, place: &str, prefix: &str, as_json: bool) -> Result<()> {
+    let (mut keys, mut after) = (Vec::new(), String::new());
+    loop {
+        let query = format!("?prefix={}&after={}", encoded(prefix), encoded(&after));
+        let page: KeyList = client.get(&format!("{place}{query}"))?;
+        keys.extend(page.keys);
+        match page.next {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    if as_json {
+        return output::print(&format!("{}\n", serde_json::to_string(&keys)?));
+    }
+    let head = vec!["KEY".to_owned()];
+    let rows: Vec<_> = std::iter::once(head).chain(keys.into_iter().map(|key| vec![key])).collect();
+    output::print(&output::table(&rows))
+}
+
+fn given(value: Option<&str>) -> Result<Vec<u8>> {
+    if let Some(value) = value {
+        return Ok(value.as_bytes().to_vec());
+    }
+    if io::stdin().is_terminal() {
+        return Err(UsageError("give the value, or pipe it".to_owned()).into());
+    }
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes).context("reading the value")?;
+    Ok(bytes)
+}
+
+fn place(app: &str, bucket: &str) -> Result<String> {
+    let (app, bucket): (AppName, StateName) = (name(app)?, name(bucket)?);
+    Ok(format!("{}/kv/{bucket}", path(&app)))
+}
+
+fn of_key(app: &str, bucket: &str, key: &str) -> Result<String> {
+    Ok(format!("{}/{}", place(app, bucket)?, encoded(key)))
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
