@@ -11,7 +11,7 @@ pub fn path(relative: &str) -> PathBuf {
 pub const FUNCTIONS: [&str; 4] = ["hello", "image", "markdown", "auth"];
 
 /// Guests for the host's tests and benches, beside the examples.
-pub const TEST_GUESTS: [&str; 4] = ["hostile", "raw", "pages", "ready"];
+pub const TEST_GUESTS: [&str; 5] = ["foreign", "hostile", "raw", "pages", "ready"];
 
 /// The component of an example, once it is built.
 pub fn component(function: &str) -> PathBuf {
