@@ -23,6 +23,7 @@ mod guests;
 mod http2;
 mod init;
 mod internal;
+mod languages;
 mod limits;
 mod loading;
 mod openapi;
