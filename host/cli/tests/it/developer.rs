@@ -118,18 +118,21 @@ fn a_new_project_is_built_deployed_and_called() {
     out(&natively);
 }
 
-/// For each language, by the names it has: its tools, what they do at the least, and how each is installed.
-const LANGUAGES: &[(&[&str], &[(&str, &str, &str)])] = &[
-    (&["python", "py"], &[(".venv/bin/componentize-py", "cp hello.wasm out/component.wasm", PIP)]),
+/// A tool of a language's template: where it is in the project, what it does at the least, and how it is installed.
+struct Tool(&'static str, &'static str, &'static str);
+
+/// The names of each language's template, and its tools.
+const LANGUAGES: &[(&[&str], &[Tool])] = &[
+    (&["python", "py"], &[Tool(".venv/bin/componentize-py", "cp hello.wasm out/component.wasm", PIP)]),
     (
         &["javascript", "js"],
-        &[("node_modules/.bin/componentize-js", "cp hello.wasm out/component.wasm", "npm install")],
+        &[Tool("node_modules/.bin/componentize-js", "cp hello.wasm out/component.wasm", "npm install")],
     ),
     (
         &["c"],
         &[
-            (".venv/bin/python-zig", "cp hello.wasm out/module.wasm", PIP),
-            ("node_modules/.bin/jco", "cp out/module.wasm out/component.wasm", "npm install"),
+            Tool(".venv/bin/python-zig", "cp hello.wasm out/module.wasm", PIP),
+            Tool("node_modules/.bin/jco", "cp out/module.wasm out/component.wasm", "npm install"),
         ],
     ),
 ];
@@ -148,7 +151,7 @@ fn a_project_in_another_language_says_how_its_tools_are_installed() {
         assert!(made.ends_with("gust deploy\n"), "{made}");
         let project = dir.path().join("greet");
         fs::copy(component("hello"), project.join("hello.wasm")).unwrap();
-        for (tool, does, to_install) in tools {
+        for Tool(tool, does, to_install) in tools {
             assert!(made.contains(to_install), "{made}");
             let failed = err(&run(&["build"], &project));
             assert!(failed.contains("is not installed") && failed.contains(to_install), "{failed}");
