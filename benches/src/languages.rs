@@ -23,20 +23,20 @@ const CONNECTIONS: usize = 8;
 /// What is asked.
 const TARGET: &str = "/?name=Ada";
 
-/// A language and its components in `target/peers`: their names in the table and their files. The first is the template's.
+/// A language and its components in `target/languages`: their names in the table and their files. The first is the template's.
 struct Language {
     name: &'static str,
     components: &'static [(&'static str, &'static str)],
 }
 
 const LANGUAGES: [Language; 2] = [
-    Language { name: "Python", components: &[("the template", "python"), ("wasi:http", "python-wasi-http")] },
+    Language { name: "Python", components: &[("the template", "python"), ("wasi:http", "foreign-python")] },
     Language {
         name: "JavaScript",
         components: &[
             ("the template", "javascript"),
-            ("wasi:http", "javascript-wasi-http"),
-            ("fetch events", "javascript-fetch"),
+            ("wasi:http", "foreign-javascript"),
+            ("fetch events", "foreign-fetch"),
         ],
     },
 ];
@@ -61,7 +61,7 @@ pub fn run() -> Result<()> {
     let components = || LANGUAGES.iter().flat_map(|language| language.components);
     if let Some((_, missing)) = components().find(|(_, file)| !component(file).exists()) {
         eprintln!(
-            "    target/peers/{missing}.wasm is not here, so this is left out; to have it: sh benches/languages/build.sh"
+            "    target/languages/{missing}.wasm is not here, so this is left out; to have it: cargo xtask languages"
         );
         return Ok(());
     }
@@ -85,7 +85,7 @@ pub fn run() -> Result<()> {
 
 /// The file of a component.
 fn component(file: &str) -> PathBuf {
-    project(&format!("target/peers/{file}.wasm"))
+    project(&format!("target/languages/{file}.wasm"))
 }
 
 /// gust on one core, with all of them, which were compiled on all cores before.

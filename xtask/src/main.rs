@@ -4,11 +4,14 @@
 mod bench;
 mod functions;
 mod fuzz;
+mod languages;
+mod made;
 mod project;
 mod schemathesis;
 mod steps;
 mod test;
 mod up;
+mod wasi;
 
 use std::process::ExitCode;
 
@@ -22,6 +25,8 @@ cargo xtask <command>
   fuzz [target...] [--minutes N]
                          gives every target of fuzz/, or these, inputs that nobody thought of, for 30 minutes of CPU time each
   functions              build every example to target/functions/<name>.wasm
+  languages              build the templates in other languages, and what is written in them for other hosts, to
+                         target/languages/<name>.wasm
   bench [--quick] [stage...]
                          measures gust beside other servers, writes target/bench/, compares with the committed results;
                          stages: load, offered, instance, refusals, neighbours, access, routes, figures, languages, scale,
@@ -54,6 +59,7 @@ fn run(arguments: &[String]) -> Result<()> {
             ("test", [flag]) if flag == "--long" => test::run_long(),
             ("fuzz", flags) => fuzz::run(flags),
             ("functions", []) => functions::build().map(drop),
+            ("languages", []) => languages::build(),
             ("bench", flags) => bench::run(flags),
             ("toolchain", []) => functions::toolchain().map(|found| println!("{}", found.describe())),
             ("toolchain", [last_resort]) if last_resort == "debian" => functions::debian().map(drop),

@@ -11,7 +11,7 @@ pub fn path(relative: &str) -> PathBuf {
 pub const FUNCTIONS: [&str; 5] = ["hello", "image", "markdown", "auth", "live"];
 
 /// Guests for the host's tests and benches, beside the examples.
-pub const TEST_GUESTS: [&str; 6] = ["hostile", "raw", "raw3", "pages", "ready", "state"];
+pub const TEST_GUESTS: [&str; 7] = ["foreign", "hostile", "raw", "raw3", "pages", "ready", "state"];
 
 /// The component of an example, once it is built.
 pub fn component(function: &str) -> PathBuf {

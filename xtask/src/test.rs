@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
-use crate::{functions, fuzz, project, schemathesis, steps};
+use crate::{functions, fuzz, languages, project, schemathesis, steps};
 
 /// Runs all of it; the first failure ends it.
 pub fn run() -> Result<()> {
@@ -15,6 +15,7 @@ pub fn run() -> Result<()> {
         steps::cargo().args(["fmt", "--all", "--check"]).current_dir(&functions_dir),
     )?;
     functions::build()?;
+    languages::build()?;
     steps::command("functions, natively", steps::cargo().args(["test", "--release"]).current_dir(&functions_dir))?;
     let clippy = ["clippy", "--all-targets", "--", "-D", "warnings"];
     steps::command("lints of the functions", steps::cargo().args(clippy).current_dir(&functions_dir))?;

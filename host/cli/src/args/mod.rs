@@ -206,21 +206,25 @@ pub enum LogFormat {
 pub struct New {
     /// The function's name, and the new directory
     pub name: String,
-    /// What to begin with
+    /// What to begin with: an example in Rust, or the same greeting in another language
     #[arg(long, default_value = "hello")]
     pub template: Template,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Template {
-    /// Greets by name
+    /// Rust: greets by name
     Hello,
-    /// Resizes pictures
+    /// Rust: resizes pictures
     Image,
-    /// Greets by name, in Python
+    /// Python: greets by name [or: py]
+    #[value(alias = "py")]
     Python,
-    /// Greets by name, in JavaScript
+    /// JavaScript: greets by name [or: js]
+    #[value(alias = "js")]
     Javascript,
+    /// C: greets by name
+    C,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -4,19 +4,19 @@
 //! project's own example functions, so they cannot fall behind. Those in other languages are whole projects below
 //! `templates/`, which need the world's text beside them.
 
-use std::{fs, path::Path};
+use std::{borrow::Cow, fs, path::Path};
 
 use anyhow::{Context as _, Result};
 use gust_core::FunctionName;
 
 use crate::args::Template;
 
-/// A file by its path in a new project.
-type File = (&'static str, &'static str);
+/// A file by its path in a new project, and what is in it.
+type File = (&'static str, &'static [u8]);
 
 macro_rules! files {
     ($from:literal to $to:literal: $($path:literal),* $(,)?) => {
-        &[$((concat!($to, $path), include_str!(concat!("../../../../", $from, $path))),)*]
+        &[$((concat!($to, $path), include_bytes!(concat!("../../../../", $from, $path)).as_slice()),)*]
     };
 }
 
@@ -50,6 +50,11 @@ const JAVASCRIPT: &[File] = files!("templates/javascript/" to "":
     ".gitignore", "README.md", "build.sh", "gust.toml", "package.json", "src/handler.js", "src/prepared.js",
 );
 
+const C: &[File] = files!("templates/c/" to "":
+    ".gitignore", "README.md", "bindings/function.c", "bindings/function.h", "bindings/function_component_type.o",
+    "build.sh", "gust.toml", "handler.c", "package.json", "requirements.txt",
+);
+
 /// Release builds that are small and fast, with the names that a trap is told with; a workspace of its own, wherever the project stands.
 const PROFILE: &str = "
 [profile.release]
@@ -69,6 +74,7 @@ pub fn write(dir: &Path, name: &FunctionName, template: Template) -> Result<()> 
         Template::Image => rust(dir, name, IMAGE, "image"),
         Template::Python => whole(dir, name, PYTHON),
         Template::Javascript => whole(dir, name, JAVASCRIPT),
+        Template::C => whole(dir, name, C),
     }
 }
 
@@ -78,50 +84,54 @@ pub fn first_steps(template: Template) -> &'static str {
         Template::Hello | Template::Image => "cargo test",
         Template::Python => "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt",
         Template::Javascript => "npm install",
+        Template::C => "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && npm install",
     }
 }
 
 /// A project in Rust: an example, and the SDK.
 fn rust(dir: &Path, name: &FunctionName, own: &[File], original: &str) -> Result<()> {
-    for (path, text) in SDK.iter().chain(CARGO_CONFIG) {
-        put(dir, path, text)?;
+    for (path, content) in SDK.iter().chain(CARGO_CONFIG) {
+        put(dir, path, content)?;
     }
-    for (path, text) in own {
-        let text = match *path {
-            "Cargo.toml" => cargo_toml(text, original, name),
-            "gust.toml" => renamed(text, original, name),
-            _ => (*text).to_owned(),
-        };
-        put(dir, path, &text)?;
+    for (path, content) in own {
+        match *path {
+            "Cargo.toml" => put(dir, path, cargo_toml(&text(content), original, name))?,
+            "gust.toml" => put(dir, path, renamed(&text(content), original, name))?,
+            _ => put(dir, path, content)?,
+        }
     }
     put(dir, ".gitignore", "/target\n")?;
-    put(dir, "README.md", &readme(name))
+    put(dir, "README.md", readme(name))
 }
 
 /// A project in another language, as it stands in gust's own tree but for its name, and the world.
 fn whole(dir: &Path, name: &FunctionName, own: &[File]) -> Result<()> {
-    for (path, text) in own.iter().chain(WORLD) {
-        let text = match *path {
-            "gust.toml" => renamed(text, "hello", name),
-            "README.md" => text.replace("hello", name.as_str()),
-            _ => (*text).to_owned(),
-        };
-        put(dir, path, &text)?;
+    for (path, content) in own.iter().chain(WORLD) {
+        match *path {
+            "gust.toml" => put(dir, path, renamed(&text(content), "hello", name))?,
+            "README.md" => put(dir, path, text(content).replace("hello", name.as_str()))?,
+            _ => put(dir, path, content)?,
+        }
     }
     Ok(())
+}
+
+/// What is in a file of ours that is text.
+fn text(content: &'static [u8]) -> Cow<'static, str> {
+    String::from_utf8_lossy(content)
 }
 
 fn renamed(text: &str, original: &str, name: &FunctionName) -> String {
     text.replacen(&format!("name = {original:?}"), &format!("name = \"{name}\""), 1)
 }
 
-fn put(dir: &Path, path: &str, text: &str) -> Result<()> {
+fn put(dir: &Path, path: &str, content: impl AsRef<[u8]>) -> Result<()> {
     let path = dir.join(path);
     let failed = || format!("{} cannot be written", path.display());
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).with_context(failed)?;
     }
-    fs::write(&path, text).with_context(failed)
+    fs::write(&path, content).with_context(failed)
 }
 
 /// An example's Cargo.toml as one that stands alone.
@@ -174,14 +184,14 @@ mod tests {
 
     #[test]
     fn the_other_languages_templates_are_carried_whole() {
-        for (language, files) in [("python", PYTHON), ("javascript", JAVASCRIPT)] {
+        for (language, files) in [("python", PYTHON), ("javascript", JAVASCRIPT), ("c", C)] {
             let mut there = BTreeSet::new();
             let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../templates").join(language);
             files_below(&dir, "", &mut there);
             let carried: BTreeSet<String> = files.iter().map(|(path, _)| (*path).to_owned()).collect();
             assert_eq!(carried, there);
         }
-        for template in [Template::Python, Template::Javascript] {
+        for template in [Template::Python, Template::Javascript, Template::C] {
             let dir = tempfile::tempdir().unwrap();
             write(dir.path(), &"my-fn".parse().unwrap(), template).unwrap();
             let manifest = fs::read_to_string(dir.path().join("gust.toml")).unwrap();

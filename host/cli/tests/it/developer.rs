@@ -118,23 +118,47 @@ fn a_new_project_is_built_deployed_and_called() {
     out(&natively);
 }
 
+/// A tool of a language's template: where it is in the project, what it does at the least, and how it is installed.
+struct Tool(&'static str, &'static str, &'static str);
+
+/// The names of each language's template, and its tools.
+const LANGUAGES: &[(&[&str], &[Tool])] = &[
+    (&["python", "py"], &[Tool(".venv/bin/componentize-py", "cp hello.wasm out/component.wasm", PIP)]),
+    (
+        &["javascript", "js"],
+        &[Tool("node_modules/.bin/componentize-js", "cp hello.wasm out/component.wasm", "npm install")],
+    ),
+    (
+        &["c"],
+        &[
+            Tool(".venv/bin/python-zig", "cp hello.wasm out/module.wasm", PIP),
+            Tool("node_modules/.bin/jco", "cp out/module.wasm out/component.wasm", "npm install"),
+        ],
+    ),
+];
+
+const PIP: &str = "pip install -r requirements.txt";
+
 #[test]
-fn a_project_in_another_language_says_how_its_tool_is_installed() {
-    for (template, to_install) in [("python", "pip install -r requirements.txt"), ("javascript", "npm install")] {
+fn a_project_in_another_language_says_how_its_tools_are_installed() {
+    for (template, tools) in LANGUAGES.iter().flat_map(|(names, tools)| names.iter().map(move |name| (*name, *tools))) {
         let dir = tempfile::tempdir().unwrap();
         let run = |arguments: &[&str], dir: &Path| {
             // Nothing but a shell's own tools is found.
             gust().args(arguments).current_dir(dir).env("PATH", "/usr/bin:/bin").output().unwrap()
         };
         let made = out(&run(&["new", "greet", "--template", template], dir.path()));
-        assert!(made.contains(to_install) && made.ends_with("gust deploy\n"), "{made}");
+        assert!(made.ends_with("gust deploy\n"), "{made}");
         let project = dir.path().join("greet");
-        let failed = err(&run(&["build"], &project));
-        assert!(failed.contains("is not installed") && failed.contains(to_install), "{failed}");
-        assert!(failed.contains("build.command failed: sh build.sh"), "{failed}");
-        // Once the tool is there, it is asked for one component.
-        let tool = if template == "python" { ".venv/bin/componentize-py" } else { "node_modules/.bin/componentize-js" };
-        install(&project.join(tool), &format!("#!/bin/sh\ncp '{}' out/component.wasm\n", component("hello").display()));
+        fs::copy(component("hello"), project.join("hello.wasm")).unwrap();
+        for Tool(tool, does, to_install) in tools {
+            assert!(made.contains(to_install), "{made}");
+            let failed = err(&run(&["build"], &project));
+            assert!(failed.contains("is not installed") && failed.contains(to_install), "{failed}");
+            assert!(failed.contains("build.command failed: sh build.sh"), "{failed}");
+            install(&project.join(tool), &format!("#!/bin/sh\n{does}\n"));
+        }
+        // Once they are there, they are asked for one component.
         let built = out(&run(&["build"], &project));
         assert!(built.contains("out/component.wasm"), "{built}");
     }

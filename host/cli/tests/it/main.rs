@@ -25,6 +25,7 @@ mod http2;
 mod init;
 mod internal;
 mod keyvalue;
+mod languages;
 mod limits;
 mod loading;
 mod openapi;
