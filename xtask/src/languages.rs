@@ -19,6 +19,8 @@ use crate::{made, project, steps, wasi};
 struct Language {
     /// The directory of the template, and its component's name.
     name: &'static str,
+    /// What its `build.sh` makes.
+    made: &'static str,
     managers: &'static [Manager],
     foreign: &'static [Foreign],
 }
@@ -73,18 +75,20 @@ const COMPONENTIZE_JS: &[&str] =
 const LANGUAGES: [Language; 3] = [
     Language {
         name: "python",
+        made: "out/component.wasm",
         managers: &[PIP],
         foreign: &[Foreign { name: "foreign-python", source: "app.py", tool: COMPONENTIZE_PY }],
     },
     Language {
         name: "javascript",
+        made: "out/component.wasm",
         managers: &[NPM],
         foreign: &[
             Foreign { name: "foreign-javascript", source: "handler.js", tool: COMPONENTIZE_JS },
             Foreign { name: "foreign-fetch", source: "fetch.js", tool: COMPONENTIZE_JS },
         ],
     },
-    Language { name: "c", managers: &[PIP, NPM], foreign: &[] },
+    Language { name: "c", made: "out/handler.wasm", managers: &[PIP], foreign: &[] },
 ];
 
 /// Makes the components of all languages whose package managers are here.
@@ -131,7 +135,7 @@ impl Language {
         }
         made::unless_of(&component(self.name), &made::contents(&files), || {
             steps::command(&format!("building the template {}", self.name), &mut command(&["sh", "build.sh"], &dir))?;
-            fs::copy(dir.join("out/component.wasm"), component(self.name)).map(drop).context("the build left nothing")
+            fs::copy(dir.join(self.made), component(self.name)).map(drop).context("the build left nothing")
         })?;
         self.foreign.iter().try_for_each(|foreign| self.build_foreign(foreign, &dir))
     }

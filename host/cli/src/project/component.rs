@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use super::manifest_in;
 
-/// What begins a component: the magic, then its version and layer.
-const COMPONENT_MAGIC: &[u8] = b"\0asm\x0d\0\x01\0";
+/// What begins WebAssembly, a component or a core module: the host makes a component of that, where it can.
+const WASM_MAGIC: &[u8] = b"\0asm";
 
 /// Builds as the manifest says, or with cargo. Gives the component's path.
 pub fn build(dir: &Path) -> Result<PathBuf> {
@@ -28,11 +28,7 @@ pub fn build(dir: &Path) -> Result<PathBuf> {
     };
     let bytes =
         fs::read(&component).with_context(|| format!("the build left no component at {}", component.display()))?;
-    ensure!(
-        bytes.starts_with(COMPONENT_MAGIC),
-        "{} is not a component; build for the target {TARGET}",
-        component.display()
-    );
+    ensure!(bytes.starts_with(WASM_MAGIC), "{} is not WebAssembly; build for the target {TARGET}", component.display());
     Ok(component)
 }
 

@@ -23,10 +23,11 @@ macro_rules! files {
 /// The SDK's files; `wit` is a link in gust's own tree.
 const SDK: &[File] = files!("guest-sdk/" to "vendor/gust-sdk/":
     "Cargo.toml", "README.md", "src/accept.rs", "src/arena.rs", "src/blob.rs", "src/bodies.rs", "src/config.rs", "src/error.rs",
-    "src/exports.rs", "src/exports/initial.rs", "src/exports/service.rs", "src/exports/typed.rs", "src/exports/wasi_http.rs", "src/extract.rs",
-    "src/handler.rs", "src/init.rs", "src/kv.rs", "src/lib.rs", "src/log.rs", "src/outgoing.rs", "src/response.rs",
+    "src/exports.rs", "src/exports/initial.rs", "src/exports/service.rs", "src/exports/typed.rs",
+    "src/exports/wasi_http.rs", "src/extract.rs", "src/handler.rs", "src/init.rs", "src/kv.rs", "src/lib.rs", "src/log.rs", "src/outgoing.rs", "src/response.rs",
     "src/streaming/arguments.rs", "src/streaming/events.rs", "src/streaming/fetch.rs", "src/streaming/incoming.rs",
-    "src/streaming/mod.rs", "src/streaming/native.rs", "src/streaming/outgoing.rs", "macros/Cargo.toml", "macros/src/handler.rs", "macros/src/init.rs", "macros/src/lib.rs",
+    "src/streaming/mod.rs", "src/streaming/native.rs", "src/streaming/outgoing.rs",
+    "macros/Cargo.toml", "macros/src/handler.rs", "macros/src/init.rs", "macros/src/lib.rs",
     "wit/function.wit", "wit/deps/gust-keyvalue-0.1.0/package.wit", "wit/deps/wasi-blobstore-0.2.0-draft/package.wit",
     "wit/deps/wasi-io-0.2.1/package.wit", "wit/deps/wasi-keyvalue-0.2.0-draft/package.wit",
     "wit/deps/wasi-keyvalue-0.2.0-draft2/package.wit", "wit/deps/wasi-logging-0.1.0-draft/package.wit",
@@ -54,7 +55,7 @@ const JAVASCRIPT: &[File] = files!("templates/javascript/" to "":
 
 const C: &[File] = files!("templates/c/" to "":
     ".gitignore", "README.md", "bindings/function.c", "bindings/function.h", "bindings/function_component_type.o",
-    "build.sh", "gust.toml", "handler.c", "package.json", "requirements.txt",
+    "build.sh", "gust.toml", "handler.c", "requirements.txt",
 );
 
 /// Release builds that are small and fast, with the names that a trap is told with; a workspace of its own, wherever the project stands.
@@ -84,9 +85,8 @@ pub fn write(dir: &Path, name: &FunctionName, template: Template) -> Result<()> 
 pub fn first_steps(template: Template) -> &'static str {
     match template {
         Template::Hello | Template::Image => "cargo test",
-        Template::Python => "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt",
+        Template::Python | Template::C => "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt",
         Template::Javascript => "npm install",
-        Template::C => "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && npm install",
     }
 }
 

@@ -128,13 +128,7 @@ const LANGUAGES: &[(&[&str], &[Tool])] = &[
         &["javascript", "js"],
         &[Tool("node_modules/.bin/componentize-js", "cp hello.wasm out/component.wasm", "npm install")],
     ),
-    (
-        &["c"],
-        &[
-            Tool(".venv/bin/python-zig", "cp hello.wasm out/module.wasm", PIP),
-            Tool("node_modules/.bin/jco", "cp out/module.wasm out/component.wasm", "npm install"),
-        ],
-    ),
+    (&["c"], &[Tool(".venv/bin/python-zig", "cp hello.wasm out/handler.wasm", PIP)]),
 ];
 
 const PIP: &str = "pip install -r requirements.txt";
