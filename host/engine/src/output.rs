@@ -266,7 +266,7 @@ mod tests {
         output.line(&"x".repeat(1000));
         drop(output);
         let lines = kept.0.lock().unwrap().clone();
-        let dropped = "Stderr 989 more bytes were printed and dropped: limits.log_kib is reached";
+        let dropped = "Stderr 988 more bytes were printed and dropped: limits.log_kib is reached";
         assert_eq!(lines, ["Stderr begun", "Stderr [warn] a\\nb", "Stderr xxxxxxxxxxxxx", dropped]);
     }
 

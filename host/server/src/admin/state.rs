@@ -93,7 +93,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Thing {
 /// Lists the keys of a bucket.
 #[utoipa::path(
     get, path = "/v1/apps/{app}/kv/{bucket}", operation_id = "list_keys",
-    params(("app" = AppName, Path, description = "The app"), ("bucket" = StateName, Path, description = "The bucket"), Page),
+    params(("app" = AppName, Path, description = "The app"), ("bucket" = inline(StateName), Path, description = "The bucket"), Page),
     responses((status = 200, description = "A page of keys", body = KeyList))
 )]
 pub(super) async fn keys(
@@ -111,7 +111,7 @@ pub(super) async fn keys(
 /// Gives a value as it is.
 #[utoipa::path(
     get, path = "/v1/apps/{app}/kv/{bucket}/{key}", operation_id = "get_value",
-    params(("app" = AppName, Path, description = "The app"), ("bucket" = StateName, Path, description = "The bucket"), ("key" = String, Path, description = "The key", min_length = 1)),
+    params(("app" = AppName, Path, description = "The app"), ("bucket" = inline(StateName), Path, description = "The bucket"), ("key" = String, Path, description = "The key", min_length = 1)),
     responses((status = 200, description = "The value", body = Vec<u8>, content_type = "application/octet-stream"))
 )]
 pub(super) async fn get_value(State(admin): State<Arc<Admin>>, thing: Thing) -> Result<Response, Refusal> {
@@ -124,7 +124,7 @@ pub(super) async fn get_value(State(admin): State<Arc<Admin>>, thing: Thing) -> 
 /// Sets a value.
 #[utoipa::path(
     put, path = "/v1/apps/{app}/kv/{bucket}/{key}", operation_id = "set_value",
-    params(("app" = AppName, Path, description = "The app"), ("bucket" = StateName, Path, description = "The bucket"), ("key" = String, Path, description = "The key", min_length = 1), Keeping),
+    params(("app" = AppName, Path, description = "The app"), ("bucket" = inline(StateName), Path, description = "The bucket"), ("key" = String, Path, description = "The key", min_length = 1), Keeping),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 204, description = "Set"))
 )]
@@ -151,7 +151,7 @@ pub(super) async fn put_value(
 /// Removes a value.
 #[utoipa::path(
     delete, path = "/v1/apps/{app}/kv/{bucket}/{key}", operation_id = "delete_value",
-    params(("app" = AppName, Path, description = "The app"), ("bucket" = StateName, Path, description = "The bucket"), ("key" = String, Path, description = "The key", min_length = 1)),
+    params(("app" = AppName, Path, description = "The app"), ("bucket" = inline(StateName), Path, description = "The bucket"), ("key" = String, Path, description = "The key", min_length = 1)),
     responses((status = 204, description = "Removed"))
 )]
 pub(super) async fn delete_value(State(admin): State<Arc<Admin>>, thing: Thing) -> Result<StatusCode, Refusal> {
@@ -168,7 +168,7 @@ pub(super) async fn delete_value(State(admin): State<Arc<Admin>>, thing: Thing) 
 /// Lists the blobs of a container.
 #[utoipa::path(
     get, path = "/v1/apps/{app}/blobs/{container}", operation_id = "list_blobs",
-    params(("app" = AppName, Path, description = "The app"), ("container" = StateName, Path, description = "The container"), Page),
+    params(("app" = AppName, Path, description = "The app"), ("container" = inline(StateName), Path, description = "The container"), Page),
     responses((status = 200, description = "A page of blobs", body = BlobList))
 )]
 pub(super) async fn blobs(
@@ -191,7 +191,7 @@ pub(super) async fn blobs(
 /// Gives a blob's content.
 #[utoipa::path(
     get, path = "/v1/apps/{app}/blobs/{container}/{name}", operation_id = "get_blob",
-    params(("app" = AppName, Path, description = "The app"), ("container" = StateName, Path, description = "The container"), ("name" = String, Path, description = "The blob's name", min_length = 1)),
+    params(("app" = AppName, Path, description = "The app"), ("container" = inline(StateName), Path, description = "The container"), ("name" = String, Path, description = "The blob's name", min_length = 1)),
     responses((status = 200, description = "Its content", body = Vec<u8>, content_type = "application/octet-stream"))
 )]
 pub(super) async fn get_blob(State(admin): State<Arc<Admin>>, thing: Thing) -> Result<Response, Refusal> {
@@ -206,7 +206,7 @@ pub(super) async fn get_blob(State(admin): State<Arc<Admin>>, thing: Thing) -> R
 /// Writes a blob. One that is there is replaced.
 #[utoipa::path(
     put, path = "/v1/apps/{app}/blobs/{container}/{name}", operation_id = "put_blob",
-    params(("app" = AppName, Path, description = "The app"), ("container" = StateName, Path, description = "The container"), ("name" = String, Path, description = "The blob's name", min_length = 1)),
+    params(("app" = AppName, Path, description = "The app"), ("container" = inline(StateName), Path, description = "The container"), ("name" = String, Path, description = "The blob's name", min_length = 1)),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, description = "Replaced"), (status = 201, description = "It is new"))
 )]
@@ -233,7 +233,7 @@ pub(super) async fn put_blob(
 /// Removes a blob.
 #[utoipa::path(
     delete, path = "/v1/apps/{app}/blobs/{container}/{name}", operation_id = "delete_blob",
-    params(("app" = AppName, Path, description = "The app"), ("container" = StateName, Path, description = "The container"), ("name" = String, Path, description = "The blob's name", min_length = 1)),
+    params(("app" = AppName, Path, description = "The app"), ("container" = inline(StateName), Path, description = "The container"), ("name" = String, Path, description = "The blob's name", min_length = 1)),
     responses((status = 204, description = "Removed"))
 )]
 pub(super) async fn delete_blob(State(admin): State<Arc<Admin>>, thing: Thing) -> Result<StatusCode, Refusal> {

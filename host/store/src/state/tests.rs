@@ -1,3 +1,5 @@
+//! Key-values and blobs as their users see them: places kept apart, expiry, swaps, quotas, and what a start finds.
+
 use std::{
     sync::Arc,
     thread,
