@@ -1,6 +1,7 @@
 //! Written against `wasi:http` itself, without the SDK, as functions of other hosts are. For the host's tests.
 
 mod calls;
+mod conforms;
 
 use std::mem;
 
@@ -27,6 +28,9 @@ impl Guest for Raw {
         let target = request.path_with_query().unwrap_or_default();
         if let Some(url) = target.strip_prefix("/call?url=") {
             return calls::relay(&request, out, url);
+        }
+        if let Some(urls) = target.strip_prefix("/at-once?urls=") {
+            return conforms::at_once(out, urls);
         }
         let (path, n) = target.split_once("?n=").unwrap_or((&target, "0"));
         let n: usize = n.parse().unwrap_or_default();
@@ -65,6 +69,10 @@ impl Guest for Raw {
                 let is_https = matches!(request.scheme(), Some(Scheme::Https));
                 respond(out, |stream| write(stream, if is_https { b"https" } else { b"http" }))
             }
+            "/forbidden" => conforms::forbidden(out),
+            "/immutable" => conforms::immutable(&request, out),
+            "/early" => conforms::early(request, out),
+            "/orphans" => conforms::orphans(request, out),
             "/again" => calls::again(&request, out),
             "/half" => calls::half(),
             "/echo" => echo(&request, out),

@@ -29,7 +29,7 @@ pub async fn relay(request: Request, url: &str) -> Result<Response, ErrorCode> {
 
 async fn ask(url: &str) -> Result<String, ErrorCode> {
     let options = RequestOptions::new();
-    let _ = options.set_first_byte_timeout(Some(5_000_000_000));
+    let _ = options.set_first_byte_timeout(Some(500_000_000));
     let (request, _) = Request::new(Fields::new(), None, wit_future::new(|| Ok(None)).1, Some(options));
     address(&request, url)?;
     let response = client::send(request).await?;

@@ -14,6 +14,7 @@ mod backup;
 mod blobs;
 mod calls;
 mod configuration;
+mod conformance;
 mod deploys;
 mod developer;
 mod documents;

@@ -235,6 +235,17 @@ fn services_call_each_other_and_others() {
 }
 
 #[test]
+fn a_call_has_its_time() {
+    let host = host("[allow]\nfunctions = [\"back\"]");
+    host.deploy_as("back", "raw3", "");
+    let told = host.get("/raw3/call?url=http://back.gust.internal/never,http://back.gust.internal/hello");
+    let told = told.text();
+    assert!(told.contains("ConnectionReadTimeout") && told.ends_with(" 200:Hello"), "{told}");
+    // Whoever was waited for in vain is ended.
+    host.until_serving(0);
+}
+
+#[test]
 fn many_services_at_the_same_time_do_not_mix() {
     let host = host("");
     thread::scope(|scope| {
