@@ -121,6 +121,9 @@ fn told<T>(result: Result<T, Refused>) -> Told<T> {
     }
 }
 
+/// What a function keeps, and a container of it.
+type MayUse<'a> = (&'a Arc<dyn state::State>, Arc<dyn state::Container>);
+
 fn no_blob(name: &str) -> Refused {
     let name: String = name.chars().take(64).collect();
     Problem::new(Code::StateNotFound, format!("there is no blob {name:?}")).into()
@@ -132,7 +135,7 @@ fn invalid(detail: impl Into<String>) -> Refused {
 
 impl Host {
     /// The state of a function that may use this container.
-    fn may_use(&self, container: &str) -> Result<(&Arc<dyn state::State>, Arc<dyn state::Container>), Refused> {
+    fn may_use(&self, container: &str) -> Result<MayUse<'_>, Refused> {
         let found = self.state().and_then(|state| Some((state, state.container(container)?)));
         found.ok_or_else(|| invalid(self.refusal("blob", container)))
     }
