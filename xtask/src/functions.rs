@@ -45,7 +45,9 @@ pub fn build() -> Result<Toolchain> {
     steps::command(&format!("building the functions with {}", toolchain.describe()), &mut cargo)?;
     fs::create_dir_all(project::path("target/functions"))?;
     for function in project::FUNCTIONS.iter().chain(&project::TEST_GUESTS) {
-        let built = project::path(&format!("functions/target/{TARGET}/release/{function}.wasm"));
+        // rustc names libraries so.
+        let library = function.replace('-', "_");
+        let built = project::path(&format!("functions/target/{TARGET}/release/{library}.wasm"));
         fs::copy(&built, project::component(function)).with_context(|| format!("{}", built.display()))?;
     }
     Ok(toolchain)

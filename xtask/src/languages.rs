@@ -1,5 +1,6 @@
 //! `cargo xtask languages`: the templates in other languages, and what is written in these for other hosts
-//! (`functions/foreign`), made components in `target/languages`, for tests and benches.
+//! (`functions/foreign`), made components in `target/languages`, for tests and benches; and the shop's search, which is an example in
+//! JavaScript.
 //!
 //! Each template is built as its user builds it: in a project, with the tools that it lists installed there, by its
 //! `build.sh`. Nothing is made again that would be made of the same. A language whose package managers are not on this machine
@@ -9,9 +10,10 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    slice,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{made, project, steps, wasi};
 
@@ -100,7 +102,32 @@ pub fn build() -> Result<()> {
             eprintln!("==> {}, and the tests of it: skipped, for {missing}", language.name);
             language.forget()
         }
-    })
+    })?;
+    if NPM.is_missing() { Ok(()) } else { shop_search().map(drop) }
+}
+
+/// Makes the shop's search, with the tools of the template in JavaScript.
+pub fn shop_search() -> Result<PathBuf> {
+    ensure!(!NPM.is_missing(), "{}", NPM.missing);
+    let (tools, dir) = (path("javascript"), path(project::SHOP_SEARCH));
+    let template = project::path("templates/javascript");
+    let list = (NPM.list.into(), fs::read(template.join(NPM.list))?);
+    made::write(&tools, slice::from_ref(&list))?;
+    NPM.install(&tools, "javascript")?;
+    let mut files = made::files(&project::directory(project::SHOP_SEARCH).join("src"))?;
+    files.push(("prepared.js".into(), fs::read(template.join("src/prepared.js"))?));
+    let catalogue = fs::read(project::directory("shop-products").join("catalogue.json"))?;
+    files.push(("catalogue.js".into(), [b"export const catalogue = ".as_slice(), &catalogue].concat()));
+    files.push(("wit/function.wit".into(), fs::read(project::path("wit/function.wit"))?));
+    made::write(&dir, &files)?;
+    files.push(list);
+    let file = component(project::SHOP_SEARCH);
+    made::unless_of(&file, &made::contents(&files), || {
+        let mut tool = Command::new(tools.join("node_modules/.bin/componentize-js"));
+        tool.args(["--wit", "wit", "--world-name", "function", "--out"]).arg(&file).arg("handler.js").current_dir(&dir);
+        steps::command("building the shop's search", &mut tool)
+    })?;
+    Ok(file)
 }
 
 /// A path in `target/languages`.
@@ -112,10 +139,25 @@ fn component(name: &str) -> PathBuf {
     path(&format!("{name}.wasm"))
 }
 
+impl Manager {
+    fn is_missing(&self) -> bool {
+        !succeeds(self.probe)
+    }
+
+    /// Has what a template lists installed in a directory.
+    fn install(&self, dir: &Path, template: &str) -> Result<()> {
+        let list = fs::read(dir.join(self.list))?;
+        made::unless_of(&dir.join(self.into), &list, || {
+            let what = format!("installing {} of the template {template}", self.list);
+            steps::command(&what, &mut command(self.install, dir))
+        })
+    }
+}
+
 impl Language {
     /// What is not on this machine, for people.
     fn missing(&self) -> Option<&'static str> {
-        self.managers.iter().find(|manager| !succeeds(manager.probe)).map(|manager| manager.missing)
+        self.managers.iter().find(|manager| manager.is_missing()).map(|manager| manager.missing)
     }
 
     /// Takes the components away that were made before.
@@ -131,22 +173,13 @@ impl Language {
         let dir = path(self.name);
         made::write(&dir, &files)?;
         for manager in self.managers {
-            self.install(manager, &dir)?;
+            manager.install(&dir, self.name)?;
         }
         made::unless_of(&component(self.name), &made::contents(&files), || {
             steps::command(&format!("building the template {}", self.name), &mut command(&["sh", "build.sh"], &dir))?;
             fs::copy(dir.join(self.made), component(self.name)).map(drop).context("the build left nothing")
         })?;
         self.foreign.iter().try_for_each(|foreign| self.build_foreign(foreign, &dir))
-    }
-
-    /// Has what a template lists installed in its project.
-    fn install(&self, manager: &Manager, dir: &Path) -> Result<()> {
-        let list = fs::read(dir.join(manager.list))?;
-        made::unless_of(&dir.join(manager.into), &list, || {
-            let what = format!("installing {} of the template {}", manager.list, self.name);
-            steps::command(&what, &mut command(manager.install, dir))
-        })
     }
 
     /// Makes a component for other hosts.

@@ -8,6 +8,7 @@ mod languages;
 mod made;
 mod project;
 mod schemathesis;
+mod shop;
 mod steps;
 mod test;
 mod up;

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Result;
 
-use crate::{functions, fuzz, languages, project, schemathesis, steps};
+use crate::{functions, fuzz, languages, project, schemathesis, shop, steps};
 
 /// Runs all of it; the first failure ends it.
 pub fn run() -> Result<()> {
@@ -16,6 +16,7 @@ pub fn run() -> Result<()> {
     )?;
     functions::build()?;
     languages::build()?;
+    shop::get_browser()?;
     steps::command("functions, natively", steps::cargo().args(["test", "--release"]).current_dir(&functions_dir))?;
     let clippy = ["clippy", "--all-targets", "--", "-D", "warnings"];
     steps::command("lints of the functions", steps::cargo().args(clippy).current_dir(&functions_dir))?;

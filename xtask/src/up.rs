@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
-    functions, project,
+    functions, languages, project, shop,
     steps::{self, step},
 };
 
@@ -90,17 +90,32 @@ fn deploy(flags: &Flags, host: &str) -> Result<()> {
         thread::sleep(ASK_EVERY);
     }
     for function in project::FUNCTIONS {
-        let manifest = project::path(&format!("functions/{function}/gust.toml"));
-        let token = Path::new(&flags.data_dir).join("admin.token");
-        let mut gust = Command::new(project::gust());
-        gust.args(["--admin", &flags.admin, "--token-file"]).arg(token).arg("deploy");
-        gust.arg(project::component(function)).arg("--manifest").arg(manifest).arg("--json");
-        let output = gust.output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{function} was not deployed: {said}");
-        eprintln!("    {function}");
+        deploy_one(flags, function, &project::component(function))?;
     }
+    shop::put_pictures(|| gust(flags))?;
+    match languages::shop_search() {
+        Ok(component) => deploy_one(flags, project::SHOP_SEARCH, &component),
+        Err(why) => {
+            eprintln!("    {} is not there, and the shop works without: {why:#}", project::SHOP_SEARCH);
+            Ok(())
+        }
+    }
+}
+
+fn deploy_one(flags: &Flags, function: &str, component: &Path) -> Result<()> {
+    let manifest = project::directory(function).join("gust.toml");
+    let output = gust(flags).arg("deploy").arg(component).arg("--manifest").arg(manifest).arg("--json").output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{function} was not deployed: {said}");
+    eprintln!("    {function}");
     Ok(())
+}
+
+/// The command, for the host that was started.
+fn gust(flags: &Flags) -> Command {
+    let mut gust = Command::new(project::gust());
+    gust.args(["--admin", &flags.admin, "--token-file"]).arg(Path::new(&flags.data_dir).join("admin.token"));
+    gust
 }
 
 fn is_ready(admin: &str) -> bool {
@@ -120,7 +135,7 @@ fn what_to_try(flags: &Flags) -> String {
     let listen = &flags.listen;
     let admin = if flags.admin == ADMIN { String::new() } else { format!(" --admin {}", flags.admin) };
     format!(
-        "\nServing at http://{listen}. Try, from another terminal in this directory:\n\n\
+        "\nServing at http://{listen}. There is a shop at http://{listen}/shop/. Try, from another terminal in this directory:\n\n\
          curl 'http://{listen}/hello?name=Ada'\n\
          curl --data-binary @functions/image/photo.jpg 'http://{listen}/image?w=320' -o small.jpg\n\
          curl --data-binary '# Hello *you*' http://{listen}/markdown\n\
