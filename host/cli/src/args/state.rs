@@ -26,6 +26,7 @@ pub enum Kv {
         /// The bucket
         bucket: String,
         /// The key
+        #[arg(id = "pair", value_name = "KEY")]
         key: String,
         /// The app
         #[arg(long, default_value = "default")]
@@ -36,6 +37,7 @@ pub enum Kv {
         /// The bucket
         bucket: String,
         /// The key
+        #[arg(id = "pair", value_name = "KEY")]
         key: String,
         /// The value; without it what comes through the pipe
         value: Option<String>,
@@ -51,6 +53,7 @@ pub enum Kv {
         /// The bucket
         bucket: String,
         /// The key
+        #[arg(id = "pair", value_name = "KEY")]
         key: String,
         /// The app
         #[arg(long, default_value = "default")]
