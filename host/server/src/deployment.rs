@@ -6,7 +6,8 @@ use std::sync::{
 };
 
 use gust_core::{
-    Access, AppName, Digest, FunctionName, InstanceMode, Limits, Manifest, Tier, manifest::Allow, routing::Route,
+    Access, AppName, Digest, FunctionName, InstanceMode, Limits, Manifest, Tier, component::Granted, manifest::Allow,
+    routing::Route,
 };
 use gust_engine::{Places, Share};
 use http::HeaderValue;
@@ -71,6 +72,11 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
+    /// What it may reach, and whether it is configured with anything.
+    pub(crate) fn granted(&self) -> Granted<'_> {
+        Granted { allow: &self.allow, has_settings: !self.env.is_empty() }
+    }
+
     /// Of what cannot be served: it limits nothing, but its place among the others stays its own. `manifest` is its owner's, where
     /// that can be read.
     pub(crate) fn unserved(digest: Digest, manifest: Option<&Manifest>) -> Self {
