@@ -19,7 +19,7 @@ macro_rules! targets {
     };
 }
 
-targets! { admin generated http manifest routes store upload values }
+targets! { admin generated http manifest report routes store upload values }
 
 fn holds_for_every_seed(target: &str, run: fn(&[u8])) {
     let seeds = files(&Path::new("seeds").join(target));

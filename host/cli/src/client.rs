@@ -22,7 +22,7 @@ use crate::{
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
 /// What is said of an answer that is no such document.
-const OTHER_VERSION: &str = "the host's answer is not of this version of the API";
+pub const OTHER_VERSION: &str = "the host's answer is not of this version of the API";
 
 /// A problem that a host answered with.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ mod args;
 mod client;
 mod commands;
 mod environment;
+mod export;
 mod host_link;
 mod output;
 mod project;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Token(action) => commands::token::run(&args.host, &action),
         Command::Issuer(action) => commands::issuer::run(&args.host, &action),
         Command::Ls(options) => commands::ls::run(&args.host, options),
+        Command::Export(options) => commands::export::run(&args.host, &options),
         Command::Inspect(options) => commands::inspect::run(&args.host, &options),
         Command::Invoke(options) => commands::invoke::run(&args.host, &options),
         Command::Logs(options) => commands::logs::run(&args.host, &options),

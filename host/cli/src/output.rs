@@ -69,6 +69,32 @@ pub fn pairs(pairs: &[(&str, String)]) -> String {
     pairs.iter().map(line).collect()
 }
 
+/// Rows of one kind: under a title on a terminal; in a pipe each is a line that begins with it.
+pub fn section(title: &str, rows: &[Vec<String>]) -> String {
+    section_for(title, rows, io::stdout().is_terminal())
+}
+
+fn section_for(title: &str, rows: &[Vec<String>], is_terminal: bool) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| one_line(cell).to_string().chars().count()).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut out = if is_terminal { format!("\n{}\n", Style::new().bold().apply_to(title)) } else { String::new() };
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{:<width$}", one_line(cell).to_string()));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        let begins = if is_terminal { " " } else { title };
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{begins} {}", line.trim_end());
+    }
+    out
+}
+
 /// A name once, and its values below each other.
 pub fn listed(name: &'static str, values: impl Iterator<Item = String>) -> Vec<(&'static str, String)> {
     values.enumerate().map(|(at, value)| (if at == 0 { name } else { "" }, value)).collect()
@@ -115,6 +141,15 @@ mod tests {
     fn tables_are_aligned_and_plain_in_a_pipe() {
         let rows = [vec!["NAME".into(), "X".into()], vec!["a".into(), "1".into()]];
         assert_eq!(console::strip_ansi_codes(&table(&rows)), "NAME  X\na     1\n");
+    }
+
+    #[test]
+    fn a_section_has_a_title_on_a_terminal_and_lines_in_a_pipe() {
+        let rows = [vec!["a".into(), "1".into()], vec!["long".into(), "2\n".into()]];
+        let shown = section_for("runs on", &rows, true);
+        assert_eq!(console::strip_ansi_codes(&shown), "\nruns on\n  a     1\n  long  2\\n\n");
+        assert_eq!(section_for("runs on", &rows, false), "runs on a     1\nruns on long  2\\n\n");
+        assert_eq!(section_for("runs on", &[], true), "");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     Access, AliasName, AppName, AppSpec, Conditions, Digest, FunctionName, InstanceState, Limits, Source, Tier,
-    TokenName, Traffic, schema,
+    TokenName, Traffic, component::ComponentInfo, schema,
 };
 
 /// A function as it is deployed now. Answer of `PUT` and `GET /v1/functions/{name}`, item of `GET /v1/functions`.
@@ -48,6 +48,9 @@ pub struct FunctionInfo {
     pub instance: Option<InstanceState>,
     /// What the component imports, as `wasi:io/streams@0.2.6`; nothing while it is not loaded.
     pub imports: Vec<String>,
+    /// What its component is: of the version that serves, and in the answer of a deploy of the upload. Not in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<Box<ComponentInfo>>,
     /// Its routes, as `GET /orders/{id}`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<String>,

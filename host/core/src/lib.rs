@@ -9,6 +9,7 @@ pub mod access;
 pub mod api;
 pub mod app;
 pub mod code;
+pub mod component;
 pub mod conditions;
 pub mod config;
 pub mod digest;

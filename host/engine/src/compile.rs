@@ -15,6 +15,7 @@ use crate::{
     componentize::componentize,
     interfaces,
     interfaces::function::TypedPre,
+    report::nearest,
     rewrite::{self, Rewrite},
     settings::{self, Concurrency},
     verdict::Verdict,
@@ -61,7 +62,7 @@ pub fn compile(bytes: &[u8], mode: InstanceMode, tier: Tier) -> Result<Vec<u8>, 
 }
 
 /// The component that these bytes are, or that is made of them. Tells apart what people upload by mistake.
-fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
+pub(crate) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
     let problem = |code, detail: &str| Err(Problem::new(code, detail));
     let Some(rest) = bytes.strip_prefix(WASM_MAGIC) else {
         return match bytes {
@@ -96,8 +97,7 @@ fn must_be_servable(engine: &wasmtime::Engine, component: &Component, concurrenc
         .map(|(name, _)| name.to_owned())
         .collect();
     if !unmet.is_empty() {
-        let detail = format!("it imports {}, which this host does not offer", list(&unmet));
-        return Err(Problem::new(Code::ComponentUnknownImport, detail));
+        return Err(Problem::new(Code::ComponentUnknownImport, not_offered(&unmet)));
     }
     let linker = interfaces::linker(engine, concurrency).map_err(|error| unlinkable(&error))?;
     let pre = linker.instantiate_pre(component).map_err(|error| unlinkable(&error))?;
@@ -154,6 +154,20 @@ fn no_handler(exports: &[String], misfits: &[(World, wasmtime::Error)]) -> Probl
     Problem::new(Code::ComponentNoHandler, detail)
 }
 
+/// What of these is nearly offered is said too.
+fn not_offered(unmet: &[String]) -> String {
+    let near: Vec<String> = unmet
+        .iter()
+        .take(LISTED_MAX)
+        .filter_map(|name| Some((name, nearest(name)?)))
+        .map(|(name, nearest)| match unmet {
+            [_] => format!("; the nearest is {nearest}"),
+            _ => format!("; the nearest to {name} is {nearest}"),
+        })
+        .collect();
+    format!("it imports {}, which this host does not offer{}", list(unmet), near.concat())
+}
+
 /// Names for an error, never without end.
 fn list(names: &[String]) -> String {
     if names.is_empty() {
@@ -201,5 +215,18 @@ mod tests {
         assert_eq!(problem.code, Code::ComponentUnknownImport);
         assert!(problem.detail.contains("wasi:keyvalue/watcher@0.2.0-draft, acme:tools/saw"), "{problem}");
         assert!(!problem.detail.contains("wasi:io"), "{problem}");
+        assert!(!problem.detail.contains("nearest"), "{problem}");
+    }
+
+    #[test]
+    fn what_is_nearly_offered_is_told() {
+        let refused = |imports: &str| {
+            let component = wat::parse_str(format!("(component {imports})")).unwrap();
+            compile(&component, InstanceMode::Fresh, Tier::Quick).err().unwrap().detail
+        };
+        let one = refused(r#"(import "wasi:config/store@0.2.0-draft" (instance))"#);
+        assert!(one.ends_with("does not offer; the nearest is wasi:config/store@0.2.0-rc.1"), "{one}");
+        let two = refused(r#"(import "acme:tools/saw" (instance)) (import "wasi:io/stream@0.2.0" (instance))"#);
+        assert!(two.ends_with("does not offer; the nearest to wasi:io/stream@0.2.0 is wasi:io/streams@0.2"), "{two}");
     }
 }

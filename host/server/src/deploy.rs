@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use gust_core::{AliasName, AppName, Code, Conditions, FunctionName, Manifest, Problem, traffic::Sticky};
+use gust_core::{AliasName, AppName, Code, Conditions, Digest, FunctionName, Manifest, Problem, traffic::Sticky};
 use gust_engine::FunctionConfig;
 use gust_store::{Durable, Published, Release, Staged, Staging};
 
@@ -39,6 +39,7 @@ pub(crate) struct Wishes {
 /// What a deploy came to.
 pub(crate) struct Deployed {
     pub(crate) version: u64,
+    pub(crate) digest: Digest,
     pub(crate) is_new: bool,
 }
 
@@ -79,7 +80,7 @@ impl Changes {
         drop(turn);
         let digest = published.version.digest;
         tracing::info!(function = %name, app = %app.name, version, %digest, is_new, "deployed");
-        Ok(Deployed { version, is_new })
+        Ok(Deployed { version, digest, is_new })
     }
 
     fn check(&self, name: &FunctionName, manifest: &Manifest, wishes: &Wishes) -> Result<(), Problem> {

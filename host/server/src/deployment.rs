@@ -10,6 +10,7 @@ use std::{
 
 use gust_core::{
     Access, AppName, Digest, FunctionName, InstanceMode, Limits, Manifest, StateName, Tier,
+    component::Granted,
     manifest::{Allow, Bucket},
     routing::Route,
 };
@@ -82,6 +83,11 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
+    /// What it may reach, and whether it is configured with anything.
+    pub(crate) fn granted(&self) -> Granted<'_> {
+        Granted { allow: &self.allow, has_settings: !self.env.is_empty() }
+    }
+
     /// Of what cannot be served: it limits nothing, but its place among the others stays its own. `manifest` is its owner's, where
     /// that can be read.
     pub(crate) fn unserved(digest: Digest, manifest: Option<&Manifest>) -> Self {

@@ -72,6 +72,7 @@ mod work;
 
 pub use compiler::worker as compile_worker;
 pub use doctor::{Finding, examine};
+pub use gust_engine::report as report_component;
 pub use request_log::{RequestLog, RequestLogFormat};
 pub use serve::serve;
 pub use serve_error::ServeError;

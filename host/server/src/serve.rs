@@ -20,7 +20,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::{net::TcpListener, runtime, sync::Mutex, time};
 
 use crate::{
-    admin::{self, Admin, Guard},
+    admin::{self, Admin, Guard, Reports},
     assembly::Assembler,
     calls::Exchange,
     catalog::Catalog,
@@ -152,6 +152,7 @@ impl Host {
             guard: Guard::new(admin_address.ip(), config.admin_hosts.clone()),
             draining: draining.clone(),
             asked: asked.clone(),
+            reports: Reports::default(),
         };
         let ledger = self.ledger.clone();
         let data =

@@ -3,6 +3,7 @@
 mod access;
 mod apps;
 mod backup;
+mod export;
 mod release;
 mod state;
 
@@ -14,6 +15,7 @@ pub use self::{
     access::{Issuer, Token},
     apps::{App, Config, Secret},
     backup::{Backup, Restore},
+    export::{Export, ForHost},
     release::{Alias, Condition, Promote, Release, Rollback, Sticky, Versions},
     state::{Blob, Kv},
 };
@@ -116,9 +118,13 @@ pub enum Command {
     /// List the functions of a host
     #[command(after_help = "Example: gust ls --json")]
     Ls(Ls),
-    /// Show all about one function
-    #[command(after_help = "Example: gust inspect hello")]
+    /// Show all about one function, or about a component in a file
+    #[command(after_help = "Examples: gust inspect hello\n          gust inspect target/hello.wasm")]
     Inspect(Inspect),
+    /// Write a function's component with what another host needs to run it
+    #[command(after_help = "Examples: gust export hello --for spin\n          \
+        gust export target/hello.wasm --for wasmtime --to out")]
+    Export(Export),
     /// Call a function
     #[command(after_help = "Example: gust invoke resize --path '/?w=320' --data @photo.jpg > small.jpg")]
     Invoke(Invoke),
@@ -266,8 +272,12 @@ pub struct Ls {
 
 #[derive(Debug, ClapArgs)]
 pub struct Inspect {
-    /// The function
+    /// The function, or the component's file, which needs no host
+    #[arg(value_name = "NAME|FILE")]
     pub name: String,
+    /// The manifest that a component in a file would have
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -7,7 +7,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use gust_core::{AliasName, AppName, FunctionName, api::Deployed};
+use console::style;
+use gust_core::{
+    AliasName, AppName, FunctionName,
+    api::Deployed,
+    component::{ComponentInfo, Reach},
+};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::SendBody;
 
@@ -163,8 +168,28 @@ fn told(answer: &Deployed, is_new: bool, has_conditions: bool) -> String {
         let seconds = watch.conditions.window_s;
         text.push_str(&format!("\nwatched for {seconds} s: {alias} goes back by itself if a condition is broken\n"));
     }
+    if let Some(component) = &function.component {
+        text.push_str(&about(component));
+    }
     if has_conditions && watched.is_empty() {
         text.push_str("\nnot watched: it takes the place of no other version, so there is nothing to go back to\n");
+    }
+    text
+}
+
+/// Which of its exports is called, and what its manifest keeps from it.
+fn about(component: &ComponentInfo) -> String {
+    let mut text = String::new();
+    if let Some(world) = component.world() {
+        text.push_str(&format!("\ncalled through {}\n", world.as_str()));
+    }
+    for import in component.that_are(Reach::Denied) {
+        let keys = import.decided_by.as_deref().unwrap_or_default();
+        let warning = style("warning:").yellow().bold();
+        text.push_str(&format!(
+            "{warning} it imports {}, of which its manifest allows nothing ({keys})\n",
+            import.name
+        ));
     }
     text
 }

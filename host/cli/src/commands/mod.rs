@@ -8,6 +8,7 @@ pub mod build;
 pub mod config;
 pub mod deploy;
 pub mod doctor;
+pub mod export;
 pub mod inspect;
 pub mod invoke;
 pub mod issuer;
@@ -24,11 +25,33 @@ pub mod serve;
 pub mod token;
 pub mod versions;
 
-use std::str::FromStr;
+use std::{fs, path::Path, str::FromStr};
 
-use gust_core::name::NameError;
+use anyhow::{Context as _, anyhow};
+use gust_core::{FunctionName, Problem, component::ComponentInfo, name::NameError};
+use gust_server::report_component;
 
 use crate::output::UsageError;
+
+/// The file that was named where a function may be, too: what is no function's name and is there.
+fn as_file(text: &str) -> Option<&Path> {
+    let path = Path::new(text);
+    (text.parse::<FunctionName>().is_err() && path.exists()).then_some(path)
+}
+
+/// A component in a file.
+fn read_component(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("the component {}", path.display()))
+}
+
+/// What a component is, which `named` is what it was asked for by.
+fn inspected(bytes: &[u8], named: &str) -> anyhow::Result<ComponentInfo> {
+    let told = |problem: Problem| {
+        let Problem { code, detail, .. } = problem;
+        anyhow!("{named}: {}: {detail} [{}]", code.title(), code.as_str())
+    };
+    report_component(bytes).map_err(told)
+}
 
 /// The name of a function, an app or an alias as typed.
 fn name<T: FromStr<Err = NameError>>(text: &str) -> anyhow::Result<T> {

@@ -48,6 +48,24 @@ impl Destination {
         let has_method = self.methods.are_all() || self.methods.named().contains(method);
         self.scheme == target.scheme && has_port && has_method && self.hosts.have(&target.host)
     }
+
+    /// Whether its hosts have names, rather than addresses.
+    pub fn is_named(&self) -> bool {
+        matches!(self.hosts, Hosts::Named(_))
+    }
+
+    /// Its port; none where it is for every one.
+    pub fn port(&self) -> Option<u16> {
+        match self.port {
+            Port::One(port) => Some(port),
+            Port::Any => None,
+        }
+    }
+
+    /// Whether it is for some methods only.
+    pub fn has_methods(&self) -> bool {
+        !self.methods.are_all()
+    }
 }
 
 impl Hosts {

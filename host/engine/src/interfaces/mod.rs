@@ -65,6 +65,11 @@ pub(crate) fn is_offered(import: &str) -> bool {
     OFFERED.iter().any(|(interfaces, releases)| interfaces.contains(&interface) && is_among(version, releases))
 }
 
+/// Every interface that is offered, and in which releases.
+pub(crate) fn offered() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OFFERED.iter().flat_map(|(interfaces, releases)| interfaces.iter().map(move |interface| (*interface, *releases)))
+}
+
 fn is_among(version: &str, releases: &str) -> bool {
     if releases.ends_with('.') { version.starts_with(releases) } else { version == releases }
 }

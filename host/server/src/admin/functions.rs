@@ -60,7 +60,10 @@ pub(super) async fn get(
         // Why it cannot be loaded is part of what is told.
         let _ = changes.loader.load(deployment, deadline).await;
     }
-    let info = admin.info(&grant, &binding).ok_or_else(|| no_function(&name))?;
+    let mut info = admin.info(&grant, &binding).ok_or_else(|| no_function(&name))?;
+    if let Some(deployment) = binding.foremost() {
+        info.component = admin.component(info.digest, &deployment.terms.granted()).await;
+    }
     Ok((ETag(binding.generation), Json(info)).into_response())
 }
 
@@ -148,6 +151,7 @@ impl Admin {
             tier: function.map(Function::tier),
             instance: function.map(Function::instance_state),
             imports: function.map_or_else(Vec::new, |function| function.imports().to_vec()),
+            component: None,
             routes: deployment.terms.routes.iter().map(ToString::to_string).collect(),
             secrets: deployment.terms.secrets.to_vec(),
             calls: deployment.terms.allow.functions.iter().cloned().collect(),

@@ -4,6 +4,7 @@ mod aliases;
 mod apps;
 mod auth;
 mod backup;
+mod component;
 mod functions;
 mod guard;
 mod health;
@@ -40,7 +41,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::service::{TowerToHyperService, TowerToHyperServiceFuture};
 
-pub(crate) use self::guard::Guard;
+pub(crate) use self::{component::Reports, guard::Guard};
 use crate::{changes::Changes, coalescing, patience::Activity, under_way::UnderWay};
 
 /// What the admin API works on.
@@ -55,6 +56,8 @@ pub(crate) struct Admin {
     pub(crate) draining: Arc<AtomicBool>,
     /// Changes that were asked for, until they are done and answered.
     pub(crate) asked: Arc<UnderWay>,
+    /// Reports of components that were asked for.
+    pub(crate) reports: Reports,
 }
 
 /// The API for each connection, which is of use as long as something is asked or a body is read.

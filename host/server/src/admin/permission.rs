@@ -41,6 +41,8 @@ pub(super) fn need(method: &Method, path: &str) -> Option<(Action, On)> {
         // Whoever administers something may make tokens for it.
         "/v1/tokens" | "/v1/tokens/{name}" => (Action::Read, On::Seen),
         "/v1/functions/{name}" if *method == Method::PUT => (Action::Deploy, On::Upload),
+        // With these it can be run elsewhere, and changed.
+        "/v1/functions/{name}/component" | "/v1/functions/{name}/manifest" => (Action::Deploy, On::OwnFunction),
         path if path.starts_with("/v1/functions/{name}") && reads => (Action::Read, On::Function),
         path if path.starts_with("/v1/functions/{name}") => (Action::Deploy, On::OwnFunction),
         "/v1/apps/{app}" if reads => (Action::Read, On::App),
@@ -206,6 +208,9 @@ mod tests {
             need(&Method::POST, "/v1/functions/{name}/rollback"),
             Some((Action::Deploy, On::OwnFunction))
         ));
+        for path in ["/v1/functions/{name}/component", "/v1/functions/{name}/manifest"] {
+            assert!(matches!(need(&Method::GET, path), Some((Action::Deploy, On::OwnFunction))), "{path}");
+        }
         assert!(matches!(need(&Method::PUT, "/v1/apps/{app}"), Some((Action::Admin, On::Host))));
         for path in ["/v1/apps/{app}/kv/{bucket}", "/v1/apps/{app}/blobs/{container}/{name}"] {
             assert!(matches!(need(&Method::GET, path), Some((Action::Data, On::App))), "{path}");

@@ -17,7 +17,7 @@ use utoipa::{
     },
 };
 
-use super::{Admin, aliases, apps, auth, backup, functions, health, logs, openapi, state, tokens, upload};
+use super::{Admin, aliases, apps, auth, backup, component, functions, health, logs, openapi, state, tokens, upload};
 
 /// What changing an app, or a function's aliases, can come to.
 const UNSERVABLE: [Code; 5] = [SecretMissing, SecretUnreadable, RouteConflict, RouteHost, ManifestInvalid];
@@ -76,10 +76,13 @@ pub(super) fn guarded() -> Calls {
 impl Calls {
     fn functions(self) -> Self {
         let deploy = [FunctionElsewhere, FunctionNotFound, AppNotFound, QuotaStoredBytes, HostBusy, StoreFull];
+        let kept = [FunctionNotFound, VersionNotFound];
         self.call(functions::__path_list, functions::list, &[])
             .call(upload::__path_put, upload::put, &[&UPLOAD, &REFUSED, &UNSERVABLE, &deploy])
             .call(functions::__path_get, functions::get, &[&[FunctionNotFound]])
             .call(functions::__path_delete, functions::delete, &[&[FunctionNotFound, StoreFull]])
+            .call(component::__path_get, component::get, &[&kept, &[StoreCorrupt]])
+            .call(component::__path_manifest, component::manifest, &[&kept, &[ManifestInvalid]])
             .call(functions::__path_versions, functions::versions, &[&[FunctionNotFound]])
             .call(logs::__path_logs, logs::logs, &[&[FunctionNotFound]])
     }

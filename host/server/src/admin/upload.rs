@@ -9,7 +9,9 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::StreamExt as _;
-use gust_core::{Code, FunctionName, Manifest, Problem, api::Deployed, manifest::MANIFEST_BYTES_MAX};
+use gust_core::{
+    Code, FunctionName, Manifest, Problem, api::Deployed, component::Granted, manifest::MANIFEST_BYTES_MAX,
+};
 use gust_store::Staging;
 use http::{HeaderMap, header};
 use utoipa::{
@@ -27,7 +29,7 @@ use super::{
     release::Options,
     reply::{Asked, Name, Named, Refusal, Who},
 };
-use crate::{changes::no_function, deploy::Wishes, status, work::to_its_end};
+use crate::{binding::Choice, changes::no_function, deploy::Wishes, status, work::to_its_end};
 
 /// Deploys a component: alone, or with its manifest as a form.
 #[utoipa::path(
@@ -64,14 +66,20 @@ pub(super) async fn put(
         permission::must_deploy_to(&grant, &app.name)?;
     }
     let wishes = Wishes { app: Some(app.name.clone()), ..wishes };
-    let (changes, owned) = (admin.changes.clone(), name.clone());
+    let (changes, owned, wanted) = (admin.changes.clone(), name.clone(), manifest.clone());
     let deployed =
         to_its_end(&admin.asked, async move { changes.deploy(owned, staging, manifest, wishes).await }).await?;
     let binding = admin.changes.function(&name)?;
+    let mut function = admin.info(&grant, &binding).ok_or_else(|| no_function(&name))?;
+    let granted = match binding.of_version(deployed.version) {
+        Choice::Here(deployment) => deployment.terms.granted(),
+        _ => Granted::from(&wanted),
+    };
+    function.component = admin.component(deployed.digest, &granted).await;
     let answer = Deployed {
         deployed: deployed.version,
         deployed_url: admin.url_of(&binding, Some(&deployed.version.to_string())),
-        function: admin.info(&grant, &binding).ok_or_else(|| no_function(&name))?,
+        function,
     };
     Ok((status::deployed(deployed.is_new), ETag(binding.generation), Json(answer)).into_response())
 }
