@@ -161,11 +161,25 @@ const DECIDED: &[Decided] = &[
         reaches: |granted| granted.has_settings,
         otherwise: Reach::Empty,
     },
+    Decided { names: "wasi:keyvalue/", by: KEY_VALUES, reaches: keeps_values, otherwise: Reach::Denied },
+    Decided { names: "gust:keyvalue/", by: KEY_VALUES, reaches: keeps_values, otherwise: Reach::Denied },
+    Decided {
+        names: "wasi:blobstore/",
+        by: "allow.blob",
+        reaches: |granted| !granted.allow.blob.is_empty(),
+        otherwise: Reach::Denied,
+    },
     Decided { names: "wasi:filesystem/", by: "", reaches: |_| false, otherwise: Reach::Empty },
     Decided { names: "wasi:sockets/", by: "", reaches: |_| false, otherwise: Reach::Empty },
 ];
 
 const REQUESTS: &str = "allow.functions, allow.outbound";
+
+const KEY_VALUES: &str = "allow.kv";
+
+fn keeps_values(granted: &Granted<'_>) -> bool {
+    !granted.allow.kv.is_empty()
+}
 
 fn sends(granted: &Granted<'_>) -> bool {
     !granted.allow.functions.is_empty() || !granted.allow.outbound.is_empty()
@@ -210,7 +224,7 @@ impl ComponentInfo {
     pub fn world(&self) -> Option<World> {
         let is_exported =
             |world: &World| self.handlers.iter().any(|name| name.split('@').next() == Some(world.as_str()));
-        [World::Typed, World::Service, World::WasiHttp].into_iter().find(is_exported)
+        [World::Typed, World::Service, World::WasiHttp, World::Command].into_iter().find(is_exported)
     }
 
     /// The imports of which this becomes.
