@@ -77,7 +77,7 @@ where
     let Leased { store, callee: Instance::Service(service), .. } = &mut instance else {
         return Err(Problem::new(Code::Internal, "an instance was called through another's export"));
     };
-    let request = incoming(store.data_mut(), request, scheme);
+    let request = incoming(store.data_mut(), *request, scheme);
     let ran = store.run_concurrent(async |accessor| tasks(accessor, service, request, answer).await).await;
     match ran.flatten() {
         Ok(()) => {
@@ -93,7 +93,7 @@ where
 }
 
 /// The request as the guest gets it.
-fn incoming<B>(host: &mut Host, request: Box<http::Request<B>>, scheme: Scheme) -> Request
+fn incoming<B>(host: &mut Host, request: http::Request<B>, scheme: Scheme) -> Request
 where
     B: Body<Data = Bytes, Error = Problem> + Send + 'static,
 {
