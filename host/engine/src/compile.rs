@@ -208,12 +208,12 @@ mod tests {
     #[test]
     fn every_import_that_is_not_offered_is_named() {
         let component = r#"(component
-            (import "wasi:keyvalue/watcher@0.2.0-draft" (instance))
+            (import "acme:hammers/hammer@0.2.0" (instance))
             (import "acme:tools/saw" (instance))
             (import "wasi:io/error@0.2.0" (instance)))"#;
         let problem = compile(&wat::parse_str(component).unwrap(), InstanceMode::Fresh, Tier::Quick).err().unwrap();
         assert_eq!(problem.code, Code::ComponentUnknownImport);
-        assert!(problem.detail.contains("wasi:keyvalue/watcher@0.2.0-draft, acme:tools/saw"), "{problem}");
+        assert!(problem.detail.contains("acme:hammers/hammer@0.2.0, acme:tools/saw"), "{problem}");
         assert!(!problem.detail.contains("wasi:io"), "{problem}");
         assert!(!problem.detail.contains("nearest"), "{problem}");
     }

@@ -162,7 +162,10 @@ fn answer(printed: Bytes, limits: &Limits) -> Result<(response::Parts, Bytes), P
     let headers = head::headers(pairs, limits.headers_bytes())?;
     let is_moved = headers.contains_key(header::LOCATION);
     let (mut parts, ()) = http::Response::new(()).into_parts();
-    parts.status = status.unwrap_or(if is_moved { StatusCode::FOUND } else { StatusCode::OK });
+    parts.status = match status {
+        Some(status) => status,
+        None => head::status(if is_moved { 302 } else { 200 })?,
+    };
     parts.headers = headers;
     let body = printed.slice(head_bytes..);
     if body.len() as u64 > limits.response_body_bytes() {
