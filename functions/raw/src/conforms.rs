@@ -57,7 +57,7 @@ pub fn orphans(request: IncomingRequest, out: ResponseOutparam) {
 
 /// Asks all URLs, which stand between commas, before it waits for the first answer. How each answers.
 pub fn at_once(out: ResponseOutparam, urls: &str) {
-    let asked: Vec<_> = urls.split(',').map(|url| ask(url)).collect();
+    let asked: Vec<_> = urls.split(',').map(ask).collect();
     let waits: Vec<_> = asked.iter().map(|answering| answering.subscribe()).collect();
     let mut left: Vec<_> = waits.iter().collect();
     while !left.is_empty() {
