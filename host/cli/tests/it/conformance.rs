@@ -59,5 +59,5 @@ fn a_large_echo_takes_little_memory() {
     let before = host.rss_mib();
     assert_eq!(host.node(script).trim(), "true");
     let after = host.rss_mib();
-    assert!(after <= before + 16, "from {before} to {after} MiB");
+    assert!(after <= before + 8, "from {before} to {after} MiB");
 }

@@ -84,7 +84,7 @@ fn what_the_host_keeps_for_a_guest_is_bounded() {
     assert_eq!(host.get("/raw/fields?n=1000000").code(), "limit.handles");
     let script = format!(
         "const c = require('http2').connect('http://{}', {{ settings: {{ initialWindowSize: 0 }} }});
-         const r = c.request({{ ':path': '/raw/empty?n=1000000' }});
+         const r = c.request({{ ':path': '/raw/empty?n=2000000' }});
          let bytes = 0;
          r.on('data', (d) => bytes += d.length);
          r.on('end', () => {{ c.close(); if (bytes !== 0) process.exit(1); }});
