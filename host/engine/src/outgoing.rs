@@ -34,8 +34,11 @@ use crate::{
     unanswered::{Cause, Unanswered},
 };
 
-/// The most that is taken of a body at a time, in bytes, from a guest that writes it as a stream: a few pieces are under way for each.
+/// The most that is taken of a body at a time, in bytes, from a guest that writes it as a stream.
 const PIECE_BYTES_MAX: usize = 64 << 10;
+
+/// How many pieces of a body a guest of WASI 0.2 may be ahead of whoever reads it: one that writes little at a time is not awoken for each.
+const PIECES_MAX: usize = 8;
 
 /// Reports the end of an exchange.
 type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -158,6 +161,14 @@ impl Carried {
 }
 
 impl WasiHttpHooks for Hooks {
+    fn p2_outgoing_body_buffer_chunks(&mut self) -> usize {
+        PIECES_MAX
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        PIECE_BYTES_MAX
+    }
+
     fn p3_outgoing_body_chunk_size(&mut self) -> usize {
         PIECE_BYTES_MAX
     }
