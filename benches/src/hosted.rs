@@ -121,7 +121,7 @@ async fn answer(function: &Function, path: &str, number: u64) -> bool {
         request_id: RequestId::from_random(number.into()),
         deadline: Instant::now() + Duration::from_secs(30),
         depth: 0,
-        traceparent: None,
+        along: None,
     };
     let lease = Lease::take(function, &invocation, &Meter::new()).await.unwrap();
     let body: NoBody = Empty::new().map_err(nothing as fn(Infallible) -> Problem);

@@ -17,7 +17,7 @@ use wasip3::{
 use super::{AsyncEntry, Service, failure};
 use crate::{
     Error, IntoResponse as _, Response, init,
-    streaming::{self, Incoming, Writer, Writing},
+    streaming::{self, Contents, Incoming, Writer, Writing},
 };
 
 type Ending = Result<Option<Trailers>, ErrorCode>;
@@ -57,14 +57,15 @@ fn from_http(mut response: Response, is_head: bool) -> WasiResponse {
         eprintln!("{text}");
         response = Error::new(StatusCode::INTERNAL_SERVER_ERROR, "the function failed").into_response();
     }
-    let writing = streaming::take(&response);
+    let elsewhere = streaming::take(&response);
     let (mut head, body) = response.into_parts();
-    if writing.is_none() {
+    if elsewhere.is_none() {
         head.headers.insert(header::CONTENT_LENGTH, body.len().into());
     }
-    let (contents, ending) = match writing {
+    let (contents, ending) = match elsewhere {
         _ if is_head => nothing(),
-        Some(writing) => written(writing),
+        Some(Contents::Written(writing)) => written(writing),
+        Some(Contents::Passed(body)) => passed(body),
         None => whole(body),
     };
     let (out, _) = WasiResponse::new(fields(&head.headers), contents, ending);
@@ -87,6 +88,12 @@ pub(crate) fn whole(bytes: Bytes) -> Body {
     }
     // Where it is broken off nobody is there who could be told.
     written(Box::new(|mut out| Box::pin(async move { out.write(bytes).await.or(Ok(())) })))
+}
+
+/// A body that is passed along as it comes.
+pub(crate) fn passed(body: Incoming) -> Body {
+    let Some((pieces, ending)) = body.into_parts() else { return nothing() };
+    (Some(pieces), ending)
 }
 
 /// A body that is written by a task of its own.

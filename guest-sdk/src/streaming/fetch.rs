@@ -19,7 +19,7 @@ pub async fn fetch_streaming(request: Request) -> Result<http::Response<Incoming
 }
 
 #[cfg(target_arch = "wasm32")]
-mod component {
+pub(super) mod component {
     use http::{header, request::Parts, uri::Scheme};
     use wasip3::{
         http::{
@@ -59,7 +59,7 @@ mod component {
         accepted.then_some(()).ok_or_else(refused)
     }
 
-    fn from_wasi(response: WasiResponse) -> Result<http::Response<Incoming>, Error> {
+    pub fn from_wasi(response: WasiResponse) -> Result<http::Response<Incoming>, Error> {
         let (status, fields) = (response.get_status_code(), headers(&response.get_headers())?);
         let (_, taken) = wit_future::new(|| Ok(()));
         let (pieces, ending) = WasiResponse::consume_body(response, taken);

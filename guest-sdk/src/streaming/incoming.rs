@@ -64,7 +64,7 @@ mod component {
     /// Bytes asked for at a time.
     const READ_BYTES: usize = 64 << 10;
 
-    type Ending = FutureReader<Result<Option<Trailers>, ErrorCode>>;
+    pub(crate) type Ending = FutureReader<Result<Option<Trailers>, ErrorCode>>;
 
     /// What the host sends.
     pub struct Source {
@@ -76,6 +76,12 @@ mod component {
     impl Incoming {
         pub(crate) fn new(pieces: StreamReader<u8>, ending: Ending) -> Self {
             Self(Source { pieces, ending: Some(ending) })
+        }
+
+        /// What is left of it; none where nothing is.
+        pub(crate) fn into_parts(self) -> Option<(StreamReader<u8>, Ending)> {
+            let Source { pieces, ending } = self.0;
+            Some((pieces, ending?))
         }
     }
 

@@ -18,13 +18,14 @@
 //! ```
 //!
 //! All other arguments and results are those of every handler. Requests are sent by [`fetch`], several at a time where their futures are
-//! joined. Outside of a component everything is there at once, so that [`run`] and [`written`] are enough to test a handler.
+//! joined, and [`next`] hands one on, in a function that comes before others. Outside of a component everything is there at once, so that [`run`] and [`written`] are enough to test a handler.
 
 mod arguments;
 mod events;
 mod fetch;
 mod incoming;
 mod native;
+mod next;
 mod outgoing;
 
 #[doc(hidden)]
@@ -35,6 +36,7 @@ pub use fetch::{fetch, fetch_streaming};
 pub use incoming::Incoming;
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::{run, written};
+pub use next::next;
 pub use outgoing::{Stream, Writer, stream};
 #[cfg(target_arch = "wasm32")]
-pub(crate) use outgoing::{Writing, take};
+pub(crate) use outgoing::{Contents, Writing, take};

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::outgoing::{Writer, take};
+use super::outgoing::{Contents, Writer, take};
 use crate::{Error, Response};
 
 /// Runs a handler of a test to its end.
@@ -28,7 +28,11 @@ pub fn run<T>(handler: impl Future<Output = T>) -> T {
 
 /// All of a response's body, written where that is still to be done.
 pub fn written(response: Response) -> Result<Bytes, Error> {
-    let Some(writing) = take(&response) else { return Ok(response.into_body()) };
+    let writing = match take(&response) {
+        None => return Ok(response.into_body()),
+        Some(Contents::Passed(body)) => return run(body.whole()),
+        Some(Contents::Written(writing)) => writing,
+    };
     let sink = std::rc::Rc::default();
     run(writing(Writer::new(std::rc::Rc::clone(&sink))))?;
     Ok(sink.take().into())

@@ -5,19 +5,39 @@ use std::{cell::RefCell, pin::Pin};
 use bytes::Bytes;
 use http::{HeaderValue, header};
 
+use super::Incoming;
 use crate::{Error, IntoResponse, Response};
 
 /// What writes a body.
 pub(crate) type Writing = Box<dyn FnOnce(Writer) -> Pin<Box<dyn Future<Output = Result<(), Error>>>>>;
 
-thread_local! {
-    /// What is to write the bodies of responses. A response's extensions must be `Send`, and what a guest holds of its host is not.
-    static WRITINGS: RefCell<Vec<Option<Writing>>> = const { RefCell::new(Vec::new()) };
+/// Where a body comes from that is not here.
+pub(crate) enum Contents {
+    /// It is written while it is made.
+    Written(Writing),
+    /// It is passed along as it comes.
+    Passed(Incoming),
 }
 
-/// Set on a response whose body is to be written: where to find what writes it.
+thread_local! {
+    /// Where the bodies of responses come from. A response's extensions must be `Send`, and what a guest holds of its host is not.
+    static CONTENTS: RefCell<Vec<Option<Contents>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Set on a response whose body is not here: where to find where it comes from.
 #[derive(Clone, Copy)]
-struct Written(usize);
+struct Elsewhere(usize);
+
+/// A response whose body comes from there.
+pub(super) fn with(contents: Contents) -> Response {
+    let mut response = Response::default();
+    let at = CONTENTS.with_borrow_mut(|all| {
+        all.push(Some(contents));
+        all.len() - 1
+    });
+    response.extensions_mut().insert(Elsewhere(at));
+    response
+}
 
 /// A body that is written while it is made, as a handler returns it. `application/octet-stream`, unless a header says otherwise.
 pub struct Stream {
@@ -42,21 +62,16 @@ impl Stream {
 
 impl IntoResponse for Stream {
     fn into_response(self) -> Response {
-        let mut response = Response::default();
+        let mut response = with(Contents::Written(self.writing));
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        let at = WRITINGS.with_borrow_mut(|writings| {
-            writings.push(Some(self.writing));
-            writings.len() - 1
-        });
-        response.extensions_mut().insert(Written(at));
         response
     }
 }
 
-/// What is to write the body of a response, where that is not whole. Once.
-pub(crate) fn take(response: &Response) -> Option<Writing> {
-    let Written(at) = *response.extensions().get()?;
-    WRITINGS.with_borrow_mut(|writings| writings.get_mut(at)?.take())
+/// Where the body of a response comes from, where it is not here. Once.
+pub(crate) fn take(response: &Response) -> Option<Contents> {
+    let Elsewhere(at) = *response.extensions().get()?;
+    CONTENTS.with_borrow_mut(|all| all.get_mut(at)?.take())
 }
 
 /// Where a body is written to.

@@ -69,6 +69,8 @@ codes! {
     ClientGone = "request.client_gone", Client, "The client went away";
     /// No function of that name.
     FunctionNotFound = "function.not_found", Client, "There is no such function";
+    /// A function that is named as another's middleware, and is not there.
+    MiddlewareNotFound = "middleware.not_found", Guest, "The function's middleware is not there";
     /// The function is there but cannot be loaded.
     FunctionUnavailable = "function.unavailable", Host, "The function cannot be loaded";
     /// The function is not loaded yet, and the request's time is over.

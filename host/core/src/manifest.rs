@@ -24,6 +24,9 @@ pub const MANIFEST_BYTES_MAX: usize = 64 << 10;
 /// All names and values of `[env]` together, in bytes.
 const ENV_BYTES_MAX: usize = 32 << 10;
 
+/// The most functions that a request goes through before the one that it is for.
+const MIDDLEWARE_MAX: usize = 8;
+
 /// Keys that a later version serves.
 const PLANNED: [&str; 1] = ["trigger"];
 
@@ -41,6 +44,9 @@ pub struct Manifest {
     pub cgi: bool,
     /// Who may call it. Default: `open`.
     pub access: Access,
+    /// Functions of its app that its requests go through before it, in this order. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub middleware: Vec<FunctionName>,
     /// Which of its app's secrets it sees, in its environment and through `wasi:config`. Default: none.
     pub secrets: Vec<String>,
     /// What one invocation may use.
@@ -153,6 +159,7 @@ impl Manifest {
             return Err(ManifestError::new("build.command is empty; it is a program and its arguments"));
         }
         self.check_env()?;
+        self.check_middleware()?;
         let destinations = self.allow.outbound.len();
         if destinations > DESTINATIONS_MAX {
             let message = format!("allow.outbound has {destinations} entries; it has at most {DESTINATIONS_MAX}");
@@ -168,6 +175,23 @@ impl Manifest {
             return Err(ManifestError::new(message));
         }
         self.routes()?;
+        Ok(())
+    }
+
+    fn check_middleware(&self) -> Result<(), ManifestError> {
+        let names = &self.middleware;
+        if names.len() > MIDDLEWARE_MAX {
+            let message = format!("middleware names {} functions; it names at most {MIDDLEWARE_MAX}", names.len());
+            return Err(ManifestError::new(message));
+        }
+        if let Some((_, twice)) =
+            names.iter().enumerate().find(|(at, name)| names.iter().take(*at).any(|it| it == *name))
+        {
+            return Err(ManifestError::new(format!("middleware names {twice} twice")));
+        }
+        if let Some(own) = self.name.as_ref().filter(|own| names.contains(own)) {
+            return Err(ManifestError::new(format!("middleware names {own}, which is the function itself")));
+        }
         Ok(())
     }
 
@@ -247,6 +271,7 @@ mod tests {
         let text = r#"
             name = "resize"
             instance = "fresh"
+            middleware = ["gate", "count"]
             [build]
             command = ["make", "all"]
             component = "out.wasm"
@@ -276,6 +301,7 @@ mod tests {
         let manifest = Manifest::parse(text).unwrap();
         assert_eq!(manifest.name.as_ref().unwrap().as_str(), "resize");
         assert_eq!(manifest.instance, InstanceMode::Fresh);
+        assert_eq!(manifest.middleware.iter().map(FunctionName::as_str).collect::<Vec<_>>(), ["gate", "count"]);
         assert_eq!(manifest.limits, Limits { memory_mib: 64, wall_ms: 5, ..Limits::default() });
         assert_eq!(manifest.env.get("GREETING").unwrap(), "hi");
         let routes: Vec<String> = manifest.routes().unwrap().iter().map(|route| route.to_string()).collect();
@@ -297,7 +323,10 @@ mod tests {
     #[test]
     fn what_was_stored_before_there_were_routes_is_read() {
         let json = serde_json::to_string(&Manifest::default()).unwrap();
-        assert!(!json.contains("route") && !json.contains("kv") && !json.contains("blob"), "{json}");
+        assert!(
+            !json.contains("route") && !json.contains("middleware") && !json.contains("kv") && !json.contains("blob"),
+            "{json}"
+        );
         assert_eq!(serde_json::from_str::<Manifest>(&json).unwrap(), Manifest::default());
     }
 
@@ -318,6 +347,10 @@ mod tests {
         assert!(error("secrets = [\"A\", \"A\"]").contains("names A twice"));
         assert!(error("secrets = [\"A\"]\n[env]\nA = \"x\"").contains("both in env and in secrets"));
         assert!(error("access = \"private\"\n[[route]]\npath = \"/a\"").contains("a private function has no routes"));
+        assert!(error("middleware = [\"a\", \"b\", \"a\"]").contains("middleware names a twice"));
+        assert!(error("name = \"a\"\nmiddleware = [\"a\"]").contains("the function itself"));
+        let many: Vec<String> = (0..9).map(|at| format!("\"m{at}\"")).collect();
+        assert!(error(&format!("middleware = [{}]", many.join(","))).contains("at most 8"));
         assert!(error("[build]\ncommand = [\"make\"]").contains("component is missing"));
         assert!(error("[[trigger]]\non = \"x\"").contains("not served by this version"));
         let route = "[[route]]\npath = \"/a\"\n";

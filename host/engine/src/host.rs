@@ -144,6 +144,11 @@ impl Host {
         self
     }
 
+    /// Says whether what the guest sends now is handed on, to what comes after it as a middleware.
+    pub(crate) fn hands_on(&mut self, hands_on: bool) {
+        self.hooks.hands_on(hands_on);
+    }
+
     /// Says that its guest's tasks are all over.
     pub(crate) fn is_over(&mut self) {
         self.hooks.is_over();

@@ -80,7 +80,7 @@ impl Lease {
         let limits = Limits { wall_ms: millis(wall), ..function.terms.limits.clone() };
         probed.terms = Arc::new(Terms { sink: printed.clone(), limits, ..(*function.terms).clone() });
         let (request_id, deadline) = (RequestId::from_random(0), Instant::now() + wall);
-        let invocation = Invocation { request_id, deadline, depth: 0, traceparent: None };
+        let invocation = Invocation { request_id, deadline, depth: 0, along: None };
         let (slot, _) = slot(function, deadline).await?;
         match Leased::make(&probed, &invocation, &Meter::new(), slot).await {
             Ok(made) => {

@@ -46,7 +46,7 @@ pub use call::{Scheme, has_body};
 pub use compile::compile;
 pub use engine::Engine;
 pub use function::{Function, FunctionConfig};
-pub use invocation::Invocation;
+pub use invocation::{Along, Invocation};
 pub use lease::{Lease, LeaseTiming};
 pub use meter::{Meter, Usage};
 pub use outgoing::{Answer, Answering, Outbound, SentBody};

@@ -2,6 +2,7 @@
 //! functions of the host, in memory, or outside. Why one is not answered the guest can read, and its owner where there is something to do.
 
 use std::{
+    mem,
     panic::resume_unwind,
     pin::Pin,
     sync::{
@@ -73,16 +74,23 @@ pub(crate) struct Hooks {
     gone: Option<Arc<AtomicBool>>,
     /// Whether what the guest waits for is polled within a loop of wasmtime's, as that of WASI 0.3.
     waits_in_loop: bool,
+    /// Whether what the guest sends now is handed on, to what comes after it as a middleware.
+    hands_on: bool,
 }
 
 impl Hooks {
     pub(crate) fn new(terms: Arc<Terms>, invocation: Invocation, meter: Arc<Meter>) -> Self {
-        Self { terms, invocation, meter, is_in_init: false, gone: None, waits_in_loop: false }
+        Self { terms, invocation, meter, is_in_init: false, gone: None, waits_in_loop: false, hands_on: false }
     }
 
     /// Of a guest that may have tasks of its own.
     pub(crate) fn waits_in_loop(&mut self) {
         self.waits_in_loop = true;
+    }
+
+    /// Says whether what the guest sends now is handed on, to what comes after it as a middleware.
+    pub(crate) fn hands_on(&mut self, hands_on: bool) {
+        self.hands_on = hands_on;
     }
 
     /// Says that the instance is about to be dropped. With it the bodies that it has not finished end as if they were whole.
@@ -98,7 +106,7 @@ impl Hooks {
     }
 
     /// Begins to send a request, if it is one that may be sent. It counts also where it may not, so that a guest cannot fill the log.
-    fn send(&mut self, request: http::Request<WasiBody>, timeouts: Timeouts) -> Result<Answering, Unanswered> {
+    fn send(&mut self, request: http::Request<WasiBody>, to: To, timeouts: Timeouts) -> Result<Answering, Unanswered> {
         let max = self.terms.limits.calls;
         if !self.meter.may_call(max) {
             let why = format!("more requests than its limit calls, {max}, allows");
@@ -108,20 +116,48 @@ impl Hooks {
             let told = "a request was refused: an init sends none, for what it was told would be told to all requests";
             return Err(Unanswered::from(Cause::Denied).telling(told));
         }
-        let Some(outbound) = &self.terms.outbound else {
-            return Err(Unanswered::denied(request.method(), request.uri()));
+        let (sender_is_gone, carried) = (self.gone.get_or_insert_default().clone(), self.carried(to));
+        let outbound = match to {
+            To::Named => self.terms.outbound.as_deref(),
+            To::Next => self.invocation.along.as_ref().and_then(|along| along.next.as_deref()),
         };
-        let (sender_is_gone, carried) = (self.gone.get_or_insert_default().clone(), self.carried());
+        let Some(outbound) = outbound else { return Err(to.nothing(&request)) };
         let request = request.map(|body| SentBody { body, sender_is_gone, carried });
         outbound.send(request, timeouts, &self.invocation)
     }
 
-    fn carried(&self) -> Carried {
-        Carried { meter: self.meter.clone(), bytes_max: self.terms.limits.calls_body_bytes() }
+    /// What is handed on is the request itself and its answer, which have limits of their own.
+    fn carried(&self, to: To) -> Carried {
+        let bytes_max = match to {
+            To::Named => self.terms.limits.calls_body_bytes(),
+            To::Next => u64::MAX,
+        };
+        Carried { meter: self.meter.clone(), bytes_max }
     }
 
     fn owner(&self) -> Owner {
         Owner { sink: self.terms.sink.clone(), request_id: self.invocation.request_id }
+    }
+}
+
+/// Where a request goes that a guest sends.
+#[derive(Clone, Copy)]
+enum To {
+    /// Where its URI says.
+    Named,
+    /// To what comes after the function, which is called as a middleware.
+    Next,
+}
+
+impl To {
+    /// There is nobody.
+    fn nothing(self, request: &http::Request<WasiBody>) -> Unanswered {
+        match self {
+            Self::Named => Unanswered::denied(request.method(), request.uri()),
+            Self::Next => Unanswered::from(Cause::Denied).telling(
+                "a request was handed on and nothing comes after this function; name it in the gust.toml of the function that shall: middleware",
+            ),
+        }
     }
 }
 
@@ -180,7 +216,8 @@ impl WasiHttpHooks for Hooks {
         done: Done,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Done), Error>> + Send> {
         let (timeouts, waits_in_loop) = (Timeouts::of(options), self.waits_in_loop);
-        let (answering, carried, owner) = (self.send(request, timeouts), self.carried(), self.owner());
+        let to = if mem::take(&mut self.hands_on) { To::Next } else { To::Named };
+        let (answering, carried, owner) = (self.send(request, to, timeouts), self.carried(to), self.owner());
         Box::new(async move {
             let answered = match answering {
                 Ok(answering) if waits_in_loop => Elsewhere(tokio::spawn(answering)).await,

@@ -71,6 +71,7 @@ impl App {
             limits: self.spec.limits(&manifest.limits).capped(&self.limits_max),
             instance: manifest.instance,
             is_cgi: manifest.cgi,
+            middleware: manifest.middleware.clone().into(),
             access: manifest.access,
             allow: manifest.allow.clone(),
             kv: manifest.kv.clone(),

@@ -6,11 +6,15 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use gust_core::{AppName, FunctionName, manifest::Allow, outbound};
-use gust_engine::{Answering, Cause, Invocation, Outbound, SentBody, Timeouts, Unanswered};
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use gust_engine::{Along, Answering, Cause, Invocation, Outbound, SentBody, Timeouts, Unanswered};
+use http::{HeaderMap, HeaderName, Request};
 use tokio::time;
 
-use crate::outbound::{Outside, Reach};
+use crate::{
+    data::onward::Onward,
+    deployment::Deployment,
+    outbound::{Outside, Reach},
+};
 
 /// The trace that a request is part of (W3C Trace Context).
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -24,10 +28,18 @@ pub(crate) struct Call {
     pub(crate) app: AppName,
     /// Who calls.
     pub(crate) from: FunctionName,
-    /// Who is called, which `from` may do.
-    pub(crate) to: FunctionName,
+    /// Who is called.
+    pub(crate) to: To,
     /// The request of `from` that waits for it.
     pub(crate) invocation: Invocation,
+}
+
+/// Who is called by a function.
+pub(crate) enum To {
+    /// The function of this name, which the caller may call.
+    Named(FunctionName),
+    /// What comes after the caller, which is a middleware.
+    Next(Onward),
 }
 
 /// Serves calls.
@@ -39,7 +51,7 @@ pub(crate) trait Answers: Send + Sync {
 /// The way from all functions to whoever serves their calls, and outside.
 #[derive(Clone)]
 pub(crate) struct Exchange {
-    answers: Arc<OnceLock<Weak<dyn Answers>>>,
+    answers: Answerer,
     outside: Arc<Outside>,
 }
 
@@ -65,19 +77,28 @@ impl Exchange {
         let (to, answers) = (allow.functions.iter().cloned().collect(), self.answers.clone());
         Some(Arc::new(Line { answers, app: app.clone(), from: from.clone(), to, reach }))
     }
+
+    /// What goes along with a request of a function: its trace, where it may call others, and what comes after it, where it is a
+    /// middleware.
+    pub(crate) fn along(&self, caller: &Deployment, headers: &HeaderMap, onward: Option<Onward>) -> Option<Arc<Along>> {
+        if caller.terms.allow.functions.is_empty() && onward.is_none() {
+            return None;
+        }
+        let traceparent = headers.get(TRACEPARENT).filter(|value| value.len() <= TRACEPARENT_BYTES_MAX).cloned();
+        let next = onward.map(|onward| -> Box<dyn Outbound> {
+            let (answers, app, from) = (self.answers.clone(), caller.app.clone(), caller.name.clone());
+            Box::new(Next { answers, app, from, onward })
+        });
+        Along::new(traceparent, next)
+    }
 }
 
-/// What the functions that one calls shall know of a request's trace. Nothing where it calls none.
-pub(crate) fn traceparent(allow: &Allow, headers: &HeaderMap) -> Option<Arc<HeaderValue>> {
-    if allow.functions.is_empty() {
-        return None;
-    }
-    headers.get(TRACEPARENT).filter(|value| value.len() <= TRACEPARENT_BYTES_MAX).cloned().map(Arc::new)
-}
+/// Whoever serves calls, once there is somebody.
+type Answerer = Arc<OnceLock<Weak<dyn Answers>>>;
 
 /// One function's way to those of its app that it may call, and outside.
 struct Line {
-    answers: Arc<OnceLock<Weak<dyn Answers>>>,
+    answers: Answerer,
     app: AppName,
     from: FunctionName,
     to: Vec<FunctionName>,
@@ -94,21 +115,44 @@ impl Outbound for Line {
         let Some(function) = outbound::function_of(request.uri()) else { return self.reach.send(request, timeouts) };
         let denied = || Unanswered::denied(request.method(), request.uri());
         let to = self.to.iter().find(|to| to.as_str() == function).ok_or_else(denied)?;
-        let call = Call { app: self.app.clone(), from: self.from.clone(), to: to.clone(), invocation: caller.clone() };
-        self.call(call, request, timeouts)
+        let (app, from, to) = (self.app.clone(), self.from.clone(), To::Named(to.clone()));
+        send(&self.answers, Call { app, from, to, invocation: caller.clone() }, request, timeouts)
     }
 }
 
-impl Line {
-    fn call(&self, call: Call, mut request: Request<SentBody>, timeouts: Timeouts) -> Result<Answering, Unanswered> {
-        // Only while the host starts or ends there is nobody.
-        let answers = self.answers.get().and_then(Weak::upgrade).ok_or(Cause::ConnectionRefused)?;
-        if let Some(traceparent) = &call.invocation.traceparent {
-            request.headers_mut().entry(TRACEPARENT).or_insert_with(|| (**traceparent).clone());
-        }
-        let answering = answers.answer(call, request);
-        Ok(Box::pin(async move {
-            time::timeout(timeouts.first_byte, answering).await.map_err(|_| Cause::ConnectionReadTimeout)?
-        }))
+/// A middleware's way to what comes after it, for one request.
+struct Next {
+    answers: Answerer,
+    app: AppName,
+    from: FunctionName,
+    onward: Onward,
+}
+
+impl Outbound for Next {
+    fn send(
+        &self,
+        request: Request<SentBody>,
+        timeouts: Timeouts,
+        caller: &Invocation,
+    ) -> Result<Answering, Unanswered> {
+        let (app, from, to) = (self.app.clone(), self.from.clone(), To::Next(self.onward.clone()));
+        send(&self.answers, Call { app, from, to, invocation: caller.clone() }, request, timeouts)
     }
+}
+
+fn send(
+    answers: &Answerer,
+    call: Call,
+    mut request: Request<SentBody>,
+    timeouts: Timeouts,
+) -> Result<Answering, Unanswered> {
+    // Only while the host starts or ends there is nobody.
+    let answers = answers.get().and_then(Weak::upgrade).ok_or(Cause::ConnectionRefused)?;
+    if let Some(traceparent) = call.invocation.along.as_ref().and_then(|along| along.traceparent.as_ref()) {
+        request.headers_mut().entry(TRACEPARENT).or_insert_with(|| traceparent.clone());
+    }
+    let answering = answers.answer(call, request);
+    Ok(Box::pin(async move {
+        time::timeout(timeouts.first_byte, answering).await.map_err(|_| Cause::ConnectionReadTimeout)?
+    }))
 }

@@ -65,6 +65,7 @@ impl Changes {
             return Err(Problem::new(Code::UploadIncomplete, "the upload holds no component"));
         }
         let app = self.app_for(&name, wishes.app.as_ref())?;
+        self.has_middleware(&app, &manifest)?;
         let preparing = self.prepare(&app, &name, &staged, &manifest)?;
         // The disk is waited for meanwhile.
         let (prepared, durable) = tokio::join!(preparing, blocking(move || staged.sync()));
@@ -96,6 +97,16 @@ impl Changes {
             ));
         }
         wishes.conditions.as_ref().map_or(Ok(()), Conditions::check)
+    }
+
+    /// Whether the functions are in the app that requests are to go through before: without them none would be answered.
+    fn has_middleware(&self, app: &App, manifest: &Manifest) -> Result<(), Problem> {
+        let snapshot = self.catalog.load();
+        let entry = snapshot.app(app.name.as_str());
+        let is_there = |name: &&FunctionName| entry.is_some_and(|entry| entry.get(name.as_str()).is_some());
+        let Some(absent) = manifest.middleware.iter().find(|name| !is_there(name)) else { return Ok(()) };
+        let detail = format!("middleware names {absent}, which is not in the app {}; deploy it first", app.name);
+        Err(Problem::new(Code::ManifestInvalid, detail))
     }
 
     /// The app that a function is deployed to.

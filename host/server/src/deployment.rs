@@ -70,6 +70,8 @@ pub(crate) struct Terms {
     pub(crate) is_cgi: bool,
     /// Who may call it.
     pub(crate) access: Access,
+    /// Functions of its app that its requests go through before it.
+    pub(crate) middleware: Box<[FunctionName]>,
     /// What it may reach.
     pub(crate) allow: Allow,
     /// What becomes of what it sets in buckets.
@@ -95,8 +97,9 @@ impl Terms {
         let routes = manifest.and_then(|manifest| manifest.routes().ok()).unwrap_or_default().into();
         let access = manifest.map(|manifest| manifest.access).unwrap_or_default();
         let secrets = manifest.map(|manifest| manifest.secrets.clone()).unwrap_or_default().into();
+        let middleware = manifest.map(|manifest| manifest.middleware.clone()).unwrap_or_default().into();
         let (is_cgi, kv) = (manifest.is_some_and(|manifest| manifest.cgi), BTreeMap::new());
-        Self { digest, limits, instance, is_cgi, access, allow, kv, routes, secrets, env: Vec::new() }
+        Self { digest, limits, instance, is_cgi, access, middleware, allow, kv, routes, secrets, env: Vec::new() }
     }
 }
 
@@ -118,6 +121,11 @@ pub(crate) struct Parts {
 }
 
 impl Deployment {
+    /// Whether its requests go through other functions before.
+    pub(crate) fn has_middleware(&self) -> bool {
+        !self.terms.middleware.is_empty()
+    }
+
     /// Puts one together.
     pub(crate) fn new(parts: Parts, terms: Terms, residence: Residence) -> Arc<Self> {
         static SERIAL: AtomicU64 = AtomicU64::new(1);

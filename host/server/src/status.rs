@@ -43,7 +43,7 @@ pub(crate) fn of(code: Code) -> StatusCode {
         QuotaRequests | QuotaConcurrency | QuotaCpu | QuotaStoredBytes | QuotaStorage => StatusCode::TOO_MANY_REQUESTS,
         // Never seen by the client, for it is gone; nginx's number, known to those who read logs.
         ClientGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
-        GuestFailed | GuestNoResponse | GuestBadResponse | Trap | TrapStackOverflow => {
+        GuestFailed | GuestNoResponse | GuestBadResponse | Trap | TrapStackOverflow | MiddlewareNotFound => {
             StatusCode::INTERNAL_SERVER_ERROR
         }
         LimitResponseBody | LimitHeaders | LimitMemory | LimitHandles => StatusCode::INTERNAL_SERVER_ERROR,

@@ -26,9 +26,9 @@ const SDK: &[File] = files!("guest-sdk/" to "vendor/gust-sdk/":
     "src/exports.rs", "src/exports/initial.rs", "src/exports/service.rs", "src/exports/typed.rs",
     "src/exports/wasi_http.rs", "src/extract.rs", "src/handler.rs", "src/init.rs", "src/kv.rs", "src/lib.rs", "src/log.rs", "src/outgoing.rs", "src/response.rs",
     "src/streaming/arguments.rs", "src/streaming/events.rs", "src/streaming/fetch.rs", "src/streaming/incoming.rs",
-    "src/streaming/mod.rs", "src/streaming/native.rs", "src/streaming/outgoing.rs",
+    "src/streaming/mod.rs", "src/streaming/native.rs", "src/streaming/next.rs", "src/streaming/outgoing.rs",
     "macros/Cargo.toml", "macros/src/handler.rs", "macros/src/init.rs", "macros/src/lib.rs",
-    "wit/function.wit", "wit/deps/gust-keyvalue-0.1.0/package.wit", "wit/deps/wasi-blobstore-0.2.0-draft/package.wit",
+    "wit/function.wit", "wit/deps/wasi-clocks-0.3.2/package.wit", "wit/deps/wasi-http-0.3.2/package.wit", "wit/deps/gust-keyvalue-0.1.0/package.wit", "wit/deps/wasi-blobstore-0.2.0-draft/package.wit",
     "wit/deps/wasi-io-0.2.1/package.wit", "wit/deps/wasi-keyvalue-0.2.0-draft/package.wit",
     "wit/deps/wasi-keyvalue-0.2.0-draft2/package.wit", "wit/deps/wasi-logging-0.1.0-draft/package.wit",
 );

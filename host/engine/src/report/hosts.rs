@@ -58,7 +58,8 @@ const WASMTIME: Host = Host {
         names("wasi:cli/", "0.2.", &["-S cli"]),
         names("wasi:filesystem/", "0.2.", &["-S cli"]),
         names("wasi:sockets/", "0.2.", &["-S cli"]),
-        names("wasi:http/", "0.3.", ASYNC),
+        names("wasi:http/types", "0.3.", ASYNC),
+        names("wasi:http/client", "0.3.", ASYNC),
         names("wasi:clocks/", "0.3.", ASYNC),
         names("wasi:random/", "0.3.", ASYNC),
         names("wasi:cli/", "0.3.", ASYNC),
@@ -108,7 +109,8 @@ const WASMCLOUD: Host = Host {
         names("wasi:filesystem/", "0.2.", &[]),
         names("wasi:filesystem/", "0.3.", &[]),
         names("wasi:http/", "0.2.", &[]),
-        names("wasi:http/", "0.3.", &[]),
+        names("wasi:http/types", "0.3.", &[]),
+        names("wasi:http/client", "0.3.", &[]),
         names("wasi:random/", "0.2.", &[]),
         names("wasi:random/", "0.3.", &[]),
         names("wasi:sockets/", "0.2.", &[]),
@@ -256,6 +258,16 @@ mod tests {
         let asks = component(&["wasi:http/incoming-handler@0.2.0"], &["wasi:config/store@0.2.0-rc.1"]);
         assert_eq!(of("Spin", &asks).why_not, ["wasi:config/store@0.2.0-rc.1 is not offered"]);
         assert!(of("wasmCloud", &asks).runs);
+    }
+
+    #[test]
+    fn a_middleware_needs_something_to_come_after_it() {
+        let imports = ["wasi:http/types@0.3.0", "wasi:http/handler@0.3.0"];
+        let middleware = component(&["wasi:http/handler@0.3.0"], &imports);
+        assert!(of("gust", &middleware).runs);
+        for host in ["wasmtime serve", "wasmCloud"] {
+            assert_eq!(of(host, &middleware).why_not, ["wasi:http/handler@0.3.0 is not offered"]);
+        }
     }
 
     #[test]

@@ -8,12 +8,13 @@ use http::{HeaderName, HeaderValue, request::Parts};
 use tokio::time::Instant;
 
 use super::{
-    found::{Found, Refused},
+    found::{Found, Refused, Serving},
+    onward,
     outgoing::Way,
     route,
 };
 use crate::{
-    calls::Call,
+    calls::{Call, To},
     patience::{Activity, Work},
     snapshot::Snapshot,
 };
@@ -36,18 +37,33 @@ pub(super) enum Caller<'a> {
 impl Caller<'_> {
     /// Where the request goes.
     pub(super) fn find(&self, snapshot: &Snapshot, head: &Parts) -> Result<Found, Refused> {
-        match self {
-            Self::Client { .. } => route::find(snapshot, head),
-            Self::Function(call) => route::of_function(snapshot, call, &head.uri),
+        let mut found = match self {
+            Self::Client { .. } => route::find(snapshot, head)?,
+            Self::Function(call) => match &call.to {
+                To::Named(to) => route::of_function(snapshot, call, to, &head.uri)?,
+                To::Next(onward) => return Ok(onward.find(snapshot, route::below(&head.uri)?)?),
+            },
+        };
+        if let Serving::Deployment(deployment) = &found.serving
+            && deployment.has_middleware()
+        {
+            let deployment = deployment.clone();
+            let refused = |problem| Refused { problem, deployment: Some(deployment.clone()), allow: None };
+            let first = onward::first(snapshot, self, deployment.clone(), &mut found).map_err(refused)?;
+            found.serving = Serving::Deployment(first);
         }
+        Ok(found)
     }
 
     /// What the function that is called learns of the one that calls.
     pub(super) fn told(&self) -> Option<HeaderValue> {
         match self {
             Self::Client { .. } => None,
-            // A name is letters, digits and hyphens, so it is always a header's value.
-            Self::Function(call) => HeaderValue::from_str(call.from.as_str()).ok(),
+            Self::Function(call) => match &call.to {
+                // A name is letters, digits and hyphens, so it is always a header's value.
+                To::Named(_) => HeaderValue::from_str(call.from.as_str()).ok(),
+                To::Next(onward) => onward.caller().cloned(),
+            },
         }
     }
 
@@ -91,6 +107,7 @@ impl Caller<'_> {
     pub(super) fn scheme(&self) -> Scheme {
         match self {
             Self::Client { scheme, .. } => *scheme,
+            Self::Function(Call { to: To::Next(onward), .. }) => onward.scheme(),
             Self::Function(_) => Scheme::Http,
         }
     }

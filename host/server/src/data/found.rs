@@ -7,6 +7,7 @@ use gust_core::{Code, Problem};
 use gust_engine::Place;
 use http::{HeaderName, HeaderValue, Response, Uri};
 
+use super::onward::Onward;
 use crate::{binding::Binding, deployment::Deployment};
 
 /// How headers begin that carry a route's parameters.
@@ -26,6 +27,8 @@ pub(super) struct Found {
     pub(super) params: Vec<(HeaderName, HeaderValue)>,
     /// What keeps the client at the version that it met.
     pub(super) cookie: Option<HeaderValue>,
+    /// What comes after what serves it, where that is a middleware.
+    pub(super) next: Option<Onward>,
 }
 
 /// Where a function is mounted.

@@ -10,6 +10,7 @@ mod found;
 mod incoming;
 mod internal;
 mod mounted;
+pub(crate) mod onward;
 mod outgoing;
 mod route;
 mod routed;

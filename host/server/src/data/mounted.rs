@@ -60,7 +60,7 @@ pub(super) fn find(
     let refused = |problem| Refused { problem, deployment: serving.deployment().cloned(), allow: None };
     access::check(binding, name, access, is_version, headers, &snapshot.tokens).map_err(refused)?;
     let app_place = admit::quota(binding).map_err(refused)?;
-    Ok(Found { serving, app_place, target, mount, params: Vec::new(), cookie })
+    Ok(Found { serving, app_place, target, mount, params: Vec::new(), cookie, next: None })
 }
 
 /// The first segment, and what follows it.

@@ -78,7 +78,7 @@ fn function_of(snapshot: &Snapshot, head: &Parts, found: &Match<'_, '_, Destinat
     };
     let app_place = admit::quota(binding).map_err(refused)?;
     let target = head.uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from);
-    Ok(Found { serving, app_place, target, mount: Mount::Route, params: params(found), cookie })
+    Ok(Found { serving, app_place, target, mount: Mount::Route, params: params(found), cookie, next: None })
 }
 
 fn params(found: &Match<'_, '_, Destination>) -> Vec<(HeaderName, HeaderValue)> {

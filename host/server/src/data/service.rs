@@ -17,11 +17,12 @@ use super::{
     caller::{CALLER, Caller},
     found::{Found, Mount, Serving},
     incoming::{Limited, Source},
+    onward,
     outgoing::Outgoing,
     visit::Visit,
 };
 use crate::{
-    binding::Binding, calls, calls::Call, catalog::Catalog, coalescing, deployment::Deployment, ledger::Ledger,
+    binding::Binding, calls::Call, catalog::Catalog, coalescing, deployment::Deployment, ledger::Ledger,
     loader::Loader, panics, patience::Activity, pinned::Pinned, residence::InUse, shedding::Shedding,
 };
 
@@ -188,12 +189,16 @@ async fn serve_kept(
     kept: Box<Kept>,
     visit: &mut Visit,
 ) -> Result<Response<GuestBody>, Problem> {
-    let Kept { head, body, found, binding, version } = *kept;
+    let Kept { head, body, mut found, binding, version } = *kept;
     let deployment = data.pinned.get(&binding, version).await?;
-    // Only now it is known who may call it.
-    let tokens = data.catalog.load().tokens.clone();
-    let called = binding.function.as_str();
-    access::check(&binding, called, deployment.terms.access, true, &head.headers, &tokens)?;
+    let deployment = {
+        let snapshot = data.catalog.load();
+        let called = binding.function.as_str();
+        // Only now it is known who may call it.
+        access::check(&binding, called, deployment.terms.access, true, &head.headers, &snapshot.tokens)?;
+        visit.goes_to(deployment.clone());
+        onward::first(&snapshot, caller, deployment, &mut found)?
+    };
     visit.goes_to(deployment.clone());
     let place = match admit::place(&deployment)? {
         Admitted::Now(place) => place,
@@ -225,8 +230,8 @@ async fn run(
         request = Box::pin(gathered(request, deadline, deployment.limits().wall_ms)).await?;
         in_use = loaded(data, &deployment, deadline).await?;
     }
-    let traceparent = calls::traceparent(&deployment.terms.allow, request.headers());
-    let invocation = Invocation { request_id: visit.request_id(), deadline, depth, traceparent };
+    let along = data.loader.exchange.along(&deployment, request.headers(), visit.take_next());
+    let invocation = Invocation { request_id: visit.request_id(), deadline, depth, along };
     let lease = Lease::take(function(&in_use)?, &invocation, visit.meter()).await?;
     visit.leased(lease.timing());
     let (began, may_be_unread) = (lease.ready_at(), is_streamed && !request.body().is_end_stream());
@@ -265,6 +270,7 @@ fn enter(
     visit.holds(place);
     visit.is_of_app(found.app_place);
     visit.gives(found.cookie);
+    visit.hands_on_to(found.next);
     admit::stated_length(&head.headers, deployment)?;
     let prefix = match found.mount {
         Mount::Name => Some(deployment.prefix.clone()),

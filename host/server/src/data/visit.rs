@@ -21,7 +21,7 @@ use gust_core::{
 use gust_engine::{LeaseTiming, Meter, Place, Usage};
 use http::{HeaderValue, Method};
 
-use super::{found::Refused, incoming::AWAITED};
+use super::{found::Refused, incoming::AWAITED, onward::Onward};
 use crate::{
     deployment::Deployment,
     leaving::Leaving,
@@ -49,6 +49,8 @@ pub(super) struct Visit {
     /// The methods that there are, where the request's is not among them.
     allow: Option<Box<HeaderValue>>,
     work: Option<Work>,
+    /// What comes after its function, where that is a middleware.
+    next: Option<Onward>,
 }
 
 impl Visit {
@@ -69,6 +71,7 @@ impl Visit {
             cookie: None,
             allow: None,
             work: None,
+            next: None,
         }
     }
 
@@ -135,6 +138,16 @@ impl Visit {
     /// The cookie that the client is given.
     pub(super) fn take_cookie(&mut self) -> Option<HeaderValue> {
         self.cookie.take().map(|cookie| *cookie)
+    }
+
+    /// Says what comes after its function, where that is a middleware.
+    pub(super) fn hands_on_to(&mut self, next: Option<Onward>) {
+        self.next = next;
+    }
+
+    /// What comes after its function, once.
+    pub(super) fn take_next(&mut self) -> Option<Onward> {
+        self.next.take()
     }
 
     /// Says that the function is at work for it, until the end, where a connection has to know.
