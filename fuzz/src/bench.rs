@@ -84,7 +84,7 @@ pub(crate) fn config(limits: &Limits) -> FunctionConfig {
 /// Sends a request with this body and reads the answer.
 pub(crate) async fn call(function: &Function, body: &[u8]) -> Result<Response<Bytes>, Problem> {
     let deadline = Instant::now() + Duration::from_secs(10);
-    let invocation = Invocation { request_id: RequestId::from_random(0), deadline, depth: 0, traceparent: None };
+    let invocation = Invocation { request_id: RequestId::from_random(0), deadline, depth: 0, along: None };
     let lease = Lease::take(function, &invocation, &Meter::new()).await?;
     let body = Full::new(Bytes::copy_from_slice(body)).map_err(|never| match never {});
     let request = Request::post("/").header(header::HOST, "fuzz.test").body(body).unwrap();

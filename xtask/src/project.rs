@@ -8,8 +8,8 @@ pub fn path(relative: &str) -> PathBuf {
 }
 
 /// The example functions, each in a [`directory`] of its own.
-pub const FUNCTIONS: [&str; 9] =
-    ["hello", "image", "markdown", "auth", "live", "shop-products", "shop-cart", "shop-checkout", SHOP];
+pub const FUNCTIONS: [&str; 10] =
+    ["hello", "image", "markdown", "auth", "gate", "live", "shop-products", "shop-cart", "shop-checkout", SHOP];
 
 /// The shop's pages. What they call is named `shop-...`.
 pub const SHOP: &str = "shop";

@@ -37,6 +37,6 @@ pub use incoming::Incoming;
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::{run, written};
 pub use next::next;
-pub use outgoing::{Stream, Writer, stream};
 #[cfg(target_arch = "wasm32")]
 pub(crate) use outgoing::{Contents, Writing, take};
+pub use outgoing::{Stream, Writer, stream};

@@ -32,6 +32,7 @@ mod keyvalue;
 mod languages;
 mod limits;
 mod loading;
+mod middleware;
 mod openapi;
 mod operator;
 mod outbound;
