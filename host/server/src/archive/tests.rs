@@ -1,10 +1,13 @@
 //! Archives: read as they were written, refused where a byte of them is missing or another.
 
-use gust_core::{AppName, Manifest, state::Change};
-use gust_store::{Kept, Place, Release};
+use std::io::{self, Read};
+
+use gust_core::{AppName, Code, Digest, Manifest, Problem, state::Change};
+use gust_store::{Kept, Place, Release, Store};
+use tar::{Archive, Builder, Entry, EntryType, Header};
 use tempfile::TempDir;
 
-use super::*;
+use super::{incoming::name, *};
 
 /// A component, larger than a block.
 const COMPONENT: &[u8] = &[7; 1500];
