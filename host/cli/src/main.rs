@@ -11,6 +11,7 @@ mod output;
 mod project;
 mod token;
 mod trust;
+mod whole_file;
 
 use std::process::ExitCode;
 

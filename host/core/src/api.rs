@@ -429,6 +429,10 @@ pub struct BackupInfo {
     pub schema: u32,
     /// The SHA-256 digest of its database, as the components have theirs in their names.
     pub database: Digest,
+    /// The SHA-256 digest of the database of what functions keep, which has those of the blobs. Not there in format 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub state: Option<Digest>,
 }
 
 /// Answer of `PUT /v1/restore`.
@@ -444,6 +448,19 @@ pub struct RestoreInfo {
     pub apps: u64,
     /// How many tokens besides the host's own.
     pub tokens: u64,
+    /// What functions keep now. Not there where the backup has none of it: then that is as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub state: Option<RestoredState>,
+}
+
+/// How much of what functions keep was restored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RestoredState {
+    /// How many key-values.
+    pub key_values: u64,
+    /// How many blobs.
+    pub blobs: u64,
 }
 
 /// An error's body, `application/problem+json` (RFC 9457), on both listeners.

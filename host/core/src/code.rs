@@ -240,7 +240,7 @@ codes! {
     /// Secrets that cannot be opened with the host's key.
     SecretUnreadable = "secret.unreadable", Host, "The app's secrets cannot be read";
     /// A stored component is not what was stored.
-    StoreCorrupt = "store.corrupt", Host, "A stored component is damaged";
+    StoreCorrupt = "store.corrupt", Host, "A stored component or blob is damaged";
     /// A fault in gust itself.
     Internal = "internal", Host, "The host failed";
 }

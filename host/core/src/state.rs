@@ -121,7 +121,8 @@ pub fn check_key(key: &str) -> Result<(), Problem> {
     }
 }
 
-fn check_value(value: &[u8]) -> Result<(), Problem> {
+/// Checks a value.
+pub fn check_value(value: &[u8]) -> Result<(), Problem> {
     match value.len() {
         0..=VALUE_BYTES_MAX => Ok(()),
         bytes => Err(invalid(format!(

@@ -27,11 +27,12 @@ impl Changes {
         blocking(move || store.restore(&restoring)).await??;
         self.begin_anew(book).await.map_err(not_in_force)?;
         let store = self.store.clone();
-        // They belong to no version, whatever becomes of their files; the next start tries again.
-        let _ = blocking(move || store.remove_unreferenced()).await?;
+        // They belong to no version, or to no app, whatever becomes of their files; the next start tries again.
+        let _ = blocking(move || store.remove_unreferenced().and_then(|()| store.remove_state_of_none())).await?;
         drop(turn);
-        let Contents { functions, versions, apps, tokens } = contents;
-        tracing::info!(functions, versions, apps, tokens, "restored from a backup");
+        let Contents { functions, versions, apps, tokens, state } = contents;
+        let (key_values, blobs) = (state.map(|state| state.key_values), state.map(|state| state.blobs));
+        tracing::info!(functions, versions, apps, tokens, key_values, blobs, "restored from a backup");
         Ok(contents)
     }
 }

@@ -1,4 +1,4 @@
-//! Backups: a consistent copy of all that is stored, made while the host serves.
+//! Backups: a consistent copy of all that is stored, made while the host serves. What functions keep is of the same moment as the rest.
 //!
 //! No key is part of it: secrets are in it as they are stored, sealed with a key that is kept elsewhere.
 
@@ -11,7 +11,10 @@ use std::{
 use gust_core::Digest;
 use tempfile::TempDir;
 
-use crate::{Store, StoreError, components, functions, schema};
+use crate::{
+    Store, StoreError, components, functions, schema,
+    state::{Moment, StateBackup},
+};
 
 /// The name of the database's file.
 pub(crate) const DATABASE: &str = "gust.db";
@@ -20,31 +23,33 @@ pub(crate) const DATABASE: &str = "gust.db";
 pub struct Backup {
     dir: TempDir,
     digests: Vec<Digest>,
+    state: StateBackup,
 }
 
 impl Store {
     /// Copies all that is stored. Nothing of the copy goes, whatever is removed meanwhile, and all of it is whole.
     pub fn back_up(&self) -> Result<Backup, StoreError> {
         let dir = TempDir::new_in(self.tmp_dir()).map_err(StoreError::io("beginning a backup"))?;
-        let backup = self.copied(dir)?;
+        let (digests, moment) = self.copied(&dir)?;
         // What could not be restored is told of now, and not when it is needed.
-        backup.verify()?;
-        Ok(backup)
+        verify(&dir, &digests)?;
+        Ok(Backup { digests, state: moment.copied()?, dir })
     }
 
-    fn copied(&self, dir: TempDir) -> Result<Backup, StoreError> {
-        // Held for both: a component's file goes only after the database has let go of it.
+    /// Copies what is deployed, and fixes what of the state is of the same moment.
+    fn copied(&self, dir: &TempDir) -> Result<(Vec<Digest>, Moment), StoreError> {
+        // Held for all of it: a component's file goes only after the database has let go of it, and nothing is deployed in between.
         let database = self.database();
-        let path = dir.path().join(DATABASE);
+        let copy = dir.path().join(DATABASE);
         // Paths need not be UTF-8.
-        database.execute("vacuum into cast(?1 as text)", [path.as_os_str().as_bytes()])?;
+        database.execute("vacuum into cast(?1 as text)", [copy.as_os_str().as_bytes()])?;
         let digests = functions::digests(&database)?;
         for digest in &digests {
-            let to = dir.path().join(components::file_name(digest));
-            link(&self.component_path(digest), &to).map_err(|error| failed(digest, error))?;
+            link(&self.component_path(digest), &path(dir, digest)).map_err(|error| failed(digest, error))?;
         }
+        let moment = self.state().begin_backup(dir.path())?;
         drop(database);
-        Ok(Backup { dir, digests })
+        Ok((digests, moment))
     }
 }
 
@@ -66,21 +71,30 @@ impl Backup {
 
     /// The components and their files.
     pub fn components(&self) -> impl Iterator<Item = (Digest, PathBuf)> {
-        self.digests.iter().map(|digest| (*digest, self.dir.path().join(components::file_name(digest))))
+        self.digests.iter().map(|digest| (*digest, path(&self.dir, digest)))
     }
 
-    fn verify(&self) -> Result<(), StoreError> {
-        for (digest, path) in self.components() {
-            if components::digest_of(&path).map_err(|error| failed(&digest, error))? != digest {
-                return Err(StoreError::Corrupt(digest));
-            }
-        }
-        Ok(())
+    /// What functions keep.
+    pub fn state(&self) -> &StateBackup {
+        &self.state
     }
 }
 
+fn path(dir: &TempDir, digest: &Digest) -> PathBuf {
+    dir.path().join(components::file_name(digest))
+}
+
+fn verify(dir: &TempDir, digests: &[Digest]) -> Result<(), StoreError> {
+    for digest in digests {
+        if components::digest_of(&path(dir, digest)).map_err(|error| failed(digest, error))? != *digest {
+            return Err(StoreError::Corrupt(*digest));
+        }
+    }
+    Ok(())
+}
+
 /// One more name where the file system has that, for a component's file never changes; else a copy.
-fn link(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn link(from: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop))
 }
 

@@ -31,6 +31,14 @@ pub enum StoreError {
     /// A component is not what was stored.
     #[error("the stored component {0} is damaged; deploy it again")]
     Corrupt(Digest),
+    /// A blob is not what was written.
+    #[error("the blob {name:?} of {place} is damaged; write it again, or remove it")]
+    CorruptBlob {
+        /// Its app and container.
+        place: String,
+        /// Its name.
+        name: String,
+    },
     /// An upload is larger than allowed.
     #[error("it is larger than {0} bytes")]
     TooLarge(u64),
@@ -131,7 +139,7 @@ impl From<StoreError> for Problem {
             StoreError::Full(_) | StoreError::Unwritten { is_full: true, .. } => {
                 (Code::StoreFull, "nothing was changed; make room on the host's disk".to_owned())
             }
-            StoreError::Corrupt(_) => (Code::StoreCorrupt, error.to_string()),
+            StoreError::Corrupt(_) | StoreError::CorruptBlob { .. } => (Code::StoreCorrupt, error.to_string()),
             StoreError::TooLarge(_) => (Code::UploadTooLarge, error.to_string()),
             StoreError::Changed => (Code::ApiChanged, error.to_string()),
             StoreError::Elsewhere => (Code::FunctionElsewhere, error.to_string()),

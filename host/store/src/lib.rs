@@ -38,5 +38,7 @@ pub use functions::{StoredAlias, StoredFunction, StoredVersion, Watch};
 pub use keys::private_file;
 pub use publish::{Published, Release};
 pub use restore::{Contents, Restoring};
-pub use state::{BlobReading, BlobWriting, BlobWritten, Kept, Place, State};
+pub use state::{
+    AwaitedBlob, BlobCopy, BlobReading, BlobWriting, BlobWritten, Kept, Place, State, StateBackup, StateContents,
+};
 pub use store::Store;

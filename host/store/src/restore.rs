@@ -4,15 +4,24 @@
 //! store's, brought up to date, and copied row by row into an empty one of this version's making: whatever that refuses is no
 //! backup, and nothing else of the file gets any further. What it says of components is what may come of them.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use gust_core::{AppName, AppSpec, Digest, Traffic};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, params_from_iter, types::Value};
 use tempfile::TempDir;
 
 use crate::{
-    Durable, Staged, Store, StoreError, StoredApp, StoredFunction, apps, backup::DATABASE, change::change, components,
-    functions, schema, tokens,
+    AwaitedBlob, Durable, Staged, StateContents, Store, StoreError, StoredApp, StoredFunction, apps,
+    backup::DATABASE,
+    change::change,
+    components, functions, schema,
+    state::{self, Arrived},
+    tokens,
 };
 
 /// The largest number of a version or a state in a backup: far more than were ever given, and far from the end of what is stored.
@@ -26,6 +35,8 @@ pub struct Restoring {
     here: Vec<Digest>,
     /// The components that are still to come, and how large they are.
     awaited: BTreeMap<Digest, u64>,
+    /// What functions keep, where it is in the backup.
+    state: Option<Arc<Mutex<Arrived>>>,
 }
 
 /// How much a backup holds.
@@ -39,6 +50,8 @@ pub struct Contents {
     pub apps: u64,
     /// Tokens of the API.
     pub tokens: u64,
+    /// What functions keep, where it is in it.
+    pub state: Option<StateContents>,
 }
 
 impl Store {
@@ -48,8 +61,8 @@ impl Store {
         let path = dir.path().join("foreign.db");
         database.file.persist(&path).map_err(|error| StoreError::io("beginning to restore")(error.error))?;
         let database = copied(&path, &dir.path().join(DATABASE))?;
-        let awaited = read_through(&database).map_err(unreadable)?;
-        Ok(Restoring { dir, database, here: Vec::new(), awaited })
+        let awaited = read_through(&database).map_err(|error| unreadable(error, DATABASE))?;
+        Ok(Restoring { dir, database, here: Vec::new(), awaited, state: None })
     }
 
     /// Puts a backup in the place of all that is stored. Durable when it returns; where it fails nothing is changed. Components
@@ -58,9 +71,14 @@ impl Store {
         if let Some((digest, _)) = backup.awaited.first_key_value() {
             return Err(StoreError::Backup(format!("the component {digest} is not in it")));
         }
+        if let Some(blob) = backup.awaited_blob()? {
+            return Err(StoreError::Backup(format!("the blob {:?} of {} is not in it", blob.name, blob.place)));
+        }
         let restored = change(&mut self.database(), |transaction| {
             copy_rows(&backup.database, transaction)?;
-            self.take_over(backup)
+            self.take_over(backup)?;
+            // A transaction of its own. It is by far the larger one, so it comes first: what is left then is the end of this one.
+            backup.state.as_ref().map_or(Ok(()), |state| self.state().replace(state))
         });
         if restored.is_err() {
             // They belong to no version, whatever becomes of their files; the next start tries again.
@@ -97,6 +115,28 @@ impl Restoring {
         Ok(())
     }
 
+    /// Begins with what functions keep, by its database: their blobs come next.
+    pub fn begin_state(&mut self, Staged { file, .. }: Staged) -> Result<(), StoreError> {
+        let dir = self.dir.path().join("state");
+        fs::create_dir(&dir).map_err(StoreError::io("beginning to restore"))?;
+        let foreign = foreign(file.path(), state::DATABASE, state::MIGRATIONS);
+        let arrived = foreign.and_then(|foreign| Arrived::new(dir, &foreign));
+        let arrived = arrived.map_err(|error| unreadable(error, state::DATABASE))?;
+        self.state = Some(Arc::new(Mutex::new(arrived)));
+        Ok(())
+    }
+
+    /// The blob that comes next; none where all are here, or nothing of what functions keep is in it.
+    pub fn awaited_blob(&self) -> Result<Option<AwaitedBlob>, StoreError> {
+        self.state.as_ref().map_or(Ok(None), |state| Arrived::lock(state).awaited())
+    }
+
+    /// Takes in the blob that comes next.
+    pub fn add_blob(&mut self, Durable(blob): Durable) -> Result<(), StoreError> {
+        let no_state = || StoreError::Backup("no blob belongs into it".to_owned());
+        Arrived::lock(self.state.as_ref().ok_or_else(no_state)?).add(blob)
+    }
+
     /// How much it holds.
     pub fn contents(&self) -> Result<Contents, StoreError> {
         let count = |what: &str| self.database.query_row(&format!("select count({what}"), [], |row| row.get(0));
@@ -105,6 +145,7 @@ impl Restoring {
             versions: count("*) from versions")?,
             apps: count("*) from apps")?,
             tokens: count("*) from tokens")?,
+            state: self.state.as_ref().map(|state| Arrived::lock(state).contents()).transpose()?,
         })
     }
 
@@ -116,7 +157,8 @@ impl Restoring {
 
 /// A database of this version's making with all that is in the one from elsewhere.
 fn copied(from: &Path, to: &Path) -> Result<Connection, StoreError> {
-    let foreign = foreign(from).map_err(unreadable)?;
+    let unreadable = |error| unreadable(error, DATABASE);
+    let foreign = foreign(from, DATABASE, schema::MIGRATIONS).map_err(unreadable)?;
     let mut database = schema::open(to)?;
     // The constraints are this version's too.
     change(&mut database, |transaction| copy_rows(&foreign, transaction)).map_err(unreadable)?;
@@ -124,7 +166,7 @@ fn copied(from: &Path, to: &Path) -> Result<Connection, StoreError> {
 }
 
 /// Opens a database from elsewhere with care (<https://sqlite.org/security.html>), and brings its schema up to date.
-fn foreign(path: &Path) -> Result<Connection, StoreError> {
+fn foreign(path: &Path, name: &str, migrations: &[&str]) -> Result<Connection, StoreError> {
     let mut database = Connection::open(path)?;
     database.pragma_update(None, "trusted_schema", false)?;
     database.pragma_update(None, "cell_size_check", true)?;
@@ -133,10 +175,10 @@ fn foreign(path: &Path) -> Result<Connection, StoreError> {
     database.pragma_update(None, "synchronous", "off")?;
     let found: String = database.query_row("pragma integrity_check(1)", [], |row| row.get(0))?;
     if found != "ok" {
-        return Err(StoreError::Backup(format!("{DATABASE} is damaged: {found}")));
+        return Err(StoreError::Backup(format!("{name} is damaged: {found}")));
     }
-    if schema::migrate(&mut database)? == 0 {
-        return Err(StoreError::Backup(format!("{DATABASE} is not a database of gust")));
+    if schema::migrate_by(&mut database, migrations)? == 0 {
+        return Err(StoreError::Backup(format!("{name} is not a database of gust")));
     }
     Ok(database)
 }
@@ -150,13 +192,18 @@ fn copy_rows(from: &Connection, to: &Transaction<'_>) -> Result<(), StoreError> 
     tables.iter().try_for_each(|table| copy_table(from, to, table))
 }
 
-fn copy_table(from: &Connection, to: &Transaction<'_>, table: &str) -> Result<(), StoreError> {
-    // A view may be anything, without end.
+/// Fails where a database from elsewhere has something else by that name. A view may be anything, without end.
+pub(crate) fn must_be_table(from: &Connection, database: &str, table: &str) -> Result<(), StoreError> {
     let kind = "select type from sqlite_schema where name = ?1";
     let kind: Option<String> = from.query_row(kind, [table], |row| row.get(0)).optional()?;
-    if kind.as_deref() != Some("table") {
-        return Err(StoreError::Backup(format!("{DATABASE} has no table {table}")));
+    if kind.as_deref() == Some("table") {
+        return Ok(());
     }
+    Err(StoreError::Backup(format!("{database} has no table {table}")))
+}
+
+fn copy_table(from: &Connection, to: &Transaction<'_>, table: &str) -> Result<(), StoreError> {
+    must_be_table(from, DATABASE, table)?;
     let mut columns = to.prepare("select '[' || name || ']' from pragma_table_info(?1)")?;
     let columns: Vec<String> = columns.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let (named, places) = (columns.join(", "), vec!["?"; columns.len()].join(", "));
@@ -240,10 +287,10 @@ fn out_of_range(database: &Connection) -> Result<Option<String>, StoreError> {
 }
 
 /// Whose fault it is that a database from elsewhere cannot be read: its own, unless the disk fails.
-fn unreadable(error: StoreError) -> StoreError {
+fn unreadable(error: StoreError, name: &str) -> StoreError {
     match error {
         StoreError::Database(error) if error.sqlite_error_code() != Some(ErrorCode::SystemIoFailure) => {
-            StoreError::Backup(format!("{DATABASE} cannot be read: {error}"))
+            StoreError::Backup(format!("{name} cannot be read: {error}"))
         }
         StoreError::NewerSchema { .. } => StoreError::Backup(error.to_string()),
         other => other,

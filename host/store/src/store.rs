@@ -63,7 +63,7 @@ impl Store {
     }
 
     /// Removes what apps kept that are not there any more.
-    fn remove_state_of_none(&self) -> Result<(), StoreError> {
+    pub fn remove_state_of_none(&self) -> Result<(), StoreError> {
         let apps: HashSet<AppName> = self.apps()?.into_iter().map(|app| app.name).collect();
         self.state.apps().iter().filter(|app| !apps.contains(*app)).try_for_each(|app| self.state.remove_app(app))
     }

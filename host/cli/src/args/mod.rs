@@ -349,6 +349,34 @@ mod tests {
         assert!(!help.contains("--token-file") && !help.contains("--ca "), "{help}");
     }
 
+    /// An argument of a command takes the place of one for all commands where it has its id, and would be given its value where
+    /// it has its flag.
+    #[test]
+    fn no_command_takes_what_is_every_commands() {
+        fn clashes(command: &clap::Command, globals: &[&clap::Arg], found: &mut Vec<String>) {
+            for arg in command.get_arguments() {
+                let flags = |arg: &clap::Arg| (arg.get_long().map(str::to_owned), arg.get_short());
+                let (long, short) = flags(arg);
+                let is_taken = |global: &&clap::Arg| {
+                    let (taken_long, taken_short) = flags(global);
+                    arg.get_id() == global.get_id()
+                        || (long.is_some() && long == taken_long)
+                        || (short.is_some() && short == taken_short)
+                };
+                if globals.iter().any(is_taken) {
+                    found.push(format!("{} {}", command.get_name(), arg.get_id()));
+                }
+            }
+            command.get_subcommands().for_each(|sub| clashes(sub, globals, found));
+        }
+        let command = Args::command();
+        let globals: Vec<_> = command.get_arguments().filter(|arg| arg.is_global_set()).collect();
+        let mut found = Vec::new();
+        command.get_subcommands().for_each(|sub| clashes(sub, &globals, &mut found));
+        // A host is not called: by their names these hide those, and nothing of it is in its help.
+        assert_eq!(found, ["admin", "token_file", "ca", "cert", "key"].map(|id| format!("serve {id}")));
+    }
+
     #[test]
     fn the_definition_holds_and_every_command_shows_an_example() {
         let command = Args::command();

@@ -1,8 +1,9 @@
 //! `gust blob`: blobs that functions keep, to be put there and fetched.
 
 use std::{
-    fs::File,
-    io::{self, IsTerminal as _, Read, Write},
+    fs::{self, File},
+    io::{self, IsTerminal as _, Read, Write as _},
+    os::unix::fs::MetadataExt as _,
     path::Path,
 };
 
@@ -19,7 +20,11 @@ use crate::{
     args::{Blob, HostArgs},
     client::Client,
     output::{self, UsageError},
+    whole_file,
 };
+
+/// As any program's new files, but for what the user's mask takes away.
+const MODE: u32 = 0o666;
 
 /// Lists blobs, or writes, reads or removes one.
 pub fn run(host: &HostArgs, action: &Blob) -> Result<()> {
@@ -90,16 +95,17 @@ fn get(client: &Client, url: &str, output: Option<&Path>) -> Result<()> {
     let bar = output::transfer_bar("getting", length);
     let mut body = bar.wrap_read(response.body_mut().as_reader());
     let copied = match output {
-        Some(file) => {
-            let shown = || format!("writing {}", file.display());
-            let mut out = File::create(file).with_context(shown)?;
-            io::copy(&mut body, &mut out).with_context(shown)
-        }
+        Some(file) => whole_file::keep(&mut body, file, length, ("the blob", mode_of(file))).map(|()| length),
         None => io::copy(&mut body, &mut io::stdout().lock()).map_err(Into::into),
     };
     bar.finish_and_clear();
     ensure!(copied? == length, "the blob broke off; the host's log may have the cause");
     Ok(io::stdout().flush()?)
+}
+
+/// The mode that a file has, where it is there, so that one that nobody else may read stays so.
+fn mode_of(file: &Path) -> u32 {
+    fs::metadata(file).map_or(MODE, |metadata| metadata.mode() & MODE)
 }
 
 /// Counts what is read.

@@ -5,7 +5,7 @@ use std::{fs::File, io::Read, path::Path};
 use anyhow::{Context as _, Result};
 use gust_core::{
     Timestamp,
-    api::{AppList, FunctionList, RestoreInfo},
+    api::{AppList, FunctionList, RestoreInfo, RestoredState},
 };
 use ureq::SendBody;
 
@@ -31,7 +31,7 @@ pub fn run(host: &HostArgs, options: &Restore) -> Result<()> {
 fn confirmed(client: &Client, file: &Path) -> Result<bool> {
     let (functions, apps): (FunctionList, AppList) = (client.get("/v1/functions")?, client.get("/v1/apps")?);
     let what = format!(
-        "all that {} holds ({}, {}, with their versions, configuration and secrets, and all tokens but its own)",
+        "all that {} holds ({}, {}, with their versions, configuration, secrets and what they keep, and all tokens but its own)",
         client.base(),
         output::count(functions.functions.len() as u64, "function"),
         output::count(apps.apps.len() as u64, "app"),
@@ -58,8 +58,12 @@ fn upload(client: &Client, file: impl Read, length: u64) -> Result<RestoreInfo> 
 }
 
 fn told(restored: &RestoreInfo) -> String {
-    let RestoreInfo { backup, functions, versions, apps, tokens } = restored;
-    let counts = [(functions, "function"), (versions, "version"), (apps, "app"), (tokens, "token")];
-    let counts = counts.map(|(count, of)| output::count(*count, of)).join(", ");
-    format!("restored the backup of {} (gust {}): {counts}\n", Timestamp(backup.unix_ms), backup.gust)
+    let RestoreInfo { backup, functions, versions, apps, tokens, state } = restored;
+    let mut counts = vec![(functions, "function"), (versions, "version"), (apps, "app"), (tokens, "token")];
+    if let Some(RestoredState { key_values, blobs }) = state {
+        counts.extend([(key_values, "key-value"), (blobs, "blob")]);
+    }
+    let counts = counts.into_iter().map(|(count, of)| output::count(*count, of)).collect::<Vec<_>>().join(", ");
+    let kept = if state.is_none() { "; what functions keep is not in it, and is as it was" } else { "" };
+    format!("restored the backup of {} (gust {}): {counts}{kept}\n", Timestamp(backup.unix_ms), backup.gust)
 }

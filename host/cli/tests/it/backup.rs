@@ -39,24 +39,24 @@ fn who(host: &Host, mount: &str) -> String {
 }
 
 /// The backup of a host, made by the command.
-fn backed_up(host: &Host, dir: &TempDir, name: &str) -> PathBuf {
+pub fn backed_up(host: &Host, dir: &TempDir, name: &str) -> PathBuf {
     let file = dir.path().join(name);
     let output = host.gust(&["backup", file.to_str().unwrap()]);
     assert!(output.status.success(), "{}", said(&output));
     file
 }
 
-fn restored(host: &Host, file: &Path) {
+pub fn restored(host: &Host, file: &Path) {
     let output = host.gust(&["restore", file.to_str().unwrap(), "--yes"]);
     assert!(output.status.success(), "{}", said(&output));
 }
 
-fn restore(host: &Host, archive: &[u8]) -> Answer {
+pub fn restore(host: &Host, archive: &[u8]) -> Answer {
     host.api("PUT", "/v1/restore", "application/x-tar", archive)
 }
 
 /// The files of an archive.
-fn files(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
+pub fn files(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut archive = tar::Archive::new(archive);
     let read = |file: std::io::Result<tar::Entry<'_, &[u8]>>| {
         let (mut file, mut content) = (file.unwrap(), Vec::new());
@@ -66,7 +66,7 @@ fn files(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
     archive.entries().unwrap().map(read).collect()
 }
 
-fn archive(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+pub fn archive(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     for (name, content) in files {
         let mut header = tar::Header::new_gnu();
@@ -161,14 +161,14 @@ fn no_key_is_in_a_backup() {
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/x-tar"));
     let digest = host.info("hello")["digest"].as_str().unwrap().to_owned();
     let names: Vec<_> = files(&answer.body).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["backup.json", "gust.db", &format!("components/{digest}.wasm")]);
+    assert_eq!(names, ["backup.json", "gust.db", &format!("components/{digest}.wasm"), "state.db"]);
     for file in ["secrets.key", "artifact.key", "admin.token"] {
         let key = fs::read(host.dir.join(file)).unwrap();
         assert!(!holds(&answer.body, key.trim_ascii()), "{file}");
     }
     assert!(!holds(&answer.body, CANARY.as_bytes()));
     let info: Value = serde_json::from_slice(&files(&answer.body)[0].1).unwrap();
-    assert_eq!(info["format"], 1);
+    assert_eq!(info["format"], 2);
     until("nothing is left behind", || files_in(&host, "tmp").is_empty());
 }
 
@@ -431,6 +431,6 @@ fn restoring_asks_before_it_replaces_anything() {
     unchanged.check("no backup");
     let output = unchanged.host.gust(&["restore", empty.to_str().unwrap(), "--yes"]);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(told.contains("0 functions, 0 versions, 1 app, 0 tokens"), "{told}");
+    assert!(told.contains("0 functions, 0 versions, 1 app, 0 tokens, 0 key-values, 0 blobs"), "{told}");
     assert!(names(&unchanged.host).is_empty());
 }

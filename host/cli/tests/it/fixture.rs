@@ -315,8 +315,20 @@ impl Host {
 
     /// Its memory in use, in MiB.
     pub fn rss_mib(&self) -> u64 {
+        self.memory_mib("VmRSS:")
+    }
+
+    /// The most memory that it had in use while something was done, in MiB.
+    pub fn rss_peak_mib(&self, done: impl FnOnce()) -> u64 {
+        // Forgets the peak of before (proc_pid_clear_refs(5)).
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
+        done();
+        self.memory_mib("VmHWM:")
+    }
+
+    fn memory_mib(&self, which: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(which)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
     }
 

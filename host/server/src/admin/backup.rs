@@ -7,7 +7,10 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse as _, Response},
 };
-use gust_core::{Code, Problem, api::RestoreInfo};
+use gust_core::{
+    Code, Problem,
+    api::{RestoreInfo, RestoredState},
+};
 use http::{HeaderMap, header};
 
 use super::{Admin, permission::Call, reply::Refusal};
@@ -51,6 +54,7 @@ pub(super) async fn restore(State(admin): State<Arc<Admin>>, request: Request) -
         versions: restored.versions,
         apps: restored.apps,
         tokens: restored.tokens,
+        state: restored.state.map(|state| RestoredState { key_values: state.key_values, blobs: state.blobs }),
     }))
 }
 

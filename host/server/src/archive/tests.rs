@@ -1,15 +1,33 @@
 //! Archives: read as they were written, refused where a byte of them is missing or another.
 
-use gust_core::{AppName, Manifest};
-use gust_store::Release;
+use std::io::{self, Read};
+
+use gust_core::{AppName, Code, Digest, Manifest, Problem, state::Change};
+use gust_store::{Kept, Place, Release, Store};
+use tar::{Archive, Builder, Entry, EntryType, Header};
 use tempfile::TempDir;
 
-use super::*;
+use super::{incoming::name, *};
 
 /// A component, larger than a block.
 const COMPONENT: &[u8] = &[7; 1500];
 
-/// A store with one function, and an archive of it.
+/// A blob, larger than a block.
+const BLOB: &[u8] = &[9; 1300];
+
+fn place() -> Place {
+    Place::new(&AppName::default_app(), &"carts".parse().unwrap())
+}
+
+fn keep_something(store: &Store) {
+    let (state, kept) = (store.state(), Kept { ttl: None, bytes_max: 1 << 20 });
+    state.change_and_wait(&place(), Change::Set(vec![("k".to_owned(), b"v".to_vec())]), kept).unwrap();
+    let mut blob = state.begin_blob(&AppName::default_app(), 1 << 20).unwrap();
+    blob.write(BLOB).unwrap();
+    state.keep_blob(&place(), "b", blob.finish().unwrap()).unwrap();
+}
+
+/// A store with one function that keeps something, and an archive of it.
 fn archived() -> (TempDir, Store, Vec<u8>) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
@@ -28,6 +46,7 @@ fn archived() -> (TempDir, Store, Vec<u8>) {
     staging.write(COMPONENT).unwrap();
     let durable = staging.finish().sync().unwrap();
     store.publish(&"f".parse().unwrap(), durable, &Manifest::default(), &release, |_| Ok::<_, Problem>(())).unwrap();
+    keep_something(&store);
     let outgoing = Outgoing::new(store.back_up().unwrap(), 1_700_000_000_123).unwrap();
     let mut bytes = Vec::new();
     outgoing.write(&mut bytes).unwrap();
@@ -56,7 +75,9 @@ fn an_archive_is_read_as_it_was_written() {
     let (_dir, store, bytes) = archived();
     let (info, restoring) = read(&store, &*bytes).unwrap();
     assert_eq!((info.format, info.unix_ms), (FORMAT, 1_700_000_000_123));
-    assert_eq!(restoring.contents().unwrap().versions, 1);
+    let contents = restoring.contents().unwrap();
+    let state = contents.state.unwrap();
+    assert_eq!((contents.versions, state.key_values, state.blobs), (1, 1, 1));
     let filled = [&*bytes, &[0; 10 << 10]].concat();
     assert!(read(&store, &*filled).is_ok());
     refused(&store, &[&*bytes, &vec![0; 2 << 20]].concat(), "more than it is filled up with");
@@ -85,9 +106,27 @@ fn a_byte_that_is_another_is_seen() {
     }
 }
 
+fn names(archive: &[u8]) -> Vec<String> {
+    let mut archive = Archive::new(archive);
+    archive.entries().unwrap().map(|file| name(&file.unwrap())).collect()
+}
+
+/// The first files of an archive, with another document.
+fn made_of(archive: &[u8], count: usize, info: &str) -> Vec<u8> {
+    let document = with(archive, 0, INFO, EntryType::Regular, info.as_bytes());
+    let mut made = Builder::new(Vec::new());
+    let mut files = Archive::new(&*document);
+    for (at, file) in files.entries().unwrap().enumerate().filter(|(at, _)| *at != 1 && *at <= count) {
+        let file = file.unwrap_or_else(|error| panic!("{at}: {error}"));
+        made.append(&file.header().clone(), file).unwrap();
+    }
+    made.into_inner().unwrap()
+}
+
 /// The archive with a file of this name and kind before those at `at`.
 fn with(archive: &[u8], at: usize, name: &str, kind: EntryType, content: &[u8]) -> Vec<u8> {
     let files = contents(archive);
+    let made_of = files.len();
     let mut made = Builder::new(Vec::new());
     let mut append = |name: &[u8], kind: EntryType, content: &[u8]| {
         let mut header = Header::new_gnu();
@@ -97,15 +136,13 @@ fn with(archive: &[u8], at: usize, name: &str, kind: EntryType, content: &[u8]) 
         header.set_cksum();
         made.append(&header, content).unwrap();
     };
-    let mut old = Archive::new(archive);
-    let names: Vec<_> = old.entries().unwrap().map(|file| file.unwrap().path_bytes().into_owned()).collect();
-    for (number, (file, old)) in files.into_iter().zip(names).enumerate() {
+    for (number, (file, old)) in files.into_iter().zip(names(archive)).enumerate() {
         if number == at {
             append(name.as_bytes(), kind, content);
         }
-        append(&old, EntryType::Regular, archive.get(file).unwrap());
+        append(old.as_bytes(), EntryType::Regular, archive.get(file).unwrap());
     }
-    if at == 3 {
+    if at == made_of {
         append(name.as_bytes(), kind, content);
     }
     made.into_inner().unwrap()
@@ -117,7 +154,8 @@ fn what_does_not_belong_into_it_is_refused() {
     let digest = Digest::of(COMPONENT);
     let component = format!("components/{digest}.wasm");
     let strange = format!("components/{}.wasm", Digest::of(b"strange"));
-    for at in 0..4 {
+    let blob = names(&bytes).pop().unwrap();
+    for at in 0..=5 {
         for (name, content) in [
             ("../../escaped", &b"x"[..]),
             ("/tmp/escaped", b"x"),
@@ -135,6 +173,10 @@ fn what_does_not_belong_into_it_is_refused() {
         }
     }
     refused(&store, &with(&bytes, 3, &component, EntryType::Regular, COMPONENT), "a component twice");
+    refused(&store, &with(&bytes, 5, &component, EntryType::Regular, COMPONENT), "a component among the blobs");
+    refused(&store, &with(&bytes, 5, &blob, EntryType::Regular, BLOB), "a blob twice");
+    refused(&store, &with(&bytes, 3, &blob, EntryType::Regular, BLOB), "a blob before their database");
+    refused(&store, &with(&bytes, 4, &blob, EntryType::Regular, &[9; 1301]), "a blob of another size");
     refused(&store, &with(&bytes, 0, INFO, EntryType::Regular, b"{}"), "another document");
     refused(&store, &with(&bytes, 2, &component, EntryType::Regular, &[7; 1501]), "a component of another size");
     refused(&store, b"GIF89a, and no archive at all", "a picture");
@@ -148,9 +190,45 @@ fn what_does_not_belong_into_it_is_refused() {
 fn another_format_is_told_of() {
     let (_dir, store, bytes) = archived();
     let info = contents(&bytes).first().unwrap().clone();
-    let text = String::from_utf8(bytes.get(info).unwrap().to_vec()).unwrap().replace("\"format\":1", "\"format\":2");
+    let text = String::from_utf8(bytes.get(info).unwrap().to_vec()).unwrap().replace("\"format\":2", "\"format\":3");
     let problem = read(&store, &*with(&bytes, 0, INFO, EntryType::Regular, text.as_bytes())).err().unwrap();
-    assert!(problem.detail.contains("the format 2 of gust"), "{problem}");
+    assert!(problem.detail.contains("the format 3 of gust"), "{problem}");
+}
+
+#[test]
+fn an_archive_of_the_first_format_leaves_what_functions_keep() {
+    let (_dir, store, bytes) = archived();
+    let mut info: serde_json::Value =
+        serde_json::from_slice(bytes.get(contents(&bytes).first().unwrap().clone()).unwrap()).unwrap();
+    let state = info.as_object_mut().unwrap().remove("state").unwrap();
+    let without = |info: &serde_json::Value| made_of(&bytes, 3, &info.to_string());
+    refused(&store, &without(&info), "nothing of the state, and of the second format");
+    *info.get_mut("format").unwrap() = 1.into();
+    refused(&store, &made_of(&bytes, 5, &info.to_string()), "more than the first format has");
+    let (_, restoring) = read(&store, &*without(&info)).unwrap();
+    assert_eq!(restoring.contents().unwrap().state, None);
+    store.restore(&restoring).unwrap();
+    assert!(store.state().exists(&place(), "k").unwrap());
+    info.as_object_mut().unwrap().insert("state".to_owned(), state);
+    refused(&store, &without(&info), "of the first format, and with a digest of the state");
+}
+
+#[test]
+fn a_blob_that_is_damaged_ends_a_backup() {
+    let (dir, store, _) = archived();
+    let blob = std::fs::read_dir(dir.path().join("blobs")).unwrap().next().unwrap().unwrap().path();
+    let write = |bytes: &[u8]| {
+        std::fs::remove_file(&blob).unwrap();
+        std::fs::write(&blob, bytes).unwrap();
+    };
+    write(&[8; BLOB.len()]);
+    let outgoing = Outgoing::new(store.back_up().unwrap(), 1).unwrap();
+    let error = outgoing.write(&mut io::sink()).unwrap_err().to_string();
+    assert!(error.contains(r#"the blob "b" of default/carts is damaged"#), "{error}");
+    write(b"short");
+    let problem = Problem::from(store.back_up().err().unwrap());
+    assert_eq!(problem.code, Code::StoreCorrupt);
+    assert!(problem.detail.contains(r#"the blob "b" of default/carts"#), "{problem}");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::{Backup, Release, SettingKind, StoredApp, StoredFunction, schema::MIGRATIONS};
 
+mod state;
+
 /// A store in a directory of its own.
 struct Here {
     store: Store,
@@ -74,6 +76,18 @@ impl Here {
             assert_eq!(restoring.awaited_bytes(&digest), Some(bytes.len() as u64));
             restoring.add(self.staged(&bytes).sync().unwrap())?;
         }
+        restoring.begin_state(self.staged(&fs::read(backup.state().database()).unwrap()))?;
+        let mut blobs = Vec::new();
+        let take = |blob| {
+            blobs.push(blob);
+            Ok(())
+        };
+        backup.state().each_blob(take).unwrap();
+        for blob in blobs {
+            let awaited = restoring.awaited_blob().unwrap().unwrap();
+            assert_eq!((awaited.file, awaited.size_bytes), (blob.file, blob.size_bytes));
+            restoring.add_blob(self.staged(&fs::read(blob.path).unwrap()).sync().unwrap())?;
+        }
         Ok(restoring)
     }
 
@@ -113,7 +127,8 @@ fn a_backup_is_of_the_moment_when_it_was_made() {
     here.store.delete(&name("f"), None).unwrap();
     assert!(here.files(components::DIR).is_empty());
     let restoring = there.taken(&backup).unwrap();
-    let expected = Contents { functions: 2, versions: 5, apps: 2, tokens: 1 };
+    let state = Some(StateContents { key_values: 0, blobs: 0 });
+    let expected = Contents { functions: 2, versions: 5, apps: 2, tokens: 1, state };
     assert_eq!(restoring.contents().unwrap(), expected);
     there.store.restore(&restoring).unwrap();
     assert!(there.seen() == before);

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use gust_core::{Digest, digest::Digester};
 use tempfile::NamedTempFile;
 
 use super::{Place, State, accounts::Hold};
@@ -15,6 +16,7 @@ use crate::StoreError;
 /// A blob that is being written. Dropping it leaves nothing.
 pub struct BlobWriting {
     file: NamedTempFile,
+    digester: Digester,
     size_bytes: u64,
     hold: Hold,
     dir: PathBuf,
@@ -25,6 +27,8 @@ pub struct BlobWritten {
     pub(super) file: Gone,
     /// Its size.
     pub size_bytes: u64,
+    /// None of one that is a copy of one that has none.
+    pub(super) digest: Option<Digest>,
     pub(super) hold: Hold,
 }
 
@@ -46,7 +50,7 @@ impl State {
     pub fn begin_blob(&self, app: &gust_core::AppName, bytes_max: u64) -> Result<BlobWriting, StoreError> {
         let hold = self.accounts.file(app, bytes_max)?;
         let file = NamedTempFile::new_in(&self.tmp_dir).map_err(StoreError::io("beginning a blob"))?;
-        Ok(BlobWriting { file, size_bytes: 0, hold, dir: self.blobs_dir() })
+        Ok(BlobWriting { file, digester: Digester::default(), size_bytes: 0, hold, dir: self.blobs_dir() })
     }
 
     pub(super) fn open_blob(
@@ -70,19 +74,20 @@ impl BlobWriting {
     pub fn write(&mut self, piece: &[u8]) -> Result<(), StoreError> {
         self.hold.grow(piece.len() as u64)?;
         self.file.write_all(piece).map_err(StoreError::io("writing a blob"))?;
+        self.digester.update(piece);
         self.size_bytes += piece.len() as u64;
         Ok(())
     }
 
     /// Ends it, and waits until it is on the disk.
     pub fn finish(self) -> Result<BlobWritten, StoreError> {
-        let Self { file, size_bytes, hold, dir } = self;
+        let Self { file, digester, size_bytes, hold, dir } = self;
         file.as_file().sync_all().map_err(StoreError::io("writing a blob"))?;
         let path = dir.join(random_name()?);
         file.persist_noclobber(&path).map_err(|error| StoreError::io("keeping a blob")(error.error))?;
         let file = Gone::new(path);
         sync_dir(&dir)?;
-        Ok(BlobWritten { file, size_bytes, hold })
+        Ok(BlobWritten { file, size_bytes, digest: Some(digester.finish()), hold })
     }
 }
 

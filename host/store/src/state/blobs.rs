@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use gust_core::{
-    AppName,
+    AppName, Digest,
     state::{Blob, PAGE_KEYS_MAX, check_batch, check_key},
 };
 use rusqlite::{OptionalExtension as _, Row, params};
@@ -24,7 +24,7 @@ const BLOB_BYTES: u64 = 1 << 10;
 const STEP_BLOBS: u32 = 500;
 
 /// What is counted of a blob.
-fn bytes_of(name: &str, size_bytes: u64) -> i64 {
+pub(super) fn bytes_of(name: &str, size_bytes: u64) -> i64 {
     i64::try_from(BLOB_BYTES + name.len() as u64 + size_bytes).unwrap_or(i64::MAX)
 }
 
@@ -35,9 +35,14 @@ struct Kept {
     file: String,
     size_bytes: u64,
     created_unix_ms: u64,
+    digest: Option<Digest>,
 }
 
-const COLUMNS: &str = "id, name, file, size_bytes, created_unix_ms";
+const COLUMNS: &str = "id, name, file, size_bytes, created_unix_ms, digest";
+
+/// Adds a blob.
+pub(super) const INSERT: &str =
+    "insert into blobs (place, name, file, size_bytes, created_unix_ms, digest) values (?1, ?2, ?3, ?4, ?5, ?6)";
 
 impl Kept {
     fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -47,6 +52,7 @@ impl Kept {
             file: row.get(2)?,
             size_bytes: row.get(3)?,
             created_unix_ms: row.get(4)?,
+            digest: row.get::<_, Option<String>>(5)?.and_then(|digest| digest.parse().ok()),
         })
     }
 
@@ -87,7 +93,7 @@ impl State {
     /// Gives a blob that is written a name; one that has it is replaced. Says whether it is new.
     pub fn keep_blob(&self, place: &Place, name: &str, written: BlobWritten) -> Result<bool, StoreError> {
         check_key(name).map_err(|problem| StoreError::StateInvalid(problem.detail))?;
-        let BlobWritten { file, size_bytes, hold } = written;
+        let BlobWritten { file, size_bytes, digest, hold } = written;
         let bytes_max = hold.bytes_max();
         // What was held for it is counted as stored now.
         drop(hold);
@@ -97,9 +103,9 @@ impl State {
             let grown = bytes_of(&name, size_bytes) - before.as_ref().map_or(0, Kept::bytes);
             writing.grow(place.app(), grown, bytes_max)?;
             writing.remove(before.as_ref())?;
-            let text = "insert into blobs (place, name, file, size_bytes, created_unix_ms) values (?1, ?2, ?3, ?4, ?5)";
-            let mut insert = writing.transaction.prepare_cached(text)?;
-            insert.execute(params![place.path(), name, file_name, size_bytes, unix_ms()])?;
+            let mut insert = writing.transaction.prepare_cached(INSERT)?;
+            let digest = digest.map(|digest| digest.to_string());
+            insert.execute(params![place.path(), name, file_name, size_bytes, unix_ms(), digest])?;
             Ok(before)
         })?;
         file.stays();
@@ -147,7 +153,7 @@ impl State {
         let file = Gone::new(copy.clone());
         copied.and_then(|()| fs::File::open(&copy)?.sync_all()).map_err(StoreError::io("copying a blob"))?;
         sync_dir(&dir)?;
-        self.keep_blob(to.0, to.1, BlobWritten { file, size_bytes: kept.size_bytes, hold })?;
+        self.keep_blob(to.0, to.1, BlobWritten { file, size_bytes: kept.size_bytes, digest: kept.digest, hold })?;
         Ok(())
     }
 
@@ -206,7 +212,7 @@ impl State {
     /// Removes files that no blob has any more.
     fn drop_files<'a>(&self, blobs: impl Iterator<Item = &'a Kept>) {
         let dir: PathBuf = self.blobs_dir();
-        blobs.for_each(|blob| drop(Gone::new(dir.join(&blob.file))));
+        blobs.for_each(|blob| self.retention.let_go(Gone::new(dir.join(&blob.file))));
     }
 }
 

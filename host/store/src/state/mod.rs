@@ -9,12 +9,15 @@
 //! What belongs to an app is found by its [`Place`], and what it takes is counted by its account ([`accounts`]).
 
 mod accounts;
+mod backup;
 mod blob_file;
 mod blobs;
 mod expiry;
 mod key_values;
 mod place;
 mod readers;
+mod restore;
+mod retention;
 mod schema;
 mod writer;
 
@@ -29,11 +32,14 @@ use std::{
 use gust_core::AppName;
 use rusqlite::Connection;
 
+pub use backup::{BlobCopy, StateBackup};
 pub use blob_file::{BlobReading, BlobWriting, BlobWritten};
 pub use key_values::Kept;
 pub use place::Place;
+pub use restore::{AwaitedBlob, StateContents};
 
-use self::{accounts::Accounts, readers::Readers, writer::Writer};
+use self::{accounts::Accounts, readers::Readers, retention::Retention, writer::Writer};
+pub(crate) use self::{backup::Moment, restore::Arrived, schema::MIGRATIONS};
 use crate::StoreError;
 
 /// The name of the database's file.
@@ -48,6 +54,7 @@ pub struct State {
     tmp_dir: PathBuf,
     accounts: Arc<Accounts>,
     readers: Readers,
+    retention: Arc<Retention>,
     writer: Writer,
 }
 
@@ -59,7 +66,8 @@ impl State {
         remove_unreferenced(&dir.join(BLOBS_DIR), &database)?;
         let accounts = Arc::new(Accounts::new(schema::stored_bytes(&database)?));
         let writer = Writer::start(database, accounts.clone())?;
-        Ok(Self { dir: dir.to_owned(), tmp_dir, accounts, readers: Readers::new(path), writer })
+        let (readers, retention) = (Readers::new(path), Arc::default());
+        Ok(Self { dir: dir.to_owned(), tmp_dir, accounts, readers, retention, writer })
     }
 
     /// What an app's key-values and blobs take, in bytes.

@@ -18,6 +18,12 @@ impl Place {
         Self { app: app.clone(), path: format!("{app}/{name}").into() }
     }
 
+    /// The one that the database has so.
+    pub(super) fn parse(path: &str) -> Option<Self> {
+        let (app, name) = path.split_once('/')?;
+        Some(Self::new(&app.parse().ok()?, &name.parse().ok()?))
+    }
+
     /// The app.
     pub fn app(&self) -> &AppName {
         &self.app

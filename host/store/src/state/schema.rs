@@ -8,7 +8,8 @@ use rusqlite::Connection;
 use crate::{StoreError, rows::parsed, schema};
 
 /// The schema, one step for each version of it. A step is never changed, only followed by another.
-pub(crate) const MIGRATIONS: &[&str] = &["
+pub(crate) const MIGRATIONS: &[&str] = &[
+    "
     -- What functions set in buckets. A place is `app/bucket`.
     create table pairs (
         id integer primary key,
@@ -43,7 +44,12 @@ pub(crate) const MIGRATIONS: &[&str] = &["
     -- The last version that was given.
     create table versions (last integer not null) strict;
     insert into versions values (0);
-"];
+",
+    "
+    -- The SHA-256 digest of what is in the file; null where it was written before there was one.
+    alter table blobs add column digest text;
+",
+];
 
 /// What a connection may hold of the file, in KiB.
 const CACHE_KIB: i32 = 2048;
@@ -61,6 +67,15 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     database.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     database.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
     database.set_prepared_statement_cache_capacity(64);
+    schema::migrate_by(&mut database, MIGRATIONS)?;
+    Ok(database)
+}
+
+/// Makes an empty database of a copy's or of an arrival's: what becomes of it in a crash does not matter.
+pub(super) fn make(path: &Path) -> Result<Connection, StoreError> {
+    let mut database = Connection::open(path)?;
+    database.pragma_update(None, "journal_mode", "off")?;
+    database.pragma_update(None, "synchronous", "off")?;
     schema::migrate_by(&mut database, MIGRATIONS)?;
     Ok(database)
 }

@@ -66,6 +66,15 @@ impl Writing<'_> {
         Ok(())
     }
 
+    /// Counts that no app stores anything.
+    pub(super) fn forget_accounts(&mut self) -> Result<(), StoreError> {
+        for app in self.accounts.apps() {
+            let stored_bytes = i64::try_from(self.accounts.stored_bytes(&app)).unwrap_or(i64::MAX);
+            self.grow(&app, -stored_bytes, 0)?;
+        }
+        Ok(())
+    }
+
     /// A version that nothing had.
     pub(super) fn version(&mut self) -> u64 {
         *self.last_version += 1;
