@@ -23,6 +23,7 @@ pub mod picture;
 pub mod plot;
 pub mod process;
 pub mod publish;
+pub mod reach;
 pub mod record;
 pub mod refusals;
 pub mod regression;

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::{
     catalogue, instance, load,
     machine::Machine,
-    project,
+    project, reach,
     record::{self, Run},
     routes,
     scale::{self, Show},
@@ -33,8 +33,17 @@ fn stages() -> Vec<(&'static str, Show)> {
 }
 
 /// What has only a table.
-const TABLES: [&str; 8] =
-    ["access", catalogue::STAGE, "figures", "languages", "neighbours", "picture", "refusals", slow::STAGE];
+const TABLES: [&str; 9] = [
+    "access",
+    catalogue::STAGE,
+    "figures",
+    "languages",
+    "neighbours",
+    "picture",
+    reach::STAGE,
+    "refusals",
+    slow::STAGE,
+];
 
 /// The plots.
 const PLOTS: [&str; 4] = ["throughput.svg", "latency-offered.svg", "latency-distribution.svg", "scale-pages.svg"];

@@ -10,12 +10,13 @@ use crate::{
 };
 
 /// What is measured, in this order.
-const STAGES: [&str; 12] = [
+const STAGES: [&str; 13] = [
     "load",
     "offered",
     "instance",
     "refusals",
     "neighbours",
+    "reach",
     "access",
     "routes",
     "figures",

@@ -30,7 +30,7 @@ cargo xtask <command>
                          target/languages/<name>.wasm
   bench [--quick] [stage...]
                          measures gust beside other servers, writes target/bench/, compares with the committed results;
-                         stages: load, offered, instance, refusals, neighbours, access, routes, figures, languages, scale,
+                         stages: load, offered, instance, refusals, neighbours, reach, access, routes, figures, languages, scale,
                          slow, catalogue; compare; publish (to docs/, benches/results/)
   toolchain [debian]     find, or install, a toolchain for wasm32-wasip2; or install the one of last resort
 

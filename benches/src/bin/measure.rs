@@ -11,7 +11,7 @@ use gust_benches::{
     counted::Counted,
     figures, generator, instance, languages, load, neighbours,
     peers::Peers,
-    picture, publish, refusals, regression, routes, scale, slow,
+    picture, publish, reach, refusals, regression, routes, scale, slow,
 };
 
 #[global_allocator]
@@ -34,6 +34,8 @@ enum Command {
     Refusals,
     /// What a small function feels of others that compute without end
     Neighbours,
+    /// What functions reach: key-values and each other; and functions of WASI 0.3
+    Reach(Peers),
     /// What it takes to know who calls: API tokens and JSON Web Tokens
     Access,
     /// Finding a request's route among ten thousand
@@ -114,6 +116,7 @@ fn main() -> Result<()> {
         Command::Languages => languages::run(),
         Command::Refusals => refusals::run(),
         Command::Neighbours => neighbours::run(),
+        Command::Reach(peers) => reach::run(peers),
         Command::Access => access::run(),
         Command::Routes(Quick { quick }) => routes::run(quick),
         Command::Scale(flags) => scale::run(flags),

@@ -61,7 +61,11 @@ fn key_value(op: &str, asked: &Asked, body: &[u8]) -> Result<Vec<u8>, Error> {
     let (bucket, key) = (kv::bucket(&asked.place).map_err(told)?, asked.key.as_str());
     Ok(match op {
         "get" => bucket.get(key).map_err(told)?.ok_or_else(absent)?,
-        "set" => bucket.set(key, body).map(|()| Vec::new()).map_err(told)?,
+        // What it was sent, or so many bytes of its own.
+        "set" => {
+            let own = vec![b'x'; asked.n as usize];
+            bucket.set(key, if own.is_empty() { body } else { &own }).map(|()| Vec::new()).map_err(told)?
+        }
         "set-for" => bucket.set_for(key, body, Duration::from_millis(asked.n)).map(|()| Vec::new()).map_err(told)?,
         "delete" => bucket.delete(key).map(|()| Vec::new()).map_err(told)?,
         "exists" => bucket.exists(key).map_err(told)?.to_string().into_bytes(),
