@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use gust_core::routing::{Action, HostPattern, Route};
+use gust_core::{
+    StateName,
+    routing::{Action, HostPattern, Route},
+};
 use serde::Serialize;
 
 use super::{COMPONENT, Exported, Files};
@@ -55,11 +58,16 @@ pub(super) fn files(exported: &Exported) -> anyhow::Result<Files> {
     if outbound.iter().any(|destination| destination.has_methods()) {
         notes.push("Spin allows hosts and no methods: every method of allow.outbound's hosts is allowed".to_owned());
     }
+    if manifest.allow.kv.iter().any(|bucket| bucket.as_str() != "default") {
+        notes.push(
+            "Spin has the key-value store `default` alone; say in its runtime configuration where the others are"
+                .to_owned(),
+        );
+    }
     let component = Component {
         source: COMPONENT,
         allowed_outbound_hosts: outbound.iter().map(ToString::to_string).collect(),
-        // The only one that is there without a runtime configuration.
-        key_value_stores: if exported.imports("wasi:keyvalue/") { vec!["default"] } else { Vec::new() },
+        key_value_stores: manifest.allow.kv.iter().map(StateName::as_str).collect(),
         environment: &manifest.env,
     };
     let document = SpinToml {

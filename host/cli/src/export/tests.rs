@@ -56,8 +56,12 @@ fn spin_has_routes_hosts_and_an_environment() {
     for note in ["Spin routes by path alone", "/old is not exported", "no methods", "set API_KEY with `spin up --env"] {
         assert!(notes.contains(note), "{note}: {notes}");
     }
-    let plain = ForHost::Spin.files(&exported("", &["wasi:keyvalue/store@0.2.0-draft2"])).unwrap().text;
-    assert!(plain.contains("route = \"/...\"") && plain.contains("key_value_stores = [\"default\"]"), "{plain}");
+    let allow = "[allow]\nkv = [\"carts\", \"default\"]";
+    let plain = ForHost::Spin.files(&exported(allow, &["wasi:keyvalue/store@0.2.0-draft2"])).unwrap();
+    assert!(
+        plain.text.contains("route = \"/...\"") && plain.text.contains("key_value_stores = [\"carts\", \"default\"]")
+    );
+    assert!(plain.notes.iter().any(|note| note.contains("where the others are")), "{:?}", plain.notes);
 }
 
 #[test]

@@ -33,6 +33,9 @@ use super::{
 /// Connections of one function.
 const CONNECTIONS_MAX: usize = 256;
 
+/// Names that are resolved at the same time for one function, so that one whose names take long does not keep those of others waiting.
+const LOOKUPS_MAX: usize = 8;
+
 /// How long a place for a connection is waited for.
 const PLACE: Duration = Duration::from_secs(1);
 
@@ -49,12 +52,13 @@ struct Shared {
     outside: Arc<Outside>,
     tls: OnceCell<Arc<ClientConfig>>,
     places: Arc<Semaphore>,
+    lookups: Arc<Semaphore>,
 }
 
 impl Connector {
     pub(super) fn new(outside: Arc<Outside>) -> Self {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        Self { shared: Arc::new(Shared { outside, tls: OnceCell::new(), places }) }
+        let (places, lookups) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Arc::new(Semaphore::new(LOOKUPS_MAX)));
+        Self { shared: Arc::new(Shared { outside, tls: OnceCell::new(), places, lookups }) }
     }
 
     /// Whether there is a place for one more.
@@ -67,7 +71,7 @@ impl Shared {
     async fn connect(&self, uri: &Uri) -> Result<TokioIo<Wire>, Unanswered> {
         let target = Target::of(uri).map_err(|_| Cause::UriInvalid)?;
         let places = [place(&self.places).await?, place(&self.outside.connections).await?];
-        let stream = dial::connect(&self.outside, &target).await?;
+        let stream = dial::connect(&self.outside, &self.lookups, &target).await?;
         let stream = match target.scheme {
             Scheme::Http => Stream::Plain(stream),
             Scheme::Https => self.over_tls(stream, &target.host).await?,

@@ -1,12 +1,12 @@
 //! From a name to a connection. A name is resolved once for each connection, every address that it has is checked, and it is these
 //! addresses that are dialled: what the name leads to a moment later is of no consequence.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use gust_core::outbound::{Host, Target};
 use gust_engine::{Cause, Unanswered};
-use tokio::{net::TcpStream, select, time};
+use tokio::{net::TcpStream, select, sync::Semaphore, time};
 
 use super::outside::Outside;
 
@@ -19,9 +19,13 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// The longest that resolving a name may take.
 const RESOLVE: Duration = Duration::from_secs(10);
 
-/// Connects to a peer, at an address that is open to functions.
-pub(super) async fn connect(outside: &Outside, target: &Target) -> Result<TcpStream, Unanswered> {
-    let mut addresses = addresses(outside, target).await?;
+/// Connects to a peer, at an address that is open to functions. `lookups` are the places of whoever asks for it.
+pub(super) async fn connect(
+    outside: &Outside,
+    lookups: &Arc<Semaphore>,
+    target: &Target,
+) -> Result<TcpStream, Unanswered> {
+    let mut addresses = addresses(outside, lookups, target).await?;
     addresses.retain(|address| outside.is_open(*address));
     addresses.truncate(ADDRESSES_MAX);
     if addresses.is_empty() {
@@ -37,12 +41,20 @@ pub(super) async fn connect(outside: &Outside, target: &Target) -> Result<TcpStr
     Ok(stream)
 }
 
-async fn addresses(outside: &Outside, target: &Target) -> Result<Vec<SocketAddr>, Unanswered> {
+async fn addresses(
+    outside: &Outside,
+    lookups: &Arc<Semaphore>,
+    target: &Target,
+) -> Result<Vec<SocketAddr>, Unanswered> {
     let name = match &target.host {
         Host::Address(ip) => return Ok(vec![SocketAddr::new(*ip, target.port)]),
         Host::Name(name) => name,
     };
-    let resolved = time::timeout(RESOLVE, outside.resolver.resolve(name, target.port)).await;
+    let resolving = async {
+        let place = lookups.clone().acquire_owned().await.map_err(io::Error::other)?;
+        outside.resolver.resolve(name, target.port, place).await
+    };
+    let resolved = time::timeout(RESOLVE, resolving).await;
     match resolved.map_err(|_| Cause::DnsTimeout)? {
         Ok(addresses) if addresses.is_empty() => Err(Cause::Dns("no address".to_owned()).into()),
         Ok(addresses) => Ok(addresses.into_iter().map(|address| SocketAddr::new(address.ip(), target.port)).collect()),
@@ -83,6 +95,8 @@ fn unconnected(error: &io::Error) -> Unanswered {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use tokio::net::TcpListener;
 
     use super::*;
@@ -91,8 +105,12 @@ mod tests {
         Target { port, ..Target::of(&"http://peer.test/".parse().unwrap()).unwrap() }
     }
 
+    fn lookups() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(1))
+    }
+
     async fn cause(outside: &Outside, target: &Target) -> Cause {
-        connect(outside, target).await.unwrap_err().cause().clone()
+        connect(outside, &lookups(), target).await.unwrap_err().cause().clone()
     }
 
     /// Two listeners at one port, of which functions may reach the first.
@@ -108,11 +126,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whose_names_take_long_waits_for_its_own_places() {
+        let (_listener, _closed, [good, _]) = listeners().await;
+        let outside = Outside::of_test("127.0.0.2", vec![vec![good]]);
+        let (lookups, target) = (lookups(), named(good.port()));
+        let held = lookups.clone().acquire_owned().await.unwrap();
+        let mut connecting = pin!(connect(&outside, &lookups, &target));
+        assert!(time::timeout(Duration::from_millis(50), &mut connecting).await.is_err(), "it went on without a place");
+        drop(held);
+        connecting.await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_name_that_is_bound_anew_leads_nowhere_else() {
         let (_listener, closed, [good, bad]) = listeners().await;
         // Good where it is checked, bad ever after: who resolved twice for one connection would come to the bad one.
         let outside = Outside::of_test("127.0.0.2", vec![vec![good], vec![bad], vec![bad]]);
-        let stream = connect(&outside, &named(good.port())).await.unwrap();
+        let stream = connect(&outside, &lookups(), &named(good.port())).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), good);
         for _ in 0..2 {
             assert_eq!(cause(&outside, &named(good.port())).await, Cause::AddressProhibited);
@@ -124,7 +154,7 @@ mod tests {
     async fn of_several_addresses_only_those_that_are_open_are_dialled() {
         let (_listener, closed, [good, bad]) = listeners().await;
         let outside = Outside::of_test("127.0.0.2", vec![vec![bad, good, bad]]);
-        assert_eq!(connect(&outside, &named(good.port())).await.unwrap().peer_addr().unwrap(), good);
+        assert_eq!(connect(&outside, &lookups(), &named(good.port())).await.unwrap().peer_addr().unwrap(), good);
         assert!(time::timeout(Duration::from_millis(50), closed.accept()).await.is_err(), "it was dialled");
     }
 
@@ -133,7 +163,7 @@ mod tests {
         let (_listener, closed, [good, bad]) = listeners().await;
         drop(closed);
         let outside = Outside::of_test("127.0.0.0/8", vec![vec![bad, good], vec![bad], Vec::new()]);
-        assert_eq!(connect(&outside, &named(good.port())).await.unwrap().peer_addr().unwrap(), good);
+        assert_eq!(connect(&outside, &lookups(), &named(good.port())).await.unwrap().peer_addr().unwrap(), good);
         assert_eq!(cause(&outside, &named(good.port())).await, Cause::ConnectionRefused);
         assert_eq!(cause(&outside, &named(good.port())).await, Cause::Dns("no address".to_owned()));
         assert_eq!(cause(&outside, &named(good.port())).await, Cause::Dns("asked once more".to_owned()));

@@ -9,7 +9,10 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use gust_core::outbound::{Networks, is_public};
-use tokio::{sync::Semaphore, task};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task,
+};
 
 use super::trust::Trust;
 
@@ -62,8 +65,13 @@ fn is_of_this_machine(ip: IpAddr) -> bool {
 
 /// Turns names into addresses.
 pub(super) trait Resolve: Send + Sync {
-    /// The addresses that a name has at this moment.
-    fn resolve(&self, name: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+    /// The addresses that a name has at this moment. `place` is held until the look-up is over, whether or not anybody waits for it.
+    fn resolve(
+        &self,
+        name: &str,
+        port: u16,
+        place: OwnedSemaphorePermit,
+    ) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
 }
 
 /// As the machine does it.
@@ -72,13 +80,18 @@ struct System {
 }
 
 impl Resolve for System {
-    fn resolve(&self, name: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+    fn resolve(
+        &self,
+        name: &str,
+        port: u16,
+        place: OwnedSemaphorePermit,
+    ) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
         let (lookups, name) = (self.lookups.clone(), name.to_owned());
         Box::pin(async move {
             let lookup = lookups.acquire_owned().await.map_err(io::Error::other)?;
             // The system's resolver is not to be interrupted, so the place is its own until it is done.
             task::spawn_blocking(move || {
-                let _lookup = lookup;
+                let _places = (place, lookup);
                 (&*name, port).to_socket_addrs().map(Iterator::collect)
             })
             .await?
@@ -106,7 +119,7 @@ mod testing {
     pub(super) struct Given(pub(super) Mutex<VecDeque<Vec<SocketAddr>>>);
 
     impl Resolve for Given {
-        fn resolve(&self, _: &str, _: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        fn resolve(&self, _: &str, _: u16, _: OwnedSemaphorePermit) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
             let given = self.0.lock().unwrap().pop_front().ok_or_else(|| io::Error::other("asked once more"));
             Box::pin(ready(given))
         }
