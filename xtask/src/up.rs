@@ -93,13 +93,11 @@ fn deploy(flags: &Flags, host: &str) -> Result<()> {
         deploy_one(flags, function, &project::component(function))?;
     }
     shop::put_pictures(|| gust(flags))?;
-    match languages::shop_search() {
-        Ok(component) => deploy_one(flags, project::SHOP_SEARCH, &component),
-        Err(why) => {
-            eprintln!("    {} is not there, and the shop works without: {why:#}", project::SHOP_SEARCH);
-            Ok(())
-        }
+    let search = languages::shop_search().and_then(|component| deploy_one(flags, project::SHOP_SEARCH, &component));
+    if let Err(why) = search {
+        eprintln!("    {} is not there, and the shop works without: {why:#}", project::SHOP_SEARCH);
     }
+    Ok(())
 }
 
 fn deploy_one(flags: &Flags, function: &str, component: &Path) -> Result<()> {
