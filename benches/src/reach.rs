@@ -37,6 +37,12 @@ const VALUE_BYTES: usize = 100;
 /// Clients that set at the same time.
 const WRITERS: [usize; 3] = [1, 64, 256];
 
+/// What `wasmtime serve` is told for WASI 0.3.
+const ASYNC_FLAGS: [&str; 2] = ["-Sp3=y", "-Wcomponent-model-async=y"];
+
+/// And that each request gets an instance of its own: it would use each for 128, 16 of them at the same time.
+const FRESH_FLAGS: [&str; 2] = ["--max-instance-reuse-count=1", "--max-instance-concurrent-reuse-count=1"];
+
 const LIMITS: &str = "[limits]\nconcurrency = 512\ncpu_ms = 60000\nwall_ms = 60000\n";
 
 /// Writes the table to `target/bench`.
@@ -48,7 +54,7 @@ pub fn run(peers: Peers) -> Result<()> {
     key_values(&gust, &mut table)?;
     calls(&gust, &mut table)?;
     if let Some(wasmtime) = &peers.wasmtime {
-        let flags = [&["-Sp3=y", "-Wcomponent-model-async=y"][..], &BEST_FLAGS].concat();
+        let flags = [&ASYNC_FLAGS[..], &FRESH_FLAGS, &BEST_FLAGS].concat();
         let theirs = peers::wasmtime_serve(wasmtime, &component("raw3"), "/hello", &flags)?;
         services(&gust, &theirs, &mut table)?;
     }

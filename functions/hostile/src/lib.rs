@@ -39,6 +39,9 @@ fn hostile(
             black_box(n);
         },
         "/spin" => spin(Duration::from_millis(n)),
+        "/compute" => (0..n * 1_000_000).for_each(|round| {
+            black_box(round);
+        }),
         "/sleep" => thread::sleep(Duration::from_millis(n)),
         "/fail" => return Err(Error::failed(format!("a secret of the function's own{}", "!".repeat(n as usize)))),
         "/memory" => hold_forever(),

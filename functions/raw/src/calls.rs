@@ -101,7 +101,7 @@ pub fn half() {
     let url = "http://counts.gust.internal/count";
     let _ = call(&Method::Post, url, Fields::new(), None, None, |sent| {
         // So many that some are taken, and whoever takes them waits for more.
-        (0..8).for_each(|_| sent.blocking_write_and_flush(b"half").unwrap());
+        (0..64).for_each(|_| sent.blocking_write_and_flush(b"half").unwrap());
         panic!("in the middle of a body");
     });
 }

@@ -129,8 +129,8 @@ impl Hooks {
     /// What is handed on is the request itself and its answer, which have limits of their own.
     fn carried(&self, to: To) -> Carried {
         let bytes_max = match to {
-            To::Named => self.terms.limits.calls_body_bytes(),
-            To::Next => u64::MAX,
+            To::Named => Some(self.terms.limits.calls_body_bytes()),
+            To::Next => None,
         };
         Carried { meter: self.meter.clone(), bytes_max }
     }
@@ -181,17 +181,19 @@ impl Owner {
 /// What the bodies of a request's calls have, counted against what they may.
 struct Carried {
     meter: Arc<Meter>,
-    bytes_max: u64,
+    /// None where they are not counted.
+    bytes_max: Option<u64>,
 }
 
 impl Carried {
     /// Counts a piece of one, unless that is too much: why, then.
     fn count(&self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, String> {
+        let Some(bytes_max) = self.bytes_max else { return Ok(frame) };
         let bytes = frame.data_ref().map_or(0, Bytes::len);
-        if self.meter.may_carry(bytes, self.bytes_max) {
+        if self.meter.may_carry(bytes, bytes_max) {
             return Ok(frame);
         }
-        let max_mib = self.bytes_max >> 20;
+        let max_mib = bytes_max >> 20;
         Err(format!("more in its requests' bodies and their answers' than its limit calls_body_mib, {max_mib}, allows"))
     }
 }
@@ -392,7 +394,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_stands_still_ends() {
-        let carried = Carried { meter: Meter::new(), bytes_max: 100 };
+        let carried = Carried { meter: Meter::new(), bytes_max: Some(100) };
         let between_bytes_timeout = Some(Duration::from_millis(5));
         let options = RequestOptions { between_bytes_timeout, ..RequestOptions::default() };
         let body = Stands(Some(Bytes::from_static(b"some"))).boxed_unsync();

@@ -65,7 +65,7 @@ impl Changes {
             return Err(Problem::new(Code::UploadIncomplete, "the upload holds no component"));
         }
         let app = self.app_for(&name, wishes.app.as_ref())?;
-        self.has_middleware(&app, &manifest)?;
+        self.has_middleware(&app, &name, &manifest)?;
         let preparing = self.prepare(&app, &name, &staged, &manifest)?;
         // The disk is waited for meanwhile.
         let (prepared, durable) = tokio::join!(preparing, blocking(move || staged.sync()));
@@ -100,7 +100,11 @@ impl Changes {
     }
 
     /// Whether the functions are in the app that requests are to go through before: without them none would be answered.
-    fn has_middleware(&self, app: &App, manifest: &Manifest) -> Result<(), Problem> {
+    fn has_middleware(&self, app: &App, name: &FunctionName, manifest: &Manifest) -> Result<(), Problem> {
+        if manifest.middleware.contains(name) {
+            let detail = format!("middleware names {name}, which is the function itself");
+            return Err(Problem::new(Code::ManifestInvalid, detail));
+        }
         let snapshot = self.catalog.load();
         let entry = snapshot.app(app.name.as_str());
         let is_there = |name: &&FunctionName| entry.is_some_and(|entry| entry.get(name.as_str()).is_some());

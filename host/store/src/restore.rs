@@ -5,7 +5,7 @@
 //! backup, and nothing else of the file gets any further. What it says of components is what may come of them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
     sync::{Arc, Mutex},
@@ -168,6 +168,7 @@ fn copied(from: &Path, to: &Path) -> Result<Connection, StoreError> {
 /// Opens a database from elsewhere with care (<https://sqlite.org/security.html>), and brings its schema up to date.
 fn foreign(path: &Path, name: &str, migrations: &[&str]) -> Result<Connection, StoreError> {
     let mut database = Connection::open(path)?;
+    must_be_laid_out(&database, name, migrations)?;
     database.pragma_update(None, "trusted_schema", false)?;
     database.pragma_update(None, "cell_size_check", true)?;
     // It is read once and thrown away.
@@ -177,10 +178,33 @@ fn foreign(path: &Path, name: &str, migrations: &[&str]) -> Result<Connection, S
     if found != "ok" {
         return Err(StoreError::Backup(format!("{name} is damaged: {found}")));
     }
-    if schema::migrate_by(&mut database, migrations)? == 0 {
+    schema::migrate_by(&mut database, migrations)?;
+    Ok(database)
+}
+
+/// Fails where a database from elsewhere is not laid out to the letter as the steps of its version do it. Nothing of it was run before: a
+/// view, a virtual table or a column that is computed gives rows and bytes without end.
+fn must_be_laid_out(database: &Connection, name: &str, migrations: &[&str]) -> Result<(), StoreError> {
+    let version = schema::version(database)?;
+    if version == 0 {
         return Err(StoreError::Backup(format!("{name} is not a database of gust")));
     }
-    Ok(database)
+    // Of a later version, which its migration tells.
+    let Some(steps) = migrations.get(..version as usize) else { return Ok(()) };
+    let mut own = Connection::open_in_memory()?;
+    schema::migrate_by(&mut own, steps)?;
+    let (own, found) = (layout(&own)?, layout(database)?);
+    let Some((_, what, _)) = own.symmetric_difference(&found).next() else { return Ok(()) };
+    Err(StoreError::Backup(format!("{name} is not laid out as a database of gust is: {what:?}")))
+}
+
+/// All that a database has, by kind and name, as it was made.
+fn layout(database: &Connection) -> Result<BTreeSet<(String, String, Option<String>)>, StoreError> {
+    // What the planner of queries keeps for itself is the same everywhere.
+    let mut rows = database
+        .prepare("select type, name, sql from sqlite_schema where name not in ('sqlite_stat1', 'sqlite_stat4')")?;
+    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Puts the rows of every table in the place of those that are there.
@@ -192,18 +216,7 @@ fn copy_rows(from: &Connection, to: &Transaction<'_>) -> Result<(), StoreError> 
     tables.iter().try_for_each(|table| copy_table(from, to, table))
 }
 
-/// Fails where a database from elsewhere has something else by that name. A view may be anything, without end.
-pub(crate) fn must_be_table(from: &Connection, database: &str, table: &str) -> Result<(), StoreError> {
-    let kind = "select type from sqlite_schema where name = ?1";
-    let kind: Option<String> = from.query_row(kind, [table], |row| row.get(0)).optional()?;
-    if kind.as_deref() == Some("table") {
-        return Ok(());
-    }
-    Err(StoreError::Backup(format!("{database} has no table {table}")))
-}
-
 fn copy_table(from: &Connection, to: &Transaction<'_>, table: &str) -> Result<(), StoreError> {
-    must_be_table(from, DATABASE, table)?;
     let mut columns = to.prepare("select '[' || name || ']' from pragma_table_info(?1)")?;
     let columns: Vec<String> = columns.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let (named, places) = (columns.join(", "), vec!["?"; columns.len()].join(", "));

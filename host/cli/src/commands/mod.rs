@@ -33,10 +33,11 @@ use gust_server::report_component;
 
 use crate::output::UsageError;
 
-/// The file that was named where a function may be, too: what is no function's name and is there.
+/// The file that was named where a function may be, too: what is no function's name, and is there or looks like a path.
 fn as_file(text: &str) -> Option<&Path> {
     let path = Path::new(text);
-    (text.parse::<FunctionName>().is_err() && path.exists()).then_some(path)
+    let looks_so = || text.contains('/') || text.ends_with(".wasm");
+    (text.parse::<FunctionName>().is_err() && (path.exists() || looks_so())).then_some(path)
 }
 
 /// A component in a file.

@@ -90,6 +90,13 @@ impl Exported {
                 called.join(", ")
             ));
         }
+        if !manifest.middleware.is_empty() {
+            let names: Vec<_> = manifest.middleware.iter().map(FunctionName::as_str).collect();
+            notes.push(format!(
+                "NOTHING COMES BEFORE IT there: its middleware is not exported, so whatever {} would refuse is answered",
+                names.join(", ")
+            ));
+        }
         if manifest.access != Access::Open {
             notes.push(format!("nobody asks there who calls; its access here is {}", manifest.access));
         }

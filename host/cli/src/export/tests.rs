@@ -77,6 +77,9 @@ fn wasmtime_has_a_command_line_that_a_shell_takes_as_it_is() {
     let arguments: Vec<&str> = output.lines().collect();
     let expected = ["serve", "-S", "cli", "--addr", "127.0.0.1:8080", "--env", "GREETING=it's \"hi\", $HOME"];
     assert_eq!(arguments, [&expected[..], &["--env", "API_KEY", COMPONENT]].concat());
+    let elsewhere = text.replace("exec wasmtime", "ADDR=127.0.0.1:1; echo").replace("cd \"$(dirname \"$0\")\"", "");
+    let shell = std::process::Command::new("sh").args(["-c", &elsewhere]).env("API_KEY", "x").output().unwrap();
+    assert!(String::from_utf8_lossy(&shell.stdout).contains("--addr 127.0.0.1:1 "), "{shell:?}");
     let refused = run(None);
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("API_KEY"), "{refused:?}");
     for note in ["nothing limits whom", "wasi:config does not have GREETING, API_KEY", "for every path", "auth"] {

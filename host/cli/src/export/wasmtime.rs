@@ -8,11 +8,12 @@ pub(super) const FILE: &str = "run.sh";
 pub(super) fn files(exported: &Exported) -> Files {
     let (manifest, mut notes) = (&exported.manifest, exported.unrouted());
     let start = exported.command.strip_suffix(COMPONENT).unwrap_or(&exported.command).trim_end();
-    let mut text = format!("#!/bin/sh\n# Serves {} at http://127.0.0.1:8080.\nset -eu\n", exported.name);
+    let mut text =
+        format!("#!/bin/sh\n# Serves {} at http://127.0.0.1:8080, or where ADDR says.\nset -eu\n", exported.name);
     for secret in &manifest.secrets {
         text.push_str(&format!(": \"${{{secret}:?is a secret of the function; set it in the environment}}\"\n"));
     }
-    text.push_str(&format!("cd \"$(dirname \"$0\")\"\nexec {start} --addr 127.0.0.1:8080"));
+    text.push_str(&format!("cd \"$(dirname \"$0\")\"\nexec {start} --addr \"${{ADDR:-127.0.0.1:8080}}\""));
     let mut add = |argument: &str| text.push_str(&format!(" \\\n    {argument}"));
     for (name, value) in &manifest.env {
         add(&format!("--env {}", quoted(&format!("{name}={value}"))));

@@ -20,8 +20,9 @@ fn cpu_time_is_what_a_guest_runs_and_not_what_it_waits() {
     assert_eq!(host.get("/hostile/sleep?n=1000").text(), "done");
     let slept = line(&host, "hostile");
     assert!(slept["run_us"].as_u64().unwrap() >= 1_000_000 && cpu_ms(&slept) < 100, "{slept}");
-    // It looks at a clock on the wall meanwhile, and others may want the processor.
-    assert_eq!(host.get("/hostile/spin?n=900").text(), "done");
+    // So much work, however long it takes where others want the processor, too.
+    host.until_optimised("hostile");
+    assert_eq!(host.get("/hostile/compute?n=1200").text(), "done");
     let spun = line(&host, "hostile");
     assert!((200..2000).contains(&cpu_ms(&spun)), "{spun}");
     assert!(cpu_ms(&spun) <= spun["total_us"].as_u64().unwrap() / 1000, "{spun}");
@@ -39,7 +40,7 @@ fn cpu_time_is_what_a_guest_runs_and_not_what_it_waits() {
 fn work_after_the_answer_belongs_to_its_request() {
     let host = Host::start();
     host.deploy_as("raw", "raw", "[limits]\nwall_ms = 10000");
-    assert_eq!(host.get("/raw/spin-late?n=400").text(), "done");
+    assert_eq!(host.get("/raw/spin-late?n=5000").text(), "done");
     let spun = line(&host, "raw");
     assert!(cpu_ms(&spun) >= 200 && spun["memory_bytes_peak"].as_u64().unwrap() >= 65_536, "{spun}");
     assert!(spun["total_us"].as_u64().unwrap() < 400_000, "it was answered before: {spun}");

@@ -11,8 +11,9 @@ use gust_core::{
     component::{ComponentInfo, ImportInfo, ProducerInfo, SizesInfo},
 };
 use wasmparser::{
-    BinaryReader, BinaryReaderError, Chunk, ComponentExport, ComponentExternalKind, ComponentImport, ComponentTypeRef,
-    CustomSectionReader, Parser, Payload, ProducersSectionReader, SectionLimited,
+    BinaryReader, BinaryReaderError, Chunk, ComponentAlias, ComponentExport, ComponentExternalKind, ComponentImport,
+    ComponentOuterAliasKind, ComponentType, ComponentTypeRef, CustomSectionReader, InstanceTypeDeclaration, Parser,
+    Payload, ProducersSectionReader, SectionLimited, TypeBounds,
 };
 
 pub(crate) use self::nearest::nearest;
@@ -45,6 +46,8 @@ pub fn report(bytes: &[u8]) -> Result<ComponentInfo, Problem> {
 #[derive(Default)]
 struct Reading {
     info: ComponentInfo,
+    /// Of each type of the component, by its index, whether there is nothing in what is of it: an instance that only gives other types names.
+    hollow: Vec<bool>,
 }
 
 impl Reading {
@@ -71,6 +74,12 @@ impl Reading {
                     Some(before) => parser = before,
                     None => return Ok(()),
                 },
+                Payload::ComponentTypeSection(types) if outer.is_empty() => {
+                    self.types(types).map_err(|error| unreadable(&error))?;
+                }
+                Payload::ComponentAliasSection(aliases) if outer.is_empty() => {
+                    self.aliases(aliases).map_err(|error| unreadable(&error))?;
+                }
                 Payload::ComponentImportSection(imports) if outer.is_empty() => {
                     self.import(imports).map_err(|error| unreadable(&error))?;
                 }
@@ -108,11 +117,37 @@ impl Reading {
         *kind = kind.saturating_add(range.end.saturating_sub(range.start) as u64);
     }
 
+    fn types(&mut self, types: SectionLimited<'_, ComponentType<'_>>) -> Result<(), BinaryReaderError> {
+        for ty in types {
+            self.hollow.push(matches!(ty?, ComponentType::Instance(declared) if only_names(&declared)));
+        }
+        Ok(())
+    }
+
+    fn aliases(&mut self, aliases: SectionLimited<'_, ComponentAlias<'_>>) -> Result<(), BinaryReaderError> {
+        for alias in aliases {
+            let is_type = match alias? {
+                ComponentAlias::InstanceExport { kind, .. } => kind == ComponentExternalKind::Type,
+                ComponentAlias::Outer { kind, .. } => kind == ComponentOuterAliasKind::Type,
+                ComponentAlias::CoreInstanceExport { .. } => false,
+            };
+            if is_type {
+                self.hollow.push(false);
+            }
+        }
+        Ok(())
+    }
+
     fn import(&mut self, imports: SectionLimited<'_, ComponentImport<'_>>) -> Result<(), BinaryReaderError> {
         for import in imports {
             let import = import?;
-            // A type says only how other imports look.
+            // A type says only how other imports look, and so does an instance of nothing else.
             if matches!(import.ty, ComponentTypeRef::Type(_)) {
+                self.hollow.push(false);
+                continue;
+            }
+            let is_hollow = |index: u32| self.hollow.get(index as usize).copied().unwrap_or_default();
+            if matches!(import.ty, ComponentTypeRef::Instance(index) if is_hollow(index)) {
                 continue;
             }
             if self.info.imports.len() == NAMES_MAX {
@@ -131,6 +166,9 @@ impl Reading {
     fn export(&mut self, exports: SectionLimited<'_, ComponentExport<'_>>) -> Result<(), BinaryReaderError> {
         for export in exports {
             let export = export?;
+            if export.kind == ComponentExternalKind::Type {
+                self.hollow.push(false);
+            }
             if export.kind == ComponentExternalKind::Type || export.name.name.starts_with(rewrite::PREFIX) {
                 continue;
             }
@@ -184,6 +222,16 @@ fn is_for_debuggers(custom: &str) -> bool {
 /// A text that has an end.
 fn text(text: &str) -> String {
     text.chars().take(TEXT_CHARS_MAX).collect()
+}
+
+/// Whether an instance has nothing but types that others have already, under names of its own.
+fn only_names(declared: &[InstanceTypeDeclaration<'_>]) -> bool {
+    let mut exports = declared.iter().filter_map(|of| match of {
+        InstanceTypeDeclaration::Export { ty, .. } => Some(ty),
+        _ => None,
+    });
+    let is_name = |ty: &ComponentTypeRef| matches!(ty, ComponentTypeRef::Type(TypeBounds::Eq(_)));
+    exports.next().is_some_and(is_name) && exports.all(is_name)
 }
 
 #[cfg(test)]

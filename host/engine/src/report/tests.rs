@@ -45,6 +45,22 @@ fn exports_and_imports_are_told() {
 }
 
 #[test]
+fn an_instance_that_only_names_types_is_no_import() {
+    let handler = |more: &str| {
+        let text = format!(
+            r#"(component
+                (import "wasi:clocks/types@0.3.0" (instance $types (export "code" (type (sub resource)))))
+                (alias export $types "code" (type $code))
+                (type $handler (instance (alias outer 1 $code (type $c)) (export "code" (type (eq $c))) {more}))
+                (import "wasi:http/handler@0.3.0" (instance (type $handler))))"#
+        );
+        of(&text).imports.iter().map(|import| import.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(handler(""), ["wasi:clocks/types@0.3.0"]);
+    assert_eq!(handler(r#"(export "handle" (func))"#), ["wasi:clocks/types@0.3.0", "wasi:http/handler@0.3.0"]);
+}
+
+#[test]
 fn everything_within_is_counted() {
     let info = of(NESTED);
     assert_eq!((info.core_modules, info.memories), (2, 3));

@@ -26,7 +26,7 @@ use super::{
     schema, unix_ms,
     writer::Writing,
 };
-use crate::{Staged, StoreError, change::change, components::keeping, restore::must_be_table, rows::parsed};
+use crate::{Staged, StoreError, change::change, components::keeping, rows::parsed};
 
 /// Adds a pair.
 const INSERT_PAIR: &str = "insert into pairs (place, key, value, version, expires_unix_ms) values (?1, ?2, ?3, ?4, ?5)";
@@ -218,7 +218,6 @@ fn count(stored: &mut BTreeMap<AppName, i64>, place: &str, bytes: i64) {
 
 /// Copies pairs in the order of their keys, which is the order of the index that they come into.
 fn take_pairs(from: &Connection, to: &Connection) -> Result<(), StoreError> {
-    must_be_table(from, DATABASE, "pairs")?;
     let mut select = from.prepare("select place, key, value, expires_unix_ms from pairs order by place, key")?;
     let mut insert = to.prepare(INSERT_PAIR)?;
     let (mut rows, now) = (select.query([])?, unix_ms());
@@ -236,7 +235,6 @@ fn take_pairs(from: &Connection, to: &Connection) -> Result<(), StoreError> {
 
 /// Copies what is known of blobs in the order in which they come.
 fn take_blobs(from: &Connection, to: &Connection) -> Result<(), StoreError> {
-    must_be_table(from, DATABASE, "blobs")?;
     let text = "select place, name, file, size_bytes, created_unix_ms, digest from blobs order by place, name";
     let mut select = from.prepare(text)?;
     let mut insert = to.prepare(blobs::INSERT)?;

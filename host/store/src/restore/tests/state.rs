@@ -248,9 +248,9 @@ fn refused(change: &str) -> String {
 fn a_database_of_the_state_that_could_not_be_used_is_refused() {
     for (change, told) in [
         ("pragma user_version = 99", "later version"),
-        ("pragma user_version = 0", "already exists"),
-        ("drop table pairs", "no table pairs"),
-        ("drop table blobs; create view blobs as select * from pairs", "no table blobs"),
+        ("pragma user_version = 0", "not a database of gust"),
+        ("drop table pairs", "\"pairs"),
+        ("drop table blobs; create view blobs as select * from pairs", "\"blobs"),
         ("update pairs set place = '../carts' where key = 'b'", "where an app and a bucket should be"),
         ("update pairs set place = 'carts' where key = 'b'", "where an app and a bucket should be"),
         ("update blobs set place = 'default/Not A Name'", "where an app and a bucket should be"),
@@ -261,7 +261,7 @@ fn a_database_of_the_state_that_could_not_be_used_is_refused() {
         ("update blobs set digest = null", "digest"),
         ("update blobs set digest = 'x'", "64 hexadecimal digits"),
         ("update blobs set name = '' where name = 'one'", "a key is empty"),
-        ("drop index pairs_by_key; update pairs set key = 'a'", "UNIQUE"),
+        ("drop index pairs_by_key; update pairs set key = 'a'", "\"pairs_by_key\""),
     ] {
         let error = refused(change);
         assert!(error.contains(told), "{change}: {error}");
