@@ -14,7 +14,7 @@ use gust_sdk::{
 #[handler]
 async fn gate(mut request: http::Request<Incoming>) -> Result<Response, Error> {
     let shown = request.headers().get("x-pass");
-    if !config("PASS").is_some_and(|pass| shown.is_some_and(|shown| shown == pass.as_str())) {
+    if config("PASS").is_none_or(|pass| shown.is_none_or(|shown| shown != pass.as_str())) {
         return Err(Error::new(StatusCode::FORBIDDEN, "show the pass: a header x-pass"));
     }
     let mark = HeaderValue::try_from(config("MARK").unwrap_or_else(|| "gate".to_owned()))?;
