@@ -28,7 +28,7 @@ fn line(host: &Host, function: &str) -> Value {
 }
 
 /// The log's line of the next request of each, in whatever order they come.
-fn lines<const N: usize>(host: &Host, functions: [&str; N]) -> [Value; N] {
+pub fn lines<const N: usize>(host: &Host, functions: [&str; N]) -> [Value; N] {
     let mut found = functions.map(|_| Value::Null);
     while found.contains(&Value::Null) {
         let line = host.logged(|line| line["target"] == "gust::request");

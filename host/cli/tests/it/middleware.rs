@@ -2,10 +2,12 @@
 
 use std::thread;
 
-use serde_json::Value;
 use ureq::http::Request;
 
-use crate::fixture::{Answer, Host, agent, send};
+use crate::{
+    fixture::{Answer, Host, agent, send},
+    internal::lines,
+};
 
 /// A gate under a name, which it marks what it hands on with.
 fn gate(host: &Host, name: &str) {
@@ -33,17 +35,6 @@ fn with_pass(host: &Host, path: &str, headers: &[(&str, &str)]) -> Answer {
 
 fn marks(answer: &Answer) -> Vec<&str> {
     answer.headers.get_all("x-gate").iter().map(|value| value.to_str().unwrap()).collect()
-}
-
-/// The log's lines of the next requests of these functions.
-fn lines<const N: usize>(host: &Host, functions: [&str; N]) -> [Value; N] {
-    let mut found = functions.map(|_| Value::Null);
-    while found.contains(&Value::Null) {
-        let line = host.logged(|line| line["target"] == "gust::request");
-        let at = functions.iter().position(|function| line["function"] == *function).unwrap();
-        found[at] = line;
-    }
-    found
 }
 
 #[test]
