@@ -1,9 +1,14 @@
-//! What functions do beside answering: they read and write key-values, call each other, and may be of WASI 0.3. Each figure beside what it is
+//! What functions do beside answering: they read and write key-values, call each other, stream, and may be of WASI 0.3. Each figure beside what it is
 //! to be compared with, in turns.
 
-use std::time::Instant;
+use std::{
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    thread,
+    time::Instant,
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use gust_core::InstanceMode;
 
 use crate::{
@@ -12,6 +17,7 @@ use crate::{
     hosted::Hosted,
     machine::Machine,
     peers::{self, BEST_FLAGS, Peers},
+    process,
     report::Table,
     server::{Gust, Server, get},
     statistics::median,
@@ -30,6 +36,12 @@ const READS: u64 = 20_000;
 
 /// Requests of an instance without HTTP, in a turn.
 const INSTANCE_REQUESTS: u64 = 20_000;
+
+/// Calls in one request: so few that it is over before it is one that goes on for long.
+const CALLS: u32 = 10;
+
+/// How often a GiB goes through.
+const STREAMS: usize = 3;
 
 /// What is set, in bytes.
 const VALUE_BYTES: usize = 100;
@@ -53,6 +65,7 @@ pub fn run(peers: Peers) -> Result<()> {
     let mut table = Table::new(&["", "", "beside", "", "ratio"]);
     key_values(&gust, &mut table)?;
     calls(&gust, &mut table)?;
+    streams(&gust, &mut table)?;
     if let Some(wasmtime) = &peers.wasmtime {
         let flags = [&ASYNC_FLAGS[..], &FRESH_FLAGS, &BEST_FLAGS].concat();
         let theirs = peers::wasmtime_serve(wasmtime, &component("raw3"), "/hello", &flags)?;
@@ -101,25 +114,79 @@ fn key_values(gust: &Gust, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// A call of a typed function from another, beside one that nobody but the benchmark calls, without HTTP.
+/// A call of a typed function from another: one of several in a request, and the only one, whose caller passes the answer on. Beside the
+/// function called by nobody but the benchmark, without HTTP, and with.
 fn calls(gust: &Gust, table: &mut Table) -> Result<()> {
     gust.deploy("hello")?;
-    gust.deploy_as("raw", "raw", &format!("{LIMITS}[allow]\nfunctions = [\"hello\"]\n"))?;
-    gust.until_optimised("raw")?;
+    gust.deploy_as("hostile", "hostile", &format!("{LIMITS}[allow]\nfunctions = [\"hello\"]\n"))?;
+    gust.until_optimised("hostile")?;
     let mut typed = Hosted::new("typed", "hello", "/?name=Ada", InstanceMode::Rewind);
-    let calling = "/raw/call?url=http://hello.gust.internal/?name=Ada";
-    let (mut call, mut own) = (Vec::new(), Vec::new());
+    let called = |n: u32| format!("/hostile/calls?n={n}&url=http://hello.gust.internal/?name=Ada");
+    let only = "/hostile/call?url=http://hello.gust.internal/?name=Ada";
+    let (mut call, mut first, mut own, mut served) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let us = |target: &str| Ok::<f64, anyhow::Error>(1e6 / closed(&gust.server, target, 1, 64)?);
-        call.push(us(calling)? - us("/raw/")?);
+        let none = us(&called(0))?;
+        call.push((us(&called(CALLS))? - none) / f64::from(CALLS));
+        first.push(us(only)? - none);
+        served.push(us("/hello/?name=Ada")?);
         let began = Instant::now();
         typed.answer(INSTANCE_REQUESTS);
         own.push(began.elapsed().as_secs_f64() * 1e6 / INSTANCE_REQUESTS as f64);
     }
-    let (call, own) = (median(call), median(own));
-    let (what, beside) =
-        ("a call of a typed function, all that it adds to its caller's request", "the function itself");
-    row(table, what, format!("{call:.1} us"), beside, format!("{own:.1} us"), call / own);
+    let [call, first, own, served] = [call, first, own, served].map(median);
+    let mut beside = |what, figure: f64, beside, other: f64| {
+        row(table, what, format!("{figure:.1} us"), beside, format!("{other:.1} us"), figure / other);
+    };
+    beside("a call of a typed function", call, "the function itself, without HTTP", own);
+    beside("the same", call, "the function, over HTTP", served);
+    beside("a request's only call, passed on", first, "the function itself, without HTTP", own);
+    Ok(())
+}
+
+/// What the host holds more than before while a GiB goes into a guest and out of it again.
+fn streams(gust: &Gust, table: &mut Table) -> Result<()> {
+    let limits = format!("{LIMITS}request_body_mib = 2048\nresponse_body_mib = 2048\n");
+    for (guest, what) in [("raw", "a GiB through a guest of WASI 0.2"), ("raw3", "a GiB through a guest of WASI 0.3")] {
+        gust.deploy_as(guest, guest, &limits)?;
+        gust.until_optimised(guest)?;
+        let target = format!("/{guest}/echo");
+        echoed(gust.server.address, &target, 1 << 20)?;
+        let (pid, mut grown) = (gust.server.pid(), Vec::new());
+        for _ in 0..STREAMS {
+            let before = process::usage(pid).resident_mib;
+            process::forget_peak(pid)?;
+            echoed(gust.server.address, &target, 1 << 30)?;
+            grown.push(process::peak_mib(pid) - before);
+        }
+        let most = grown.into_iter().fold(0.0, f64::max);
+        row(table, what, format!("{most:.1} MiB more"), "to reach", "8 MiB".to_owned(), most / 8.0);
+    }
+    Ok(())
+}
+
+/// Sends that many bytes, and takes as many back meanwhile.
+fn echoed(address: SocketAddr, target: &str, bytes: usize) -> Result<()> {
+    let mut sending = TcpStream::connect(address)?;
+    let mut taking = sending.try_clone()?;
+    let target = target.to_owned();
+    let sender = thread::spawn(move || {
+        let head = format!(
+            "POST {target} HTTP/1.1\r\nhost: {address}\r\ncontent-length: {bytes}\r\nconnection: close\r\n\r\n"
+        );
+        sending.write_all(head.as_bytes())?;
+        io::copy(&mut io::repeat(b'x').take(bytes as u64), &mut sending)
+    });
+    let mut taken = 0;
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match taking.read(&mut piece)? {
+            0 => break,
+            read => taken += read,
+        }
+    }
+    let sent = sender.join().map_err(|_| anyhow!("whoever sends panicked"))??;
+    ensure!(sent == bytes as u64 && taken > bytes, "of {bytes} bytes {taken} came back");
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 
 use wasip2::{
     http::types::IncomingBody,
-    io::streams::{OutputStream, StreamError},
+    io::streams::{InputStream, OutputStream, StreamError},
 };
 
 use crate::{Error, StatusCode};
@@ -14,7 +14,7 @@ use crate::{Error, StatusCode};
 const BYTES_MAX: usize = 64 << 20;
 
 /// Bytes asked for at a time.
-pub const READ_BYTES: u64 = 64 << 10;
+const READ_BYTES: u64 = 64 << 10;
 
 /// Why a body was not read.
 pub enum Unread {
@@ -50,14 +50,45 @@ impl Unread {
 /// Reads all of it.
 pub fn read(body: &IncomingBody) -> Result<Vec<u8>, Unread> {
     let Ok(stream) = body.stream() else { return Ok(Vec::new()) };
-    let mut bytes = Vec::new();
-    loop {
-        match stream.blocking_read(READ_BYTES) {
-            Ok(piece) => bytes.extend_from_slice(&piece),
-            Err(StreamError::Closed) => return Ok(bytes),
+    Reading::of(&stream).rest()
+}
+
+/// A body that is read.
+pub struct Reading<'s> {
+    stream: &'s InputStream,
+    bytes: Vec<u8>,
+    is_over: bool,
+}
+
+impl<'s> Reading<'s> {
+    /// From its beginning.
+    pub fn of(stream: &'s InputStream) -> Self {
+        Self { stream, bytes: Vec::new(), is_over: false }
+    }
+
+    /// Whether there is no more of it.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Reads a piece of it in one of the ways that there are.
+    pub fn take(&mut self, read: impl FnOnce(&InputStream, u64) -> Result<Vec<u8>, StreamError>) -> Result<(), Unread> {
+        match read(self.stream, READ_BYTES) {
+            // Most are of one piece.
+            Ok(piece) if self.bytes.is_empty() => self.bytes = piece,
+            Ok(piece) => self.bytes.extend_from_slice(&piece),
+            Err(StreamError::Closed) => self.is_over = true,
             Err(StreamError::LastOperationFailed(error)) => return Err(Unread::BrokenOff(error.to_debug_string())),
         }
-        Unread::must_fit(&bytes)?;
+        Unread::must_fit(&self.bytes)
+    }
+
+    /// Reads what is left of it, and waits for that. All of it.
+    pub fn rest(mut self) -> Result<Vec<u8>, Unread> {
+        while !self.is_over {
+            self.take(InputStream::blocking_read)?;
+        }
+        Ok(self.bytes)
     }
 }
 

@@ -47,13 +47,13 @@ mod component {
             outgoing_handler,
             types::{Fields, IncomingResponse, Method as WasiMethod, OutgoingRequest, RequestOptions, Scheme},
         },
-        io::streams::StreamError,
+        io::streams::InputStream,
     };
 
     use super::{Timeouts, upload::Upload};
     use crate::{
         Error, Request, Response,
-        bodies::{READ_BYTES, Unread},
+        bodies::{Reading, Unread},
     };
 
     pub(super) fn send(timeouts: Timeouts, request: Request) -> Result<Response, Error> {
@@ -61,8 +61,12 @@ mod component {
         let request = to_wasi(&head, body.len())?;
         let mut upload = Upload::of(&request, body);
         let answering = outgoing_handler::handle(request, options(timeouts))?;
-        upload.goes_on_until(&answering.subscribe());
-        match answering.get() {
+        // A host may have it at once, as that of a function on the same.
+        let answered = answering.get().or_else(|| {
+            upload.goes_on_until(&answering.subscribe());
+            answering.get()
+        });
+        match answered {
             Some(Ok(response)) => from_wasi(response?, &mut upload),
             _ => Err(Error::failed("the host gave no answer")),
         }
@@ -97,7 +101,8 @@ mod component {
         };
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
         let authority = head.uri.authority().map(|authority| authority.as_str());
-        let accepted = request.set_method(&method(&head.method)).is_ok()
+        // Of itself a request is a GET.
+        let accepted = (head.method == Method::GET || request.set_method(&method(&head.method)).is_ok())
             && request.set_scheme(Some(&scheme)).is_ok()
             && request.set_authority(authority).is_ok()
             && request.set_path_with_query(Some(path)).is_ok();
@@ -131,21 +136,17 @@ mod component {
 
     /// The answer's body. Whoever answers while it still reads would wait for ever if nothing were sent meanwhile.
     fn read(response: &IncomingResponse, upload: &mut Upload) -> Result<Vec<u8>, Unread> {
-        let mut bytes = Vec::new();
-        let Ok(body) = response.consume() else { return Ok(bytes) };
-        let Ok(stream) = body.stream() else { return Ok(bytes) };
-        let readable = stream.subscribe();
-        loop {
-            upload.goes_on_until(&readable);
-            match stream.read(READ_BYTES) {
-                Ok(piece) => bytes.extend_from_slice(&piece),
-                Err(StreamError::Closed) => return Ok(bytes),
-                Err(StreamError::LastOperationFailed(error)) => {
-                    return Err(Unread::BrokenOff(error.to_debug_string()));
-                }
+        let Ok(body) = response.consume() else { return Ok(Vec::new()) };
+        let Ok(stream) = body.stream() else { return Ok(Vec::new()) };
+        let mut reading = Reading::of(&stream);
+        if upload.is_open() {
+            let readable = stream.subscribe();
+            while upload.is_open() && !reading.is_over() {
+                upload.goes_on_until(&readable);
+                reading.take(InputStream::read)?;
             }
-            Unread::must_fit(&bytes)?;
         }
+        reading.rest()
     }
 }
 
@@ -168,6 +169,11 @@ mod upload {
     }
 
     impl Upload {
+        /// Whether there is more of it.
+        pub(super) fn is_open(&self) -> bool {
+            self.open.is_some()
+        }
+
         pub(super) fn of(request: &OutgoingRequest, bytes: Bytes) -> Self {
             let open = || {
                 let body = request.body().ok()?;

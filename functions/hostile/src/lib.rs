@@ -62,6 +62,15 @@ fn hostile(
         "/headers" => return Ok(format!("{headers:?}").into_response()),
         "/count" => return Ok(body.len().to_string().into_response()),
         "/call" => return send(http::Request::builder().method(method).uri(&how.0.url).body(body)?),
+        "/calls" => {
+            for _ in 0..n {
+                send(http::Request::get(&how.0.url).body(Bytes::new())?)?;
+            }
+        }
+        "/mark-and-call" => {
+            smuggle::mark();
+            return send(http::Request::get(&how.0.url).body(body)?);
+        }
         "/call-within" => {
             let timeouts = Timeouts { first_byte: Some(Duration::from_millis(n)), ..Timeouts::default() };
             return send_within(timeouts, http::Request::get(&how.0.url).body(body)?);

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    Access, AliasName, AppName, AppSpec, Conditions, Digest, FunctionName, InstanceState, Limits, Source, Tier,
-    TokenName, Traffic, component::ComponentInfo, schema,
+    Access, AliasName, AppName, AppSpec, Conditions, Digest, FunctionName, InstanceState, Limits, Source, StateName,
+    Tier, TokenName, Traffic, component::ComponentInfo, schema,
 };
 
 /// A function as it is deployed now. Answer of `PUT` and `GET /v1/functions/{name}`, item of `GET /v1/functions`.
@@ -57,9 +57,21 @@ pub struct FunctionInfo {
     /// The names of the secrets that it sees.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<String>,
+    /// The functions that its requests go through first, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub middleware: Vec<FunctionName>,
     /// The functions that it may call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<FunctionName>,
+    /// Whom it may send requests outside of the host, as `GET https://*.example.com`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outbound: Vec<String>,
+    /// Buckets of its app's key-values that it may read and write.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kv: Vec<StateName>,
+    /// Containers of its app's blobs that it may read and write.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blob: Vec<StateName>,
     /// The limits in force.
     pub limits: Limits,
     /// When this version was deployed: milliseconds since 1970-01-01T00:00Z.

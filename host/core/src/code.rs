@@ -169,6 +169,8 @@ codes! {
     RollbackNothing = "rollback.nothing", Client, "There is no version to go back to";
     /// A function of that name belongs to another app.
     FunctionElsewhere = "function.elsewhere", Client, "This name is taken";
+    /// Other functions' requests go through it first.
+    FunctionInUse = "function.in_use", Client, "The function is the middleware of others";
     /// An app's document that cannot be read.
     AppInvalid = "app.invalid", Client, "The app's document has a mistake";
     /// No app of that name.

@@ -19,6 +19,7 @@ use crate::{
     host::Terms,
     lane::{Guest, QUICK_MAX},
     meter::Meter,
+    others,
 };
 
 /// A guest that may run for as long as its function's limits allow. Dropping it ends the guest.
@@ -63,10 +64,11 @@ impl<T: Send + 'static> Allowed<T> {
 
     fn poll_guest(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Problem>> {
         if let At::Here(guest) = &mut self.guest {
-            let entered = Clock::now();
+            let (entered, others) = (Clock::now(), others::time());
             let polled = guest.as_mut().poll(cx);
+            let ran = entered.elapsed().saturating_sub(others::time() - others);
             // It yields before that: what is beyond it the kernel ran, on a machine that is busy.
-            self.meter.ran(entered.elapsed().min(QUICK_MAX));
+            self.meter.ran(ran.min(QUICK_MAX));
             if polled.is_ready() {
                 self.guest = At::Over;
                 return polled;

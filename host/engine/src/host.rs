@@ -149,6 +149,11 @@ impl Host {
         self.hooks.hands_on(hands_on);
     }
 
+    /// What decides on the requests that its guest sends.
+    pub(crate) fn hooks(&mut self) -> &mut Hooks {
+        &mut self.hooks
+    }
+
     /// Says that its guest's tasks are all over.
     pub(crate) fn is_over(&mut self) {
         self.hooks.is_over();

@@ -22,7 +22,6 @@ pub struct Invocation {
 }
 
 /// What goes along with a request of a function that sends others.
-#[derive(Default)]
 pub struct Along {
     /// The trace that it is part of (W3C Trace Context), where the functions that it calls shall be too.
     pub traceparent: Option<HeaderValue>,

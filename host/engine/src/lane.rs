@@ -79,6 +79,8 @@ impl Pace {
 const YIELD_AFTER: Duration = Duration::from_millis(2);
 
 thread_local! {
+    /// Whether this thread is one of the lane's.
+    static IS_LANE: Cell<bool> = const { Cell::new(false) };
     /// Whether the guest that this thread polls goes on as soon as it may, and waits for nothing else.
     static PAUSES: Cell<bool> = const { Cell::new(false) };
     /// How long guests have run on this thread since it last let others have the core.
@@ -103,6 +105,11 @@ fn give_way(ran: Duration) {
 pub(crate) async fn pause() {
     PAUSES.set(true);
     task::yield_now().await;
+}
+
+/// Whether this thread is one of a lane's.
+pub(crate) fn is_here() -> bool {
+    IS_LANE.get()
 }
 
 /// The lane of an engine. Cheap to clone.
@@ -176,6 +183,7 @@ impl Drop for Shared {
 
 fn start(threads: usize) -> io::Result<Runtime> {
     let stand_back = || {
+        IS_LANE.set(true);
         // Of this thread alone (setpriority(2), "C library/kernel differences"). Where the system does not allow it all run alike.
         let _ = setpriority_process(None, NICE);
     };

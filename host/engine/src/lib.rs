@@ -24,6 +24,7 @@ mod last_lines;
 mod lease;
 mod memory;
 mod meter;
+mod others;
 mod outgoing;
 mod output;
 mod places;

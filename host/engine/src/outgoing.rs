@@ -29,6 +29,7 @@ use crate::{
     failure,
     host::Terms,
     invocation::Invocation,
+    lane,
     meter::Meter,
     output::{OutputSink, OutputStream},
     timeouts::Timeouts,
@@ -43,6 +44,9 @@ const PIECES_MAX: usize = 8;
 
 /// Reports the end of an exchange.
 type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
+
+/// An answer that a guest waits for.
+pub(crate) type Awaited = Pin<Box<dyn Future<Output = Result<http::Response<WasiBody>, Error>> + Send>>;
 
 /// A function's way to other functions, and outside.
 pub trait Outbound: Send + Sync {
@@ -103,6 +107,28 @@ impl Hooks {
     /// Says that the guest has ended all that it began: a body that is sent still does not come from it.
     pub(crate) fn is_over(&mut self) {
         self.gone = None;
+    }
+
+    /// Whether an answer may be worked out where its guest asks for it: not within a loop of wasmtime's, and not in the lane, where the
+    /// guest has its turn and others have to wait for theirs.
+    pub(crate) fn works_here(&self) -> bool {
+        !self.waits_in_loop && !lane::is_here()
+    }
+
+    /// Begins what a guest waits for: the request is sent, if it is one that may be, and the answer is the guest's.
+    pub(crate) fn begin(&mut self, request: http::Request<WasiBody>, options: Option<RequestOptions>) -> Awaited {
+        let (timeouts, waits_in_loop) = (Timeouts::of(options), self.waits_in_loop);
+        let to = if mem::take(&mut self.hands_on) { To::Next } else { To::Named };
+        let (answering, carried, owner) = (self.send(request, to, timeouts), self.carried(to), self.owner());
+        Box::pin(async move {
+            let answered = match answering {
+                Ok(answering) if waits_in_loop => Elsewhere(tokio::spawn(answering)).await,
+                Ok(answering) => answering.await,
+                Err(unanswered) => Err(unanswered),
+            };
+            let response = answered.map_err(|unanswered| owner.learns(unanswered))?;
+            Ok(response.map(|body| Answered::new(body, carried, timeouts).boxed_unsync()))
+        })
     }
 
     /// Begins to send a request, if it is one that may be sent. It counts also where it may not, so that a guest cannot fill the log.
@@ -217,18 +243,8 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         done: Done,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Done), Error>> + Send> {
-        let (timeouts, waits_in_loop) = (Timeouts::of(options), self.waits_in_loop);
-        let to = if mem::take(&mut self.hands_on) { To::Next } else { To::Named };
-        let (answering, carried, owner) = (self.send(request, to, timeouts), self.carried(to), self.owner());
-        Box::new(async move {
-            let answered = match answering {
-                Ok(answering) if waits_in_loop => Elsewhere(tokio::spawn(answering)).await,
-                Ok(answering) => answering.await,
-                Err(unanswered) => Err(unanswered),
-            };
-            let response = answered.map_err(|unanswered| owner.learns(unanswered))?;
-            Ok((response.map(|body| Answered::new(body, carried, timeouts).boxed_unsync()), done))
-        })
+        let awaited = self.begin(request, options);
+        Box::new(async move { Ok((awaited.await?, done)) })
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
     pinned::{self, Pinned},
     prepared::Prepared,
     routing,
-    snapshot::Snapshot,
+    snapshot::{Entry, Snapshot},
     vault::Vault,
     watches::Watches,
     work::blocking,
@@ -154,10 +154,12 @@ impl Changes {
     pub(crate) async fn remove(&self, name: &FunctionName, if_generation: Option<u64>) -> Result<bool, Problem> {
         let (store, owned) = (self.store.clone(), name.clone());
         let turn = self.changing.lock().await;
+        let snapshot = self.catalog.load().clone();
+        // Where others share it they have no say in whether it stays.
+        let home = snapshot.function(name.as_str()).and_then(|binding| snapshot.app(binding.home.as_str()));
+        home.map_or(Ok(()), |entry| is_middleware_of_none(entry, name))?;
         let existed = blocking(move || store.delete(&owned, if_generation)).await??;
-        for binding in self.catalog.load().bindings(name.as_str()) {
-            binding.metrics.forget();
-        }
+        snapshot.bindings(name.as_str()).for_each(|binding| binding.metrics.forget());
         self.assembler.metrics.forget_rollbacks(name);
         self.catalog.change(|next| next.set_function(name, Vec::new()));
         self.pinned.forget(|_, function| function == name);
@@ -186,6 +188,9 @@ impl Changes {
             return Err(Problem::new(Code::AppNotEmpty, detail));
         }
         let snapshot = self.catalog.load().clone();
+        if let Some(entry) = snapshot.app(app.as_str()).filter(|_| alias.is_none()) {
+            is_middleware_of_none(entry, name)?;
+        }
         let mut state = self.stored(name).await?;
         state.apps.retain(|(other, _)| other != app);
         state.apps.extend(alias.clone().map(|alias| (app.clone(), alias)));
@@ -323,6 +328,20 @@ fn aliases_are_there(state: &StoredFunction) -> Result<(), Problem> {
     let detail =
         format!("the app {app} calls {name} by the alias {alias}; `gust alias ls {name}` lists those there are");
     Err(Problem::new(Code::AliasInvalid, detail))
+}
+
+/// Fails where requests of others of the app go through the function first: without it they would all be refused.
+fn is_middleware_of_none(entry: &Entry, name: &FunctionName) -> Result<(), Problem> {
+    let goes_through = |deployment: &Arc<Deployment>| deployment.terms.middleware.contains(name);
+    let mut of = entry.all().filter(|binding| binding.deployments().any(goes_through));
+    let Some(first) = of.next().map(|binding| &binding.function) else { return Ok(()) };
+    let more = of.count();
+    let others = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let detail = format!(
+        "{name} is the middleware of {first}{others} in the app {}; deploy those without it, or remove them, first",
+        entry.app.name
+    );
+    Err(Problem::new(Code::FunctionInUse, detail))
 }
 
 /// There is no function of that name.

@@ -53,6 +53,9 @@ use crate::{
     watches::Watches,
 };
 
+/// How long what waits for the system may keep a host that ends, as a look-up of a name that nobody answers.
+const SYSTEM_WAIT_MAX: time::Duration = time::Duration::from_secs(5);
+
 /// Runs a host until SIGTERM or SIGINT, then lets requests in flight finish. It listens on the sockets that it is `handed`, the data
 /// listener's and then the admin listener's; those that are missing it opens. `log` takes a line for each request, unless the
 /// configuration wants none. `give_back` has the allocator give what is free back to the system. `ready` is told the address of the
@@ -72,7 +75,7 @@ pub fn serve(
     let host = runtime.block_on(Host::open(config, handed, log))?;
     let ledger_thread = runtime.block_on(host.run(give_back, ready))?;
     // Ends what did not drain in time, so that the last receipts are written.
-    drop(runtime);
+    runtime.shutdown_timeout(SYSTEM_WAIT_MAX);
     let _ = ledger_thread.join();
     Ok(())
 }

@@ -53,6 +53,11 @@ impl Entry {
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<Binding>> {
         self.functions.get(name).map(|bound| &bound.0)
     }
+
+    /// Every function.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Binding>> {
+        self.functions.iter().map(|bound| &bound.0)
+    }
 }
 
 /// Everything that is deployed.
@@ -111,7 +116,7 @@ impl Snapshot {
 
     /// Every function in the app that it belongs to, by name.
     pub(crate) fn functions(&self) -> Vec<&Arc<Binding>> {
-        let all = self.apps().flat_map(|entry| entry.functions.iter().map(|bound| &bound.0));
+        let all = self.all();
         let mut homes: Vec<_> = all.filter(|binding| binding.home == binding.app.name).collect();
         homes.sort_by(|a, b| a.function.cmp(&b.function));
         homes
@@ -119,7 +124,7 @@ impl Snapshot {
 
     /// Every function in every app.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Binding>> {
-        self.apps().flat_map(|entry| entry.functions.iter().map(|bound| &bound.0))
+        self.apps().flat_map(Entry::all)
     }
 
     /// How many functions there are.

@@ -22,8 +22,8 @@ pub(crate) fn of(code: Code) -> StatusCode {
         FunctionNotFound | ApiNotFound | VersionNotFound | AliasNotFound | AppNotFound | KeyNotFound
         | TokenNotFound | StateNotFound => StatusCode::NOT_FOUND,
         RouteMethod | ApiMethod => StatusCode::METHOD_NOT_ALLOWED,
-        FunctionElsewhere | AppNotEmpty | RouteConflict | RouteHost | SecretMissing | SecretInUse | TokenExists
-        | RollbackNothing => StatusCode::CONFLICT,
+        FunctionElsewhere | FunctionInUse | AppNotEmpty | RouteConflict | RouteHost | SecretMissing | SecretInUse
+        | TokenExists | RollbackNothing => StatusCode::CONFLICT,
         ApiChanged => StatusCode::PRECONDITION_FAILED,
         ApiPreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
         LimitRequestBody | LimitComponent | UploadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

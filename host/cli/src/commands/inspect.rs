@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use gust_core::{
-    AppName, FunctionName, InstanceState, Timestamp,
+    AppName, FunctionName, InstanceState, StateName, Timestamp,
     api::FunctionInfo,
     component::{ComponentInfo, Granted, HostInfo, ImportInfo, Reach},
 };
@@ -38,7 +38,11 @@ pub fn run(host: &HostArgs, options: &Inspect) -> Result<()> {
     ));
     pairs.extend(output::listed("routes", info.routes.iter().cloned()));
     pairs.extend(output::listed("secrets", info.secrets.iter().cloned()));
+    pairs.extend(output::listed("goes through", info.middleware.iter().map(FunctionName::to_string)));
     pairs.extend(output::listed("may call", info.calls.iter().map(FunctionName::to_string)));
+    pairs.extend(output::listed("may send to", info.outbound.iter().cloned()));
+    pairs.extend(output::listed("key-values", info.kv.iter().map(StateName::to_string)));
+    pairs.extend(output::listed("blobs", info.blob.iter().map(StateName::to_string)));
     let component = info.component.as_ref().map_or_else(String::new, |component| sections(component));
     output::print(&format!("{}{component}", output::pairs(&pairs)))
 }

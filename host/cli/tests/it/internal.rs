@@ -38,6 +38,47 @@ pub fn lines<const N: usize>(host: &Host, functions: [&str; N]) -> [Value; N] {
     found
 }
 
+/// One within the other, each worked on where the one before asks for it.
+#[test]
+fn calls_that_are_over_at_once_may_be_within_each_other() {
+    let host = Host::start();
+    assert_eq!(host.deploy_as("hostile", "hostile", &allow("\"hostile\"")).status, 201);
+    let nested = |calls: usize, last: &str| {
+        let url = format!("http://hostile.gust.internal{last}");
+        (1..calls).fold(url, |url, _| format!("http://hostile.gust.internal/call?url={url}"))
+    };
+    for (calls, last, status, text) in [
+        (1, "/state", 200, "1"),
+        (8, "/state", 200, "1"),
+        (8, "/deep?n=100000000", 500, "trap"),
+        (8, "/status?n=404", 404, ""),
+        (40, "/state", 508, "request.loop"),
+    ] {
+        let answer = host.get(&format!("/hostile/call?url={}", nested(calls, last)));
+        assert_eq!(answer.status, status, "{calls} {last}: {}", answer.text());
+        assert!(answer.text().contains(text), "{calls} {last}: {}", answer.text());
+    }
+    assert_eq!(host.instance_of("hostile"), ("rewind".to_owned(), String::new()));
+}
+
+/// What a function computes is its own, wherever it is worked on.
+#[test]
+fn the_time_of_a_call_is_not_its_callers() {
+    let host = Host::start();
+    assert_eq!(host.deploy_as("back", "hostile", "").status, 201);
+    assert_eq!(host.deploy_as("front", "hostile", &allow("\"back\"")).status, 201);
+    let spent = |path: &str| {
+        assert_eq!(host.get(&format!("/front/call?url=http://back.gust.internal{path}")).status, 200);
+        lines(&host, ["back", "front"]).map(|line| line["cpu_us"].as_u64().unwrap())
+    };
+    // So short that it is over before it would go on elsewhere, so long that it would be seen. The system may have run others meanwhile.
+    let is_told_apart = |_| {
+        let [back, front] = spent("/compute?n=2");
+        front < back / 2
+    };
+    assert!((0..20).any(is_told_apart));
+}
+
 fn relayed(host: &Host, url: &str) -> Answer {
     host.get(&format!("/front/call?url={url}"))
 }

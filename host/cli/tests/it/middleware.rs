@@ -77,6 +77,9 @@ fn who_is_not_handed_on_never_reaches_the_function() {
 #[test]
 fn bodies_are_handed_on_as_they_come() {
     let host = host();
+    // What a middleware hands on is not what its own calls carry.
+    let manifest = "access = \"private\"\n[env]\nPASS = \"sesame\"\n[limits]\ncalls_body_mib = 1\n";
+    assert_eq!(host.deploy_as("outer", "gate", manifest).status, 201);
     assert_eq!(host.deploy_as("raw", "raw", &behind("\"outer\"")).status, 201);
     // It is answered while it is sent, so whoever sends must read meanwhile.
     let echoed = "const sent = Buffer.alloc(5000000, 'abcdefg');
@@ -162,7 +165,17 @@ fn without_its_middleware_a_function_is_not_called() {
     let refused = host.deploy_as("lone", "hello", &behind("\"absent\""));
     assert_eq!((refused.status, refused.code().as_str()), (400, "manifest.invalid"));
     assert!(refused.text().contains("absent, which is not in the app default"), "{}", refused.text());
+    let refused = host.deploy_as("lone", "hello", &behind("\"lone\""));
+    assert_eq!((refused.status, refused.code().as_str()), (400, "manifest.invalid"));
+    assert!(refused.text().contains("lone, which is the function itself"), "{}", refused.text());
+    // One that is in use stays.
+    let refused = host.api("DELETE", "/v1/functions/inner", "", b"");
+    assert_eq!((refused.status, refused.code().as_str()), (409, "function.in_use"));
+    assert!(refused.text().contains("inner is the middleware of back in the app default"), "{}", refused.text());
+    assert_eq!(host.deploy_as("back", "hostile", "").status, 201);
     assert_eq!(host.api("DELETE", "/v1/functions/inner", "", b"").status, 204);
+    // But a version may be gone back to that names one which is gone.
+    assert!(host.gust(&["rollback", "back"]).status.success());
     let answer = with_pass(&host, "/back/headers", &[]);
     assert_eq!((answer.status, answer.code().as_str()), (500, "middleware.not_found"), "{}", answer.text());
     assert_eq!(marks(&answer), ["outer"]);

@@ -30,6 +30,27 @@ fn nothing_is_left_behind() {
 }
 
 #[test]
+fn what_a_function_did_before_it_called_another_is_put_back() {
+    let host = Host::start();
+    host.deploy("hello");
+    // The second calls another of the same function.
+    let manifest = "[allow]\nfunctions = [\"hello\", \"hostile\"]";
+    host.deploy_as("hostile", "hostile", manifest);
+    for _ in 0..TRIES {
+        for (called, text) in [("hello/", "Hello, world!"), ("hostile/mark", "done"), ("hostile/seek", "0")] {
+            let (function, path) = called.split_once('/').unwrap();
+            let url = format!("/hostile/mark-and-call?url=http://{function}.gust.internal/{path}");
+            assert_eq!(host.get(&url).text(), text);
+        }
+        assert_eq!(host.get("/hostile/seek").text(), "0");
+        assert_eq!(host.get("/hostile/state").text(), "1");
+    }
+    for function in ["hello", "hostile"] {
+        assert_eq!(host.instance_of(function), rewound(), "{function}");
+    }
+}
+
+#[test]
 fn handles_have_the_numbers_that_a_new_instance_gives() {
     let host = Host::start();
     host.deploy_as("fresh", "raw", "instance = \"fresh\"");

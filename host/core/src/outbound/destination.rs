@@ -62,6 +62,15 @@ impl Destination {
         }
     }
 
+    /// All of it in a line, as `GET, HEAD https://*.example.com`.
+    pub fn told(&self) -> String {
+        if self.methods.are_all() {
+            return self.to_string();
+        }
+        let methods: Vec<_> = self.methods.named().iter().map(Method::as_str).collect();
+        format!("{} {self}", methods.join(", "))
+    }
+
     /// Whether it is for some methods only.
     pub fn has_methods(&self) -> bool {
         !self.methods.are_all()

@@ -17,9 +17,12 @@ use http::{Method, Uri};
 /// The name below which functions have theirs. It leads nowhere else.
 const INTERNAL: &str = "gust.internal";
 
-/// The function that a request is for: `resize` where its URI names `resize.gust.internal`.
+/// The function that a request is for: `resize` where its URI names `resize.gust.internal`. Where it is written in capital letters there is
+/// none of that name.
 pub fn function_of(uri: &Uri) -> Option<&str> {
-    uri.host()?.strip_suffix(INTERNAL)?.strip_suffix('.')
+    let host = uri.host()?;
+    let (before, domain) = host.split_at_checked(host.len().checked_sub(INTERNAL.len())?)?;
+    before.strip_suffix('.').filter(|_| domain.eq_ignore_ascii_case(INTERNAL))
 }
 
 /// Whether a name is one of those that functions have.
@@ -30,6 +33,12 @@ fn is_internal(name: &str) -> bool {
 /// What a function's owner does so that a request which is not allowed will be.
 pub fn advice(method: &Method, uri: &Uri) -> String {
     if let Some(function) = function_of(uri) {
+        let small = function.to_ascii_lowercase();
+        if small != function {
+            return format!(
+                "a call of {function} is not allowed: functions are called in small letters, {small}.{INTERNAL}"
+            );
+        }
         return format!(
             "a call of {function} is not allowed; name it in gust.toml: [allow] functions = [\"{function}\"]"
         );
@@ -69,8 +78,26 @@ mod tests {
     }
 
     #[test]
+    fn a_function_is_named_as_any_host_is() {
+        let function = |uri: &str| function_of(&uri.parse().unwrap()).map(str::to_owned);
+        assert_eq!(function("http://resize.gust.internal:80/a").as_deref(), Some("resize"));
+        assert_eq!(function("http://Resize.GUST.Internal/").as_deref(), Some("Resize"));
+        for other in [
+            "http://gust.internal/",
+            "http://resizegust.internal/",
+            "http://internal/",
+            "/a",
+            "http://a.gust.internal.x/",
+        ] {
+            assert_eq!(function(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn who_is_refused_learns_what_to_write() {
         let advice = |uri: &str| advice(&Method::POST, &uri.parse().unwrap());
+        assert!(advice("http://RESIZE.gust.internal/").ends_with("small letters, resize.gust.internal"));
+        assert!(advice("http://resize.GUST.internal/").ends_with("[allow] functions = [\"resize\"]"));
         assert!(advice("http://resize.gust.internal/").ends_with("[allow] functions = [\"resize\"]"));
         assert!(
             advice("https://API.example.com/secret?key=1")

@@ -5,6 +5,8 @@
 //! written to no page but those that were private before, and to ask for a thread's page faults takes a tenth of the time
 //! that listing the private pages takes. A fault of anything else on that thread only means that they are listed once more.
 //!
+//! What [others](crate::others) do on the thread in the midst of a call faults for itself, and is passed over.
+//!
 //! Two things make pages private without a fault of the thread. The kernel may gather small pages into a huge one by itself,
 //! so that is forbidden for these memories ([`pages`](super::pages)). And a call that waits may go on on another thread, so
 //! only one that is over the first time it is polled counts ([`at_once`]).
@@ -25,11 +27,26 @@ pub(crate) async fn at_once<T>(mut future: Pin<&mut impl Future<Output = T>>) ->
     (output.await, at_once)
 }
 
+thread_local! {
+    /// The page faults that this thread had when it was asked last; none where a call that goes on had some before that.
+    static SEEN: Cell<Option<i64>> = const { Cell::new(None) };
+}
+
 /// Whether this thread had no page fault since this was asked last on it. Where that cannot be told it may have had some.
 pub(super) fn none_since_last() -> bool {
-    thread_local!(static SEEN: Cell<Option<i64>> = const { Cell::new(None) });
     let now = faults_of_thread();
     SEEN.replace(now) == now && now.is_some()
+}
+
+/// Does what others do in the midst of a call. What the call had before is not forgotten; what the others have after one of them asked last is
+/// counted as the call's.
+pub(crate) fn of_others<T>(work: impl FnOnce() -> T) -> T {
+    let had_none = none_since_last();
+    let done = work();
+    if !had_none {
+        SEEN.set(None);
+    }
+    done
 }
 
 #[cfg(test)]
@@ -50,6 +67,26 @@ mod tests {
         drop(fresh);
         // Nothing happens in between, but the test's own machinery may fault once.
         assert!((0..10).any(|_| none_since_last()));
+    }
+
+    #[test]
+    fn what_others_fault_is_not_the_calls_and_what_it_had_before_is() {
+        let fault = || drop(black_box(vec![1_u8; 1 << 20].iter().map(|byte| byte + 1).collect::<Vec<_>>()));
+        // The test's own machinery may fault once.
+        let others_only = || {
+            none_since_last();
+            of_others(|| {
+                fault();
+                // As one of them does that ends.
+                none_since_last();
+            });
+            none_since_last()
+        };
+        assert!((0..10).any(|_| others_only()));
+        none_since_last();
+        fault();
+        of_others(none_since_last);
+        assert!(!none_since_last());
     }
 
     #[tokio::test]

@@ -22,7 +22,7 @@ mod shelf;
 mod tests;
 mod way_back;
 
-pub(crate) use faults::at_once;
+pub(crate) use faults::{at_once, of_others};
 pub(crate) use kept::Kept;
 pub(crate) use refusal::Refusal;
 pub(crate) use rewinding::Rewinding;

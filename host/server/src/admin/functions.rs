@@ -11,6 +11,7 @@ use gust_access::Grant;
 use gust_core::{
     AliasName, FunctionName, Problem,
     api::{AliasInfo, FunctionInfo, FunctionList, VersionInfo, VersionList, WatchInfo},
+    outbound::Destination,
 };
 use gust_engine::Function;
 use gust_store::StoredAlias;
@@ -131,6 +132,7 @@ impl Admin {
         let deployment = binding.foremost()?;
         let loaded = deployment.residence.look();
         let function = loaded.as_ref().map(|loaded| &loaded.function);
+        let allow = &deployment.terms.allow;
         let snapshot = self.changes.catalog.load();
         let bindings = || permission::seen(grant, &snapshot, &binding.function);
         Some(FunctionInfo {
@@ -154,7 +156,11 @@ impl Admin {
             component: None,
             routes: deployment.terms.routes.iter().map(ToString::to_string).collect(),
             secrets: deployment.terms.secrets.to_vec(),
-            calls: deployment.terms.allow.functions.iter().cloned().collect(),
+            middleware: deployment.terms.middleware.to_vec(),
+            calls: allow.functions.iter().cloned().collect(),
+            outbound: allow.outbound.iter().map(Destination::told).collect(),
+            kv: allow.kv.iter().cloned().collect(),
+            blob: allow.blob.iter().cloned().collect(),
             limits: deployment.limits().clone(),
             deployed_unix_ms: deployment.deployed_unix_ms,
             urls: bindings().map(|binding| self.url_of(binding, None)).collect(),

@@ -253,7 +253,6 @@ fn large_bodies_stream_both_ways() {
     const BYTES: usize = 32 << 20;
     let peer = Peer::new(|head, stream| {
         let (bytes, _) = drain(head, stream);
-        assert_eq!(bytes, BYTES);
         let mut goes_on = write(stream, format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n").as_bytes());
         for _ in 0..bytes >> 16 {
             goes_on = goes_on && write(stream, &[b'y'; 1 << 16]);
@@ -264,10 +263,15 @@ fn large_bodies_stream_both_ways() {
     let limits = "request_body_mib = 32\nresponse_body_mib = 32\ncalls_body_mib = 64\n";
     deploy(&host, "front", "\"http://127.0.0.1:*\"", limits);
     let url = format!("http://127.0.0.1:{}/", peer.port());
-    assert_eq!(relay(&host, "GET", "http://127.0.0.1:1/", &[], b"").text(), "ErrorCode::ConnectionRefused");
+    let there_and_back = |bytes: usize| {
+        let answer = relay(&host, "POST", &url, &[], &vec![b'x'; bytes]);
+        assert!(answer.body.len() == bytes && answer.body.iter().all(|byte| *byte == b'y'), "{}", answer.body.len());
+    };
+    // What is made once, as optimised code and a connection, is not of the bodies.
+    host.until_optimised("front");
+    there_and_back(1 << 20);
     let before = peak_mib(&host);
-    let answer = relay(&host, "POST", &url, &[], &vec![b'x'; BYTES]);
-    assert!(answer.body.len() == BYTES && answer.body.iter().all(|byte| *byte == b'y'), "{}", answer.body.len());
+    there_and_back(BYTES);
     let grown = peak_mib(&host) - before;
     assert!(grown < 16, "it held {grown} MiB of them");
     // What is over the limit breaks off.
