@@ -170,6 +170,9 @@ pub struct AppInfo {
     pub issuers: Vec<IssuerInfo>,
     /// What its components take, in bytes, each once.
     pub stored_bytes: u64,
+    /// What its functions keep, in bytes: key-values and blobs.
+    #[serde(default)]
+    pub kept_bytes: u64,
     /// How long its guests ran today (UTC), in milliseconds.
     pub cpu_ms_today: u64,
 }

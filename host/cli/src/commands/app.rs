@@ -90,7 +90,11 @@ fn show(client: &Client, app: &AppName, json: bool) -> Result<()> {
         return output::print(&format!("{}\n", serde_json::to_string(&info)?));
     }
     let mut pairs = vec![("name", info.name.to_string()), ("revision", info.revision.to_string())];
-    pairs.extend([("stored", output::bytes(info.stored_bytes)), ("cpu today", format!("{} ms", info.cpu_ms_today))]);
+    pairs.extend([
+        ("components", output::bytes(info.stored_bytes)),
+        ("kept", output::bytes(info.kept_bytes)),
+        ("cpu today", format!("{} ms", info.cpu_ms_today)),
+    ]);
     let functions = info.functions.iter().map(|(function, alias)| match alias.is_live() {
         true => function.to_string(),
         false => format!("{function} (through {alias})"),

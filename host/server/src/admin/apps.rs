@@ -241,6 +241,7 @@ impl Admin {
     async fn app_info(&self, entry: &Entry) -> Result<AppInfo, Problem> {
         let app = &entry.app;
         let (store, name) = (self.changes.store.clone(), app.name.clone());
+        let kept_bytes = store.state().stored_bytes(&name);
         let stored_bytes = blocking(move || store.stored_bytes(&name)).await??;
         Ok(AppInfo {
             name: app.name.clone(),
@@ -251,6 +252,7 @@ impl Admin {
             secrets: app.secret_names.clone(),
             issuers: app.issuers_told.clone(),
             stored_bytes,
+            kept_bytes,
             cpu_ms_today: app.quota.cpu.us(unix_ms()) / 1000,
         })
     }
