@@ -64,7 +64,7 @@ impl<T: Send + 'static> Allowed<T> {
 
     fn poll_guest(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Problem>> {
         if let At::Here(guest) = &mut self.guest {
-            let (entered, others) = (Clock::now(), others::time());
+            let (entered, others) = (Clock::now(), others::begin_poll());
             let polled = guest.as_mut().poll(cx);
             let ran = entered.elapsed().saturating_sub(others::time() - others);
             // It yields before that: what is beyond it the kernel ran, on a machine that is busy.

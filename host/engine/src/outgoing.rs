@@ -31,6 +31,7 @@ use crate::{
     invocation::Invocation,
     lane,
     meter::Meter,
+    others,
     output::{OutputSink, OutputStream},
     timeouts::Timeouts,
     unanswered::{Cause, Unanswered},
@@ -109,10 +110,10 @@ impl Hooks {
         self.gone = None;
     }
 
-    /// Whether an answer may be worked out where its guest asks for it: not within a loop of wasmtime's, and not in the lane, where the
-    /// guest has its turn and others have to wait for theirs.
+    /// Whether an answer may be worked out where its guest asks for it: not within a loop of wasmtime's, not in the lane, where the guest has
+    /// its turn and others have to wait for theirs, and not where the thread has done enough of that.
     pub(crate) fn works_here(&self) -> bool {
-        !self.waits_in_loop && !lane::is_here()
+        !self.waits_in_loop && !lane::is_here() && others::may_work()
     }
 
     /// Begins what a guest waits for: the request is sent, if it is one that may be, and the answer is the guest's.

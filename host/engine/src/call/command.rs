@@ -125,7 +125,9 @@ fn environment(head: &Parts, body_bytes: usize, scheme: Scheme) -> Vec<(String, 
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
-    env.extend(head.headers.keys().filter(|name| !UNTOLD.contains(name)).map(|name| told(&head.headers, name)));
+    // Hyphens become underscores: of a name that has underscores itself a program could not tell whether it is the host's own.
+    let is_told = |name: &&HeaderName| !UNTOLD.contains(name) && !name.as_str().contains('_');
+    env.extend(head.headers.keys().filter(is_told).map(|name| told(&head.headers, name)));
     env
 }
 

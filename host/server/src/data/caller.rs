@@ -78,6 +78,16 @@ impl Caller<'_> {
         Ok(invocation.depth + 1)
     }
 
+    /// Fails where whoever calls has no more time: what would be begun then is for nobody.
+    pub(super) fn has_time(&self) -> Result<(), Problem> {
+        match self {
+            Self::Function(call) if call.invocation.deadline <= Instant::now() => {
+                Err(Problem::new(Code::LimitWall, "whoever called it had no more time"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// When it must be over: when the function's own time is, or that of whoever waits for it.
     pub(super) fn deadline(&self, own: Instant) -> Instant {
         match self {

@@ -220,6 +220,7 @@ async fn run(
     visit: &mut Visit,
 ) -> Result<Response<GuestBody>, Problem> {
     data.shedding.check()?;
+    caller.has_time()?;
     let depth = caller.depth()?;
     let deadline = works(caller, &deployment, visit);
     let mut in_use = loaded(data, &deployment, deadline).await?;
