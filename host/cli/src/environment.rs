@@ -14,6 +14,11 @@ pub fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Whether a variable is set, and to nothing.
+pub fn is_empty(name: &str) -> bool {
+    env::var_os(name).is_some_and(|value| value.is_empty())
+}
+
 /// Where programs keep what they know between runs (XDG Base Directory Specification).
 pub fn state_dir() -> Option<PathBuf> {
     let home = || Some(PathBuf::from(variable("HOME")?).join(".local/state"));

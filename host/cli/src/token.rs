@@ -26,6 +26,10 @@ pub fn find(host: &HostArgs, authority: &str) -> Result<String> {
     if let Some(token) = environment::variable("GUST_TOKEN") {
         return Ok(token);
     }
+    // Where one was to be given, as by a pipeline whose secret is missing, another one would be more than was meant.
+    if environment::is_empty("GUST_TOKEN") {
+        bail!("GUST_TOKEN is empty; give it a token, or unset it to have one looked for");
+    }
     // A token of this machine goes to no other one that somebody names.
     let named = environment::variable("GUST_DATA_DIR").filter(|_| is_here(authority)).map(PathBuf::from);
     // One that is found by chance goes to the usual address only.

@@ -1,5 +1,5 @@
 //! What the store promises a process that is killed. A binary of its own: while a process is started it has, for a moment, the locks of
-//! whoever starts it, and no other test shall find its store locked.
+//! whoever starts it, and no other test shall find its store locked. Its own tests run one after the other for the same reason.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -9,6 +9,7 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
 };
 
@@ -27,6 +28,12 @@ const PIECES: u32 = 8;
 
 /// The size of one, in bytes.
 const PIECE_BYTES: usize = 32 << 10;
+
+/// Held by the one test that starts processes and opens stores.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Starts this binary as a process that is to be killed, and gives its lines.
 fn start(victim: &str, dir: &Path, blobs_max: u32) -> (Child, impl Iterator<Item = String>) {
@@ -54,6 +61,7 @@ fn victim() {
 
 #[test]
 fn what_was_acknowledged_survives_being_killed() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     for round in 1..=5 {
         let (mut victim, lines) = start("victim", dir.path(), 0);
@@ -125,6 +133,7 @@ fn whole_blobs(dir: &Path) -> usize {
 
 #[test]
 fn a_blob_that_is_being_written_is_gone_after_being_killed() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let (mut victim, mut lines) = start("blob_victim", dir.path(), 3);
     assert!(lines.any(|line| line == "stands still"));
@@ -136,6 +145,7 @@ fn a_blob_that_is_being_written_is_gone_after_being_killed() {
 
 #[test]
 fn blobs_that_were_acknowledged_survive_being_killed() {
+    let _alone = alone();
     for acknowledged in [1, 6, 11, 16] {
         let dir = tempfile::tempdir().unwrap();
         // Its lines are there to the end, so that it writes on until it is killed.

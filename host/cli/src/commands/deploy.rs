@@ -158,7 +158,7 @@ fn told(answer: &Deployed, is_new: bool, has_conditions: bool) -> String {
     }
     let alias = aliases.iter().find_map(|alias| function.aliases.get(*alias));
     text.push_str(&match alias {
-        _ if function.access == Access::Private => "  for other functions only, as its access is private\n".to_owned(),
+        _ if function.access == Access::Private => format!("  {}\n", super::PRIVATE),
         Some(alias) => format!("  curl {}\n", alias.url),
         // It takes a key, which this sends.
         None => format!("  gust invoke {}@{deployed}\n", function.name),

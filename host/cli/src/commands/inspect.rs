@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use gust_core::{
-    AppName, FunctionName, InstanceState, StateName, Timestamp,
+    Access, AppName, FunctionName, InstanceState, StateName, Timestamp,
     api::FunctionInfo,
     component::{ComponentInfo, Granted, HostInfo, ImportInfo, Reach},
 };
@@ -63,7 +63,7 @@ fn about(info: &FunctionInfo) -> Vec<(&'static str, String)> {
     let limits = &info.limits;
     let mut pairs = vec![
         ("name", info.name.to_string()),
-        ("url", info.urls.join(" ")),
+        ("url", if info.access == Access::Private { super::PRIVATE.to_owned() } else { info.urls.join(" ") }),
         ("app", info.apps.iter().map(AppName::as_str).collect::<Vec<_>>().join(" ")),
         ("access", info.access.to_string()),
         ("version", info.version.to_string()),

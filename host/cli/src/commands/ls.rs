@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use gust_core::{
-    AliasName, Tier, Timestamp,
+    Access, AliasName, Tier, Timestamp,
     api::{FunctionInfo, FunctionList},
 };
 
@@ -31,6 +31,7 @@ pub fn run(host: &HostArgs, options: Ls) -> Result<()> {
 fn row(function: &FunctionInfo) -> Vec<String> {
     let place = match &function.unavailable {
         Some(why) => format!("unavailable: {why}"),
+        None if function.access == Access::Private => super::PRIVATE.to_owned(),
         None => function.urls.first().cloned().unwrap_or_default(),
     };
     let live = function.aliases.get(&AliasName::live());

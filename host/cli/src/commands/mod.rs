@@ -33,6 +33,9 @@ use gust_server::report_component;
 
 use crate::output::UsageError;
 
+/// Where a function is called whose access is private, for clients have no address of it.
+const PRIVATE: &str = "(private: only by other functions)";
+
 /// The file that was named where a function may be, too: what is no function's name, and is there or looks like a path.
 fn as_file(text: &str) -> Option<&Path> {
     let path = Path::new(text);

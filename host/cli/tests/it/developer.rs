@@ -72,6 +72,8 @@ fn mistakes_are_told_with_what_to_do() {
     assert!(err(&nobody).contains("start one with `gust serve`"), "{}", err(&nobody));
     let lost = gust().args(["ls"]).env("XDG_STATE_HOME", dir.path()).current_dir(dir.path()).output().unwrap();
     assert!(err(&lost).contains("--token-file FILE"), "{}", err(&lost));
+    let empty = gust().args(["--admin", &host.admin.to_string(), "ls"]).env("GUST_TOKEN", "").output().unwrap();
+    assert!(err(&empty).contains("GUST_TOKEN is empty"), "{}", err(&empty));
     let wrong = gust().args(["--admin", &host.admin.to_string(), "ls"]).env("GUST_TOKEN", "x").output().unwrap();
     assert!(err(&wrong).contains("[auth.required]"), "{}", err(&wrong));
 }

@@ -66,8 +66,14 @@ fn who_is_not_handed_on_never_reaches_the_function() {
     assert_eq!(with_pass(&host, "/back/status?n=204", &[]).status, 204);
     let line = host.logged(|line| line["target"] == "gust::request");
     assert_eq!(line["function"], "back", "only the second request was its: {line}");
-    // They are not for clients, and have nothing to hand on to where none comes after them.
+    // They are not for clients, who are given no address of theirs, and have nothing to hand on to where none comes after them.
     assert_eq!(with_pass(&host, "/outer/", &[]).code(), "function.not_found");
+    for command in [&["inspect", "outer"][..], &["ls"]] {
+        let shown = String::from_utf8(host.gust(command).stdout).unwrap();
+        assert!(shown.contains("only by other functions") && !shown.contains("/outer"), "{shown}");
+    }
+    let shown = String::from_utf8(host.gust(&["inspect", "back"]).stdout).unwrap();
+    assert!(shown.contains("goes through       outer\n") && shown.contains("                   inner\n"), "{shown}");
     assert_eq!(host.deploy_as("open", "gate", "[env]\nPASS = \"sesame\"\n").status, 201);
     assert_eq!(with_pass(&host, "/open/", &[]).status, 500);
     let told = host.logged(|line| line["target"] == "gust::guest" && line["function"] == "open");
