@@ -1,5 +1,5 @@
-//! What functions do beside answering: they read and write key-values, call each other, stream, and may be of WASI 0.3. Each figure beside what it is
-//! to be compared with, in turns.
+//! What functions do beside answering: they read and write key-values, call each other, stream, and may be of WASI 0.3. Each figure beside
+//! what it is to be compared with, in turns.
 
 use std::{
     io::{self, Read as _, Write as _},

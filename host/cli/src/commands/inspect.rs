@@ -56,7 +56,7 @@ fn of_file(file: &Path, options: &Inspect) -> Result<()> {
         return output::print(&format!("{}\n", serde_json::to_string(&info)?));
     }
     let called = info.world().map_or_else(String::new, |world| format!("called through {}\n", world.as_str()));
-    output::print(&format!("{called}{}", sections(&info).trim_start_matches(if called.is_empty() { "\n" } else { "" })))
+    output::print(format!("{called}{}", sections(&info)).trim_start_matches('\n'))
 }
 
 fn about(info: &FunctionInfo) -> Vec<(&'static str, String)> {
