@@ -20,17 +20,20 @@ fn cpu_time_is_what_a_guest_runs_and_not_what_it_waits() {
     assert_eq!(host.get("/hostile/sleep?n=1000").text(), "done");
     let slept = line(&host, "hostile");
     assert!(slept["run_us"].as_u64().unwrap() >= 1_000_000 && cpu_ms(&slept) < 100, "{slept}");
-    // So much work, however long it takes where others want the processor, too.
+    // So much work, however long it takes: no machine is so quick that this is next to nothing, and a twelfth of it takes far less.
     host.until_optimised("hostile");
+    assert_eq!(host.get("/hostile/compute?n=100").text(), "done");
+    let less = line(&host, "hostile");
     assert_eq!(host.get("/hostile/compute?n=1200").text(), "done");
     let spun = line(&host, "hostile");
-    assert!((200..2000).contains(&cpu_ms(&spun)), "{spun}");
+    assert!((50..2000).contains(&cpu_ms(&spun)) && cpu_ms(&spun) > 3 * cpu_ms(&less), "{less} {spun}");
     assert!(cpu_ms(&spun) <= spun["total_us"].as_u64().unwrap() / 1000, "{spun}");
     // Failures too.
     assert_eq!(host.get("/hostile/loop").code(), "limit.cpu_ms");
     let ended = line(&host, "hostile");
     assert!((1000..2500).contains(&cpu_ms(&ended)), "{ended}");
-    let seconds = [&slept, &spun, &ended].map(|line| line["cpu_us"].as_u64().unwrap() as f64 / 1e6).iter().sum::<f64>();
+    let seconds =
+        [&slept, &less, &spun, &ended].map(|line| line["cpu_us"].as_u64().unwrap() as f64 / 1e6).iter().sum::<f64>();
     until("all are counted", || {
         (host.metric("gust_cpu_seconds_total", &["function=\"hostile\""]) - seconds).abs() < 1e-6
     });

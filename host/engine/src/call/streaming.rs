@@ -65,22 +65,20 @@ impl<E> Called<E> {
     }
 }
 
-/// Runs the guest until it has answered or is over.
+/// Runs the guest until it has answered or is over. One that has answered is run once more: what it writes at once goes to the client along
+/// with the head, and if that was all it needs no task of its own.
 fn poll_head<T>(
     cx: &mut Context<'_>,
     running: &mut Option<Allowed<()>>,
     answer: &mut Option<oneshot::Receiver<T>>,
 ) -> Poll<Result<T, Problem>> {
-    if let Some(guest) = running {
-        match Pin::new(guest).poll(cx) {
-            Poll::Ready(Ok(())) => *running = None,
-            Poll::Ready(Err(problem)) => return Poll::Ready(Err(problem)),
-            Poll::Pending => {}
-        }
-    }
+    poll_guest(cx, running)?;
     if let Some(awaited) = answer {
         match Pin::new(awaited).poll(cx) {
-            Poll::Ready(Ok(answer)) => return Poll::Ready(Ok(answer)),
+            Poll::Ready(Ok(answer)) => {
+                poll_guest(cx, running)?;
+                return Poll::Ready(Ok(answer));
+            }
             // The sender is gone without an answer: the guest dropped its outparam, has returned, or failed.
             Poll::Ready(Err(_)) => *answer = None,
             Poll::Pending => return Poll::Pending,
@@ -91,6 +89,14 @@ fn poll_head<T>(
         return Poll::Pending;
     }
     Poll::Ready(Err(Problem::new(Code::GuestNoResponse, "it never set a response")))
+}
+
+/// Runs the guest for a while, unless it is over.
+fn poll_guest(cx: &mut Context<'_>, running: &mut Option<Allowed<()>>) -> Result<(), Problem> {
+    let Some(guest) = running else { return Ok(()) };
+    let Poll::Ready(ended) = Pin::new(guest).poll(cx) else { return Ok(()) };
+    *running = None;
+    ended
 }
 
 /// A guest that answered with an error. What it says may be as long as it likes.
