@@ -402,6 +402,15 @@ pub struct LogList {
     pub lines: Vec<LogLine>,
 }
 
+/// Answer of `GET /v1/apps/{app}/kv` and `GET /v1/apps/{app}/blobs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlaceList {
+    /// Buckets or containers with something in them, in order.
+    pub names: Vec<String>,
+    /// After which the next page begins. Null at the end.
+    pub next: Option<String>,
+}
+
 /// Answer of `GET /v1/apps/{app}/kv/{bucket}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KeyList {
@@ -463,6 +472,10 @@ pub struct RestoreInfo {
     pub apps: u64,
     /// How many tokens besides the host's own.
     pub tokens: u64,
+    /// Apps with secrets that were sealed with another key than this host's. Functions that name one are not served until the host has that
+    /// key, or the secrets are set again.
+    #[serde(default)]
+    pub secrets_unreadable: Vec<AppName>,
     /// What functions keep now. Not there where the backup has none of it: then that is as it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -257,7 +257,7 @@ fn unavailable(problem: &Problem) -> Problem {
         Code::HostBusy => problem.clone(),
         // What an app keeps secret, and how that is called, is nothing for clients.
         Code::SecretMissing | Code::SecretUnreadable => {
-            let detail = "its app lacks a secret that it names; gust inspect says which";
+            let detail = "a secret that it names is missing or cannot be read; gust inspect says which";
             Problem::new(Code::FunctionUnavailable, detail).with_internal(problem.to_string())
         }
         _ => Problem::new(Code::FunctionUnavailable, problem.to_string()),

@@ -39,6 +39,7 @@ pub use keys::private_file;
 pub use publish::{Published, Release};
 pub use restore::{Contents, Restoring};
 pub use state::{
-    AwaitedBlob, BlobCopy, BlobReading, BlobWriting, BlobWritten, Kept, Place, State, StateBackup, StateContents,
+    AwaitedBlob, BlobCopy, BlobReading, BlobWriting, BlobWritten, Kept, Place, PlaceKind, State, StateBackup,
+    StateContents,
 };
 pub use store::Store;

@@ -7,11 +7,11 @@ use gust_core::state::Ttl;
 
 #[derive(Debug, Subcommand)]
 pub enum Kv {
-    /// List the keys of a bucket
+    /// List the keys of a bucket, or an app's buckets
     Ls {
-        /// The bucket
-        bucket: String,
-        /// Only keys that begin so
+        /// The bucket; without it all that have something in them
+        bucket: Option<String>,
+        /// Only what begins so
         #[arg(long, default_value = "")]
         prefix: String,
         /// The app
@@ -39,7 +39,7 @@ pub enum Kv {
         /// The key
         #[arg(id = "pair", value_name = "KEY")]
         key: String,
-        /// The value; without it what comes through the pipe
+        /// The value; without it, or with -, what comes through the pipe
         value: Option<String>,
         /// How long it is kept: 30s, 30m, 12h or 7d
         #[arg(long)]
@@ -63,10 +63,10 @@ pub enum Kv {
 
 #[derive(Debug, Subcommand)]
 pub enum Blob {
-    /// List the blobs of a container
+    /// List the blobs of a container, or an app's containers
     Ls {
-        /// The container
-        container: String,
+        /// The container; without it all that have something in them
+        container: Option<String>,
         /// Only names that begin so
         #[arg(long, default_value = "")]
         prefix: String,

@@ -10,12 +10,15 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use gust_core::{
     AppName, StateName,
-    api::{BlobInfo, BlobList},
+    api::{BlobInfo, BlobList, PlaceList},
 };
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::SendBody;
 
-use super::{app::path, name};
+use super::{
+    app::path,
+    name,
+    pages::{self, encoded},
+};
 use crate::{
     args::{Blob, HostArgs},
     client::Client,
@@ -30,7 +33,14 @@ const MODE: u32 = 0o666;
 pub fn run(host: &HostArgs, action: &Blob) -> Result<()> {
     let client = Client::new(host)?;
     match action {
-        Blob::Ls { container, prefix, app, json } => list(&client, &place(app, container)?, prefix, *json),
+        Blob::Ls { container: Some(container), prefix, app, json } => {
+            let blobs = pages::all(&client, &place(app, container)?, prefix, blobs)?;
+            pages::print(blobs, *json, &["NAME", "SIZE"], |blob| vec![blob.name, output::bytes(blob.size_bytes)])
+        }
+        Blob::Ls { container: None, prefix, app, json } => {
+            let containers = pages::all(&client, &format!("{}/blobs", path(&name(app)?)), prefix, containers)?;
+            pages::print(containers, *json, &["CONTAINER"], |container| vec![container])
+        }
         Blob::Put { container, file, name, app } => {
             let name = name.as_deref().or_else(|| file.file_name()?.to_str()).filter(|name| *name != "-");
             let name = name.ok_or_else(|| UsageError("say what the blob is to be called".to_owned()))?;
@@ -46,24 +56,12 @@ pub fn run(host: &HostArgs, action: &Blob) -> Result<()> {
     }
 }
 
-/// All blobs, page by page: a table for people, or JSON.
-fn list(client: &Client, place: &str, prefix: &str, as_json: bool) -> Result<()> {
-    let (mut blobs, mut after) = (Vec::<BlobInfo>::new(), String::new());
-    loop {
-        let query = format!("?prefix={}&after={}", encoded(prefix), encoded(&after));
-        let page: BlobList = client.get(&format!("{place}{query}"))?;
-        blobs.extend(page.blobs);
-        match page.next {
-            Some(next) => after = next,
-            None => break,
-        }
-    }
-    if as_json {
-        return output::print(&format!("{}\n", serde_json::to_string(&blobs)?));
-    }
-    let head = vec!["NAME".to_owned(), "SIZE".to_owned()];
-    let rows = blobs.into_iter().map(|blob| vec![blob.name, output::bytes(blob.size_bytes)]);
-    output::print(&output::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>()))
+fn blobs(page: BlobList) -> (Vec<BlobInfo>, Option<String>) {
+    (page.blobs, page.next)
+}
+
+fn containers(page: PlaceList) -> (Vec<String>, Option<String>) {
+    (page.names, page.next)
 }
 
 /// Writes a file, or what comes through the pipe. Gives how many bytes that were.
@@ -129,8 +127,4 @@ fn place(app: &str, container: &str) -> Result<String> {
 
 fn of_name(app: &str, container: &str, name: &str) -> Result<String> {
     Ok(format!("{}/{}", place(app, container)?, encoded(name)))
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }

@@ -3,10 +3,16 @@
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 
 use anyhow::{Context as _, Result};
-use gust_core::{AppName, StateName, api::KeyList};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use gust_core::{
+    AppName, StateName,
+    api::{KeyList, PlaceList},
+};
 
-use super::{app::path, name};
+use super::{
+    app::path,
+    name,
+    pages::{self, encoded},
+};
 use crate::{
     args::{HostArgs, Kv},
     client::Client,
@@ -17,7 +23,14 @@ use crate::{
 pub fn run(host: &HostArgs, action: &Kv) -> Result<()> {
     let client = Client::new(host)?;
     match action {
-        Kv::Ls { bucket, prefix, app, json } => list(&client, &place(app, bucket)?, prefix, *json),
+        Kv::Ls { bucket: Some(bucket), prefix, app, json } => {
+            let keys = pages::all(&client, &place(app, bucket)?, prefix, keys)?;
+            pages::print(keys, *json, &["KEY"], |key| vec![key])
+        }
+        Kv::Ls { bucket: None, prefix, app, json } => {
+            let buckets = pages::all(&client, &format!("{}/kv", path(&name(app)?)), prefix, buckets)?;
+            pages::print(buckets, *json, &["BUCKET"], |bucket| vec![bucket])
+        }
         Kv::Get { bucket, key, app } => {
             let request = client.request("GET", &of_key(app, bucket, key)?).body(())?;
             let mut response = client.send(request)?;
@@ -39,28 +52,16 @@ pub fn run(host: &HostArgs, action: &Kv) -> Result<()> {
     }
 }
 
-/// All keys, page by page: a table's column for people, or JSON.
-fn list(client: &Client, place: &str, prefix: &str, as_json: bool) -> Result<()> {
-    let (mut keys, mut after) = (Vec::new(), String::new());
-    loop {
-        let query = format!("?prefix={}&after={}", encoded(prefix), encoded(&after));
-        let page: KeyList = client.get(&format!("{place}{query}"))?;
-        keys.extend(page.keys);
-        match page.next {
-            Some(next) => after = next,
-            None => break,
-        }
-    }
-    if as_json {
-        return output::print(&format!("{}\n", serde_json::to_string(&keys)?));
-    }
-    let head = vec!["KEY".to_owned()];
-    let rows: Vec<_> = std::iter::once(head).chain(keys.into_iter().map(|key| vec![key])).collect();
-    output::print(&output::table(&rows))
+fn keys(page: KeyList) -> (Vec<String>, Option<String>) {
+    (page.keys, page.next)
+}
+
+fn buckets(page: PlaceList) -> (Vec<String>, Option<String>) {
+    (page.names, page.next)
 }
 
 fn given(value: Option<&str>) -> Result<Vec<u8>> {
-    if let Some(value) = value {
+    if let Some(value) = value.filter(|value| *value != "-") {
         return Ok(value.as_bytes().to_vec());
     }
     if io::stdin().is_terminal() {
@@ -78,8 +79,4 @@ fn place(app: &str, bucket: &str) -> Result<String> {
 
 fn of_key(app: &str, bucket: &str, key: &str) -> Result<String> {
     Ok(format!("{}/{}", place(app, bucket)?, encoded(key)))
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }

@@ -16,6 +16,7 @@ pub mod kv;
 pub mod logs;
 pub mod ls;
 pub mod new;
+mod pages;
 pub mod promote;
 pub mod restore;
 pub mod rm;

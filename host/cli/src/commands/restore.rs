@@ -3,6 +3,7 @@
 use std::{fs::File, io::Read, path::Path};
 
 use anyhow::{Context as _, Result};
+use console::style;
 use gust_core::{
     Timestamp,
     api::{AppList, FunctionList, RestoreInfo, RestoredState},
@@ -25,7 +26,11 @@ pub fn run(host: &HostArgs, options: &Restore) -> Result<()> {
         return output::print("nothing was changed\n");
     }
     let restored = upload(&client, file, length)?;
-    output::print(&told(&restored))
+    output::print(&told(&restored))?;
+    if let Some(warning) = warning(&restored) {
+        eprintln!("{} {warning}", style("warning:").for_stderr().yellow().bold());
+    }
+    Ok(())
 }
 
 fn confirmed(client: &Client, file: &Path) -> Result<bool> {
@@ -58,7 +63,7 @@ fn upload(client: &Client, file: impl Read, length: u64) -> Result<RestoreInfo> 
 }
 
 fn told(restored: &RestoreInfo) -> String {
-    let RestoreInfo { backup, functions, versions, apps, tokens, state } = restored;
+    let RestoreInfo { backup, functions, versions, apps, tokens, state, .. } = restored;
     let mut counts = vec![(functions, "function"), (versions, "version"), (apps, "app"), (tokens, "token")];
     if let Some(RestoredState { key_values, blobs }) = state {
         counts.extend([(key_values, "key-value"), (blobs, "blob")]);
@@ -66,4 +71,16 @@ fn told(restored: &RestoreInfo) -> String {
     let counts = counts.into_iter().map(|(count, of)| output::count(*count, of)).collect::<Vec<_>>().join(", ");
     let kept = if state.is_none() { "; what functions keep is not in it, and is as it was" } else { "" };
     format!("restored the backup of {} (gust {}): {counts}{kept}\n", Timestamp(backup.unix_ms), backup.gust)
+}
+
+/// What keeps some of the functions from being served.
+fn warning(restored: &RestoreInfo) -> Option<String> {
+    let apps = &restored.secrets_unreadable;
+    let first = apps.first()?;
+    let all = apps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    Some(format!(
+        "secrets of {all} were sealed with another key than this host's; functions that name one answer 503. \
+         Start the host with that key (secrets.key of the data directory that the backup is of, or secrets_key_file), \
+         or set them again: gust secret set NAME --app {first}"
+    ))
 }

@@ -189,6 +189,12 @@ fn key_values_by_the_command() {
     until("it has expired", || !host.gust(&["kv", "get", "carts", "brief"]).status.success());
     assert_eq!(printed(&host, &["kv", "ls", "carts"]), "KEY\na/b c\nbytes\n");
     assert_eq!(printed(&host, &["kv", "ls", "carts", "--prefix", "b", "--json"]), "[\"bytes\"]\n");
+    printed(&host, &["kv", "set", "visits", "today", "7"]);
+    assert_eq!(printed(&host, &["kv", "ls"]), "BUCKET\ncarts\nvisits\n");
+    assert_eq!(printed(&host, &["kv", "ls", "--app", "shop", "--json"]), "[\"carts\"]\n");
+    assert!(piped(&host, &["kv", "set", "carts", "piped", "-"], b"pears").status.success());
+    assert_eq!(printed(&host, &["kv", "get", "carts", "piped"]), "pears");
+    printed(&host, &["kv", "rm", "carts", "piped"]);
     assert_eq!(printed(&host, &["kv", "rm", "carts", "bytes"]), "removed bytes from carts of the app default\n");
     for arguments in [["kv", "get", "carts", "bytes"], ["kv", "rm", "carts", "bytes"]] {
         let (code, told) = failed(&host.gust(&arguments));

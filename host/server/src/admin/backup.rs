@@ -48,12 +48,17 @@ pub(super) async fn restore(State(admin): State<Arc<Admin>>, request: Request) -
     call.map_or(Ok(()), |call| call.may_still())?;
     let changes = admin.changes.clone();
     let restored = to_its_end(&admin.asked, async move { changes.restore_from(restoring).await }).await?;
+    let snapshot = admin.changes.catalog.load().clone();
+    let sealed = snapshot.apps().map(|entry| &entry.app).filter(|app| app.secrets.is_err());
+    let mut secrets_unreadable: Vec<_> = sealed.map(|app| app.name.clone()).collect();
+    secrets_unreadable.sort();
     Ok(Json(RestoreInfo {
         backup,
         functions: restored.functions,
         versions: restored.versions,
         apps: restored.apps,
         tokens: restored.tokens,
+        secrets_unreadable,
         state: restored.state.map(|state| RestoredState { key_values: state.key_values, blobs: state.blobs }),
     }))
 }

@@ -30,7 +30,7 @@ pub(super) enum On {
 }
 
 /// What functions keep.
-const STATE: [&str; 2] = ["/v1/apps/{app}/kv/", "/v1/apps/{app}/blobs/"];
+const STATE: [&str; 2] = ["/v1/apps/{app}/kv", "/v1/apps/{app}/blobs"];
 
 /// What a call needs. One that is not here is nobody's.
 pub(super) fn need(method: &Method, path: &str) -> Option<(Action, On)> {
@@ -48,12 +48,16 @@ pub(super) fn need(method: &Method, path: &str) -> Option<(Action, On)> {
         "/v1/apps/{app}" if reads => (Action::Read, On::App),
         // Quotas are set by whoever runs the host, not by whom they are for.
         "/v1/apps/{app}" => (Action::Admin, On::Host),
-        path if STATE.iter().any(|below| path.starts_with(below)) => (Action::Data, On::App),
+        path if STATE.iter().any(|state| is_at_or_below(path, state)) => (Action::Data, On::App),
         path if path.starts_with("/v1/apps/{app}/") => (Action::Admin, On::App),
         // All that there is, of every app.
         "/v1/backup" | "/v1/restore" => (Action::Admin, On::Host),
         _ => return None,
     })
+}
+
+fn is_at_or_below(path: &str, other: &str) -> bool {
+    path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// What a token grants, by the header that it is sent in.
@@ -212,10 +216,12 @@ mod tests {
             assert!(matches!(need(&Method::GET, path), Some((Action::Deploy, On::OwnFunction))), "{path}");
         }
         assert!(matches!(need(&Method::PUT, "/v1/apps/{app}"), Some((Action::Admin, On::Host))));
-        for path in ["/v1/apps/{app}/kv/{bucket}", "/v1/apps/{app}/blobs/{container}/{name}"] {
+        for path in ["/v1/apps/{app}/kv", "/v1/apps/{app}/kv/{bucket}", "/v1/apps/{app}/blobs/{container}/{name}"] {
             assert!(matches!(need(&Method::GET, path), Some((Action::Data, On::App))), "{path}");
         }
-        assert!(matches!(need(&Method::PUT, "/v1/apps/{app}/secrets/{key}"), Some((Action::Admin, On::App))));
+        for path in ["/v1/apps/{app}/secrets/{key}", "/v1/apps/{app}/kvx"] {
+            assert!(matches!(need(&Method::PUT, path), Some((Action::Admin, On::App))), "{path}");
+        }
         for (method, path) in [(Method::GET, "/v1/backup"), (Method::HEAD, "/v1/backup"), (Method::PUT, "/v1/restore")]
         {
             assert!(matches!(need(&method, path), Some((Action::Admin, On::Host))), "{path}");

@@ -12,10 +12,10 @@ use axum::{
 };
 use gust_core::{
     AppName, Code, Problem, StateName,
-    api::{BlobInfo, BlobList, KeyList},
+    api::{BlobInfo, BlobList, KeyList, PlaceList},
     state::{Change, PAGE_KEYS_MAX, Ttl, VALUE_BYTES_MAX, check_key},
 };
-use gust_store::{BlobReading, BlobWriting, Kept, Place, Store};
+use gust_store::{BlobReading, BlobWriting, Kept, Place, PlaceKind, Store};
 use http::{StatusCode, header, request::Parts};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -23,7 +23,7 @@ use utoipa::IntoParams;
 use super::{
     Admin,
     permission::Call,
-    reply::{Asked, NameAnd, Refusal},
+    reply::{Asked, NameAnd, Named, Refusal},
 };
 use crate::{pipe, status, work::blocking};
 
@@ -88,6 +88,34 @@ impl<S: Send + Sync> FromRequestParts<S> for Thing {
         let place = place.parse().map_err(|error: gust_core::name::NameError| invalid(error.to_string()))?;
         Ok(Self { app, place, name })
     }
+}
+
+/// Lists the buckets of an app.
+#[utoipa::path(
+    get, path = "/v1/apps/{app}/kv", operation_id = "list_buckets",
+    params(("app" = AppName, Path, description = "The app"), Page),
+    responses((status = 200, description = "A page of buckets", body = PlaceList))
+)]
+pub(super) async fn buckets(
+    State(admin): State<Arc<Admin>>,
+    Named(app): Named<AppName>,
+    Asked(page): Asked<Page>,
+) -> Result<Json<PlaceList>, Refusal> {
+    admin.places(app, PlaceKind::Bucket, page).await
+}
+
+/// Lists the containers of an app.
+#[utoipa::path(
+    get, path = "/v1/apps/{app}/blobs", operation_id = "list_containers",
+    params(("app" = AppName, Path, description = "The app"), Page),
+    responses((status = 200, description = "A page of containers", body = PlaceList))
+)]
+pub(super) async fn containers(
+    State(admin): State<Arc<Admin>>,
+    Named(app): Named<AppName>,
+    Asked(page): Asked<Page>,
+) -> Result<Json<PlaceList>, Refusal> {
+    admin.places(app, PlaceKind::Container, page).await
 }
 
 /// Lists the keys of a bucket.
@@ -247,6 +275,14 @@ impl Admin {
     fn place(&self, app: &AppName, name: &StateName) -> Result<(Arc<Store>, Place), Problem> {
         self.app(app)?;
         Ok((self.changes.store.clone(), Place::new(app, name)))
+    }
+
+    async fn places(&self, app: AppName, kind: PlaceKind, page: Page) -> Result<Json<PlaceList>, Refusal> {
+        self.app(&app)?;
+        let (store, limit) = (self.changes.store.clone(), page.limit());
+        let names = blocking(move || store.state().places(&app, kind, &page.prefix, &page.after, limit)).await??;
+        let next = names.last().filter(|_| names.len() == limit).cloned();
+        Ok(Json(PlaceList { names, next }))
     }
 
     fn storage_bytes_max(&self, app: &AppName) -> Result<u64, Problem> {

@@ -101,7 +101,9 @@ impl Calls {
         let absent = [AppNotFound, StateNotFound];
         let put = [AppNotFound, StateInvalid, QuotaStorage, StateBusy, StoreFull];
         let delete = [AppNotFound, StateInvalid, StateNotFound, StateBusy, StoreFull];
-        self.call(state::__path_keys, state::keys, &[&[AppNotFound]])
+        self.call(state::__path_buckets, state::buckets, &[&[AppNotFound]])
+            .call(state::__path_containers, state::containers, &[&[AppNotFound]])
+            .call(state::__path_keys, state::keys, &[&[AppNotFound]])
             .call(state::__path_get_value, state::get_value, &[&absent])
             .call(state::__path_put_value, state::put_value, &[&put, &[UploadIncomplete]])
             .call(state::__path_delete_value, state::delete_value, &[&delete])

@@ -15,6 +15,7 @@ mod blobs;
 mod expiry;
 mod key_values;
 mod place;
+mod places;
 mod readers;
 mod restore;
 mod retention;
@@ -36,6 +37,7 @@ pub use backup::{BlobCopy, StateBackup};
 pub use blob_file::{BlobReading, BlobWriting, BlobWritten};
 pub use key_values::Kept;
 pub use place::Place;
+pub use places::Kind as PlaceKind;
 pub use restore::{AwaitedBlob, StateContents};
 
 use self::{accounts::Accounts, readers::Readers, retention::Retention, writer::Writer};

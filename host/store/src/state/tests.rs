@@ -53,6 +53,37 @@ fn content(state: &State, place: &Place, name: &str) -> Option<Vec<u8>> {
 }
 
 #[test]
+fn an_apps_places_are_those_with_something_in_them() {
+    let (_dir, store) = store();
+    let state = store.state();
+    let places =
+        |kind, prefix: &str, after: &str, max| state.places(&AppName::default_app(), kind, prefix, after, max).unwrap();
+    assert!(places(PlaceKind::Bucket, "", "", 10).is_empty());
+    // Others' are before and after them.
+    for app in ["defaul", "default-2", "a", "z"] {
+        let elsewhere = Place::new(&app.parse().unwrap(), &"elsewhere".parse().unwrap());
+        state.change_and_wait(&elsewhere, set("k", b"v"), KEPT).unwrap();
+    }
+    for bucket in ["carts", "cards", "visits", "a", "z9"] {
+        for key in ["", "k", "k2"] {
+            state.change_and_wait(&place(bucket), set(&format!("x{key}"), b"v"), KEPT).unwrap();
+        }
+    }
+    assert_eq!(places(PlaceKind::Bucket, "", "", 10), ["a", "cards", "carts", "visits", "z9"]);
+    assert_eq!(places(PlaceKind::Bucket, "ca", "", 10), ["cards", "carts"]);
+    assert_eq!(places(PlaceKind::Bucket, "ca", "cards", 10), ["carts"]);
+    assert_eq!(places(PlaceKind::Bucket, "", "carts", 1), ["visits"]);
+    assert!(places(PlaceKind::Bucket, "ca", "d", 10).is_empty());
+    assert!(places(PlaceKind::Bucket, "", "z9", 10).is_empty());
+    assert!(places(PlaceKind::Container, "", "", 10).is_empty());
+    state.keep_blob(&place("pictures"), "a.jpg", written(state, b"a")).unwrap();
+    assert_eq!(places(PlaceKind::Container, "", "", 10), ["pictures"]);
+    let all = Change::Delete(["x", "xk", "xk2"].map(str::to_owned).to_vec());
+    state.change_and_wait(&place("carts"), all, KEPT).unwrap();
+    assert_eq!(places(PlaceKind::Bucket, "c", "", 10), ["cards"]);
+}
+
+#[test]
 fn what_is_set_is_read_in_its_place_alone() {
     let (_dir, store) = store();
     let (state, carts) = (store.state(), place("carts"));
