@@ -77,6 +77,9 @@ pub enum ScopeError {
     /// What stands after the colon.
     #[error("{0:?} is not a target of a scope: *, app/NAME or function/NAME")]
     Target(String),
+    /// A function keeps nothing of its own.
+    #[error("data:function/{0} is good for nothing: what functions keep is their app's; write data:app/NAME")]
+    DataOfFunction(FunctionName),
     /// The target's name.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -184,7 +187,10 @@ impl FromStr for Scope {
 
     fn from_str(text: &str) -> Result<Self, ScopeError> {
         let (action, target) = text.split_once(':').ok_or_else(|| ScopeError::Form(shortened(text)))?;
-        Ok(Scope { action: action.parse()?, target: target.parse()? })
+        match (action.parse()?, target.parse()?) {
+            (Action::Data, Target::Function(function)) => Err(ScopeError::DataOfFunction(function)),
+            (action, target) => Ok(Scope { action, target }),
+        }
     }
 }
 

@@ -41,6 +41,7 @@ fn errors_say_what_to_write() {
         ("read:app/*", "is not a name"),
         ("read:function/a/b", "is not a name"),
         ("read:app/a:b", "is not a name"),
+        ("data:function/a", "what functions keep is their app's; write data:app/NAME"),
     ] {
         let error = text.parse::<Scope>().unwrap_err().to_string();
         assert!(error.contains(says), "{text}: {error}");
@@ -105,7 +106,8 @@ fn any_scope() -> impl Strategy<Value = Scope> {
         name().prop_map(|name| format!("function/{name}")),
     ];
     let action = prop::sample::select(Action::ALL.to_vec());
-    (action, target).prop_map(|(action, target)| scope(&format!("{}:{target}", action.as_str())))
+    let of_both = |(action, target): (Action, String)| format!("{}:{target}", action.as_str()).parse().ok();
+    (action, target).prop_filter_map("what functions keep is their app's", of_both)
 }
 
 /// Calls `then` with a resource: the host, an app, or a function of some apps.
