@@ -59,7 +59,8 @@ impl Peers {
     /// Their versions, in a few words.
     pub fn versions(&self) -> String {
         let found = [&self.wasmtime, &self.workerd].into_iter().flatten();
-        found.map(|program| version(program)).collect::<Vec<_>>().join(", ")
+        let versions: Vec<_> = found.map(|program| version(program)).collect();
+        if versions.is_empty() { "no other server".to_owned() } else { versions.join(", ") }
     }
 }
 
