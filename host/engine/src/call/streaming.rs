@@ -1,7 +1,8 @@
 //! A guest that streams: what calls through `wasi:http` have in common, of whichever release.
 //!
-//! Nothing is spawned until the answer has a head. The guest is a future that the connection's own task polls: here until then, and each
-//! time a piece of the body is wanted. So a client that goes away takes its guest along, and a slow reader slows its guest.
+//! Nothing is spawned until the answer has a head, and nothing at all for a guest that is over soon after. The guest is a future that the
+//! connection's own task polls: here until then, and each time a piece of the body is wanted. So a client that goes away takes its guest
+//! along, and a slow reader slows its guest.
 
 use std::{
     future::poll_fn,
