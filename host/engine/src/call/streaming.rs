@@ -114,3 +114,46 @@ pub(super) fn to_wasi(problem: Problem, meter: &Meter) -> Error {
         _ => Error::InternalError(Some(problem.detail)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::{BodyExt as _, Empty};
+    use tokio::task;
+
+    use super::*;
+
+    /// What comes of a guest that answers at once, is run so many times more, and ends so.
+    async fn called(more: u32, ends: Result<(), Problem>) -> Result<Response<GuestBody>, Problem> {
+        let (sender, answer) = oneshot::channel();
+        let guest = Box::pin(async move {
+            let body: WasiBody = Empty::new().map_err(|never| match never {}).boxed_unsync();
+            let _ = sender.send(Ok(Response::new(body)));
+            for _ in 0..more {
+                task::yield_now().await;
+            }
+            ends
+        });
+        let (terms, meter) = (Arc::new(Terms::of_test()), Meter::new());
+        let deadline = Instant::now() + Duration::from_secs(10);
+        Called::<String> { method: Method::GET, deadline, terms, meter, answer }.answer(guest, failed).await
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_is_soon_over_needs_no_task_of_its_own() {
+        for (more, goes_on) in [(0, false), (1, false), (50, true)] {
+            let rest = called(more, Ok(())).await.unwrap().into_body().rest();
+            assert_eq!(rest.is_some(), goes_on, "run {more} times more");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_fails_before_anything_was_sent_has_not_answered() {
+        let fails = || Err(Problem::new(Code::Trap, "unreachable"));
+        for more in [0, 1] {
+            assert_eq!(called(more, fails()).await.err().unwrap().code, Code::Trap, "run {more} times more");
+        }
+        assert!(called(50, fails()).await.is_ok());
+    }
+}
