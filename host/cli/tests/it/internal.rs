@@ -72,13 +72,18 @@ fn the_time_of_a_call_is_not_its_callers() {
         lines(&host, ["back", "front"]).map(|line| line["cpu_us"].as_u64().unwrap())
     };
     ["back", "front"].iter().for_each(|function| host.until_optimised(function));
-    // So short that it is mostly over before it would go on elsewhere, so long that it would be seen. The system may run others meanwhile.
+    // A millisecond's work, whatever the machine: so short that it is mostly over before it would go on elsewhere, so long that it would be
+    // seen. The system may run others meanwhile.
+    assert_eq!(host.get("/back/compute?n=100").status, 200);
+    let [hundred] = lines(&host, ["back"]).map(|line| line["cpu_us"].as_u64().unwrap());
+    let compute = format!("/compute?n={}", (100 * 1000 / hundred).max(1));
     let is_told_apart = |_: &i32| {
-        let [back, front] = spent("/compute?n=2");
+        let [back, front] = spent(&compute);
         front < back / 2
     };
     let told_apart = (0..40).filter(is_told_apart).count();
-    assert!(told_apart > 20, "{told_apart} of 40");
+    // About half of them where it is not told apart: not all calls are worked on where they are asked for.
+    assert!(told_apart > 32, "{told_apart} of 40");
 }
 
 fn relayed(host: &Host, url: &str) -> Answer {
