@@ -1,6 +1,9 @@
 //! The body of a guest's response, which holds the instance for as long as the guest is at work.
 
 use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -17,6 +20,9 @@ use crate::meter::Meter;
 /// Bytes of a body that is here as a whole that the connection takes at a time: the rest stays with the request, and so
 /// within its function's concurrency, until the client has read what came before.
 const PIECE_BYTES: usize = 128 << 10;
+
+/// Frames that are looked at of a body whose guest is over, before its head is sent: what such a guest may be ahead of its reader, and some.
+const AHEAD_FRAMES_MAX: usize = 16;
 
 /// A guest that goes on while its answer is sent. It is a task of its own, so that its deadline holds even while the client
 /// takes nothing and nobody asks for the answer's next byte. Dropping it ends the guest.
@@ -56,13 +62,17 @@ pub struct GuestBody {
 enum Source {
     /// All of it is here, and the instance is done.
     Whole(Bytes),
-    /// The guest is still writing it.
+    /// All of it is here in pieces, maybe with trailers, and the instance is done.
+    Here(VecDeque<Frame<Bytes>>),
+    /// The guest is still writing it, or passes on what comes.
     Streamed(Box<Streamed>),
     /// There is nothing more, but the guest may have something left to do.
     Ended(Option<Running>),
 }
 
 struct Streamed {
+    /// What comes before the rest, and is counted already.
+    ahead: VecDeque<Frame<Bytes>>,
     body: HyperOutgoingBody,
     running: Option<Running>,
     bytes: u64,
@@ -82,8 +92,20 @@ impl GuestBody {
         bytes_max: u64,
         bytes_stated: Option<u64>,
     ) -> Self {
-        let streamed = Streamed { body, running, bytes: 0, bytes_max, bytes_stated };
+        let streamed = Streamed { ahead: VecDeque::new(), body, running, bytes: 0, bytes_max, bytes_stated };
         Self { source: Source::Streamed(Box::new(streamed)) }
+    }
+
+    /// Takes what is here already, of a body whose guest is over. Fails where that is all and not what it should be: as long as nothing was
+    /// sent, the client can be told.
+    pub(crate) async fn looked_ahead(mut self) -> Result<Self, Problem> {
+        if let Source::Streamed(streamed) = &mut self.source {
+            let is_all = poll_fn(|cx| Poll::Ready(streamed.look_ahead(cx))).await?;
+            if is_all {
+                self.source = Source::Here(mem::take(&mut streamed.ahead));
+            }
+        }
+        Ok(self)
     }
 
     /// An answer that has no body, whatever its guest writes.
@@ -105,6 +127,7 @@ impl GuestBody {
     pub fn bytes_here(&self) -> Option<usize> {
         match &self.source {
             Source::Whole(bytes) => Some(bytes.len()),
+            Source::Here(frames) => Some(data_bytes(frames)),
             Source::Ended(None) => Some(0),
             _ => None,
         }
@@ -115,6 +138,7 @@ impl GuestBody {
         match &self.source {
             Source::Ended(_) => true,
             Source::Whole(bytes) => bytes.is_empty(),
+            Source::Here(frames) => frames.is_empty(),
             Source::Streamed(streamed) => streamed.is_whole(),
         }
     }
@@ -135,6 +159,7 @@ impl Body for GuestBody {
                 }
                 Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
             }
+            Source::Here(frames) => Poll::Ready(frames.pop_front().map(Ok)),
             Source::Streamed(streamed) => {
                 let polled = streamed.poll(cx);
                 match polled {
@@ -155,6 +180,7 @@ impl Body for GuestBody {
         match &self.source {
             Source::Ended(_) => true,
             Source::Whole(bytes) => bytes.is_empty(),
+            Source::Here(frames) => frames.is_empty(),
             // Only polling tells whether the guest has failed.
             Source::Streamed(_) => false,
         }
@@ -164,13 +190,36 @@ impl Body for GuestBody {
         match &self.source {
             Source::Ended(_) => SizeHint::with_exact(0),
             Source::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Source::Streamed(streamed) => streamed.body.size_hint(),
+            // With trailers it is not framed by its length.
+            Source::Here(frames) if frames.iter().any(Frame::is_trailers) => SizeHint::new(),
+            Source::Here(frames) => SizeHint::with_exact(data_bytes(frames) as u64),
+            Source::Streamed(streamed) => streamed.size_hint(),
         }
     }
 }
 
 impl Streamed {
+    /// Takes what is here already. Says whether that is all.
+    fn look_ahead(&mut self, cx: &mut Context<'_>) -> Result<bool, Problem> {
+        for _ in 0..AHEAD_FRAMES_MAX {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(None) => return self.ends().map(|()| true),
+                Poll::Ready(Some(frame)) => {
+                    let frame = self.count(frame.map_err(|error| broken_off(error.to_string()))?)?;
+                    if !is_empty(&frame) {
+                        self.ahead.push_back(frame);
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
+        if let Some(frame) = self.ahead.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
         // The guest first: what it writes now can be sent now, and what it wrote before it failed must not look whole.
         if let Some(running) = &mut self.running {
             match Pin::new(running).poll(cx) {
@@ -189,7 +238,7 @@ impl Streamed {
             };
             let frame = frame.map_err(|error| broken_off(error.to_string()));
             // Nothing would bound how many empty frames HTTP/2 keeps for a client that does not read.
-            if frame.as_ref().is_ok_and(|frame| frame.data_ref().is_some_and(Bytes::is_empty)) {
+            if frame.as_ref().is_ok_and(is_empty) {
                 continue;
             }
             return Poll::Ready(Some(frame.and_then(|frame| self.count(frame))));
@@ -197,7 +246,17 @@ impl Streamed {
     }
 
     fn is_whole(&self) -> bool {
-        self.bytes_stated == Some(self.bytes)
+        self.ahead.is_empty() && self.bytes_stated == Some(self.bytes)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (ahead, rest) = (data_bytes(&self.ahead) as u64, self.body.size_hint());
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower().saturating_add(ahead));
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper.saturating_add(ahead));
+        }
+        hint
     }
 
     /// Counts a frame that is to be sent, unless it would be one byte too many.
@@ -220,6 +279,14 @@ impl Streamed {
             _ => Ok(()),
         }
     }
+}
+
+fn is_empty(frame: &Frame<Bytes>) -> bool {
+    frame.data_ref().is_some_and(Bytes::is_empty)
+}
+
+fn data_bytes(frames: &VecDeque<Frame<Bytes>>) -> usize {
+    frames.iter().filter_map(Frame::data_ref).map(Bytes::len).sum()
 }
 
 fn of_other_length(stated: u64, how: &str) -> Problem {

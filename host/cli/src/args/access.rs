@@ -10,7 +10,7 @@ pub enum Token {
     Create {
         /// What it is called
         name: String,
-        /// What it may do: read, deploy, invoke, data or admin, on *, app/NAME or function/NAME; may be repeated
+        /// What it may do: read, deploy, invoke, data or admin, on *, app/NAME or function/NAME (data not on the last); may be repeated
         #[arg(long = "scope", value_name = "ACTION:TARGET", required = true)]
         scopes: Vec<String>,
         /// From when on it is worth nothing, as 30d or 12h; else never

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use gust_core::{
     AppName, StateName,
     api::{BlobInfo, BlobList, PlaceList},
+    one_line,
 };
 use ureq::SendBody;
 
@@ -46,12 +47,12 @@ pub fn run(host: &HostArgs, action: &Blob) -> Result<()> {
             let name = name.ok_or_else(|| UsageError("say what the blob is to be called".to_owned()))?;
             let bytes = put(&client, &of_name(app, container, name)?, file)?;
             let shown = output::bytes(bytes);
-            output::print(&format!("put {name} into {container} of the app {app} ({shown})\n"))
+            output::print(&format!("put {} into {container} of the app {app} ({shown})\n", one_line(name)))
         }
         Blob::Get { container, name, output, app } => get(&client, &of_name(app, container, name)?, output.as_deref()),
         Blob::Rm { container, name, app } => {
             client.delete(&of_name(app, container, name)?)?;
-            output::print(&format!("removed {name} from {container} of the app {app}\n"))
+            output::print(&format!("removed {} from {container} of the app {app}\n", one_line(name)))
         }
     }
 }

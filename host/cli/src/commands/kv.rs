@@ -6,6 +6,8 @@ use anyhow::{Context as _, Result};
 use gust_core::{
     AppName, StateName,
     api::{KeyList, PlaceList},
+    one_line,
+    state::VALUE_BYTES_MAX,
 };
 
 use super::{
@@ -43,11 +45,11 @@ pub fn run(host: &HostArgs, action: &Kv) -> Result<()> {
             let request = client.request("PUT", &format!("{}{query}", of_key(app, bucket, key)?));
             let request = request.header("content-type", "application/octet-stream");
             client.send(request.body(given(value.as_deref())?)?)?;
-            output::print(&format!("set {key} in {bucket} of the app {app}\n"))
+            output::print(&format!("set {} in {bucket} of the app {app}\n", one_line(key)))
         }
         Kv::Rm { bucket, key, app } => {
             client.delete(&of_key(app, bucket, key)?)?;
-            output::print(&format!("removed {key} from {bucket} of the app {app}\n"))
+            output::print(&format!("removed {} from {bucket} of the app {app}\n", one_line(key)))
         }
     }
 }
@@ -68,7 +70,8 @@ fn given(value: Option<&str>) -> Result<Vec<u8>> {
         return Err(UsageError("give the value, or pipe it".to_owned()).into());
     }
     let mut bytes = Vec::new();
-    io::stdin().read_to_end(&mut bytes).context("reading the value")?;
+    // The host says what is too much.
+    io::stdin().take(VALUE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).context("reading the value")?;
     Ok(bytes)
 }
 

@@ -81,6 +81,6 @@ fn warning(restored: &RestoreInfo) -> Option<String> {
     Some(format!(
         "secrets of {all} were sealed with another key than this host's; functions that name one answer 503. \
          Start the host with that key (secrets.key of the data directory that the backup is of, or secrets_key_file), \
-         or set them again: gust secret set NAME --app {first}"
+         or set all of them again: gust secret ls --app {first}, gust secret set NAME --app {first}"
     ))
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
+    net::TcpStream,
     thread,
 };
 
@@ -29,6 +30,7 @@ fn a_service_answers_and_is_told_of() {
     let host = host("");
     let answer = host.get("/raw3/hello");
     assert_eq!((answer.status, answer.text()), (200, "Hello"));
+    assert_eq!(answer.header("content-length"), "5", "what is here when its head is sent is not sent in chunks");
     assert!(answer.header("server-timing").contains("run;dur="), "{answer:?}");
     let info = host.info("raw3");
     assert_eq!(info["world"], "wasi:http/handler");
@@ -150,6 +152,34 @@ fn what_fails_after_the_head_does_not_look_whole() {
         assert_eq!(code(&host), wanted, "{path}");
     }
     assert_eq!(host.get("/raw3/length?n=4").text(), "four");
+}
+
+/// Whoever is over before its head was sent has not answered.
+#[test]
+fn what_fails_at_once_is_told_by_a_status() {
+    let host = host("");
+    host.deploy_as("raw", "raw", "");
+    for path in ["/raw3/broken", "/raw3/length?n=9", "/raw3/length?n=0", "/raw/length?n=5"] {
+        let answer = host.get(path);
+        assert_eq!((answer.status, answer.code().as_str()), (500, "guest.bad_response"), "{path}");
+        assert_eq!(code(&host), "guest.bad_response", "{path}");
+    }
+}
+
+/// Anybody could have a new version taken back else, where that is watched.
+#[test]
+fn a_body_that_its_client_breaks_off_is_not_the_guests_failure() {
+    let host = host("");
+    for path in ["/raw3/echo", "/raw3/relay"] {
+        let mut client = TcpStream::connect(host.data).unwrap();
+        write!(client, "POST {path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n").unwrap();
+        let mut head = [0; 15];
+        client.read_exact(&mut head).unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200 OK", "{path}");
+        drop(client);
+        let code = code(&host);
+        assert!(["request.body_incomplete", "request.client_gone"].contains(&code.as_str()), "{path}: {code}");
+    }
 }
 
 #[test]

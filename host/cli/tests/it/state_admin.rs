@@ -193,6 +193,12 @@ fn key_values_by_the_command() {
     assert_eq!(printed(&host, &["kv", "ls"]), "BUCKET\ncarts\nvisits\n");
     assert_eq!(printed(&host, &["kv", "ls", "--app", "shop", "--json"]), "[\"carts\"]\n");
     assert!(piped(&host, &["kv", "set", "carts", "piped", "-"], b"pears").status.success());
+    assert_eq!(
+        printed(&host, &["kv", "set", "carts", "a\x1b[31m\nb", "x"]),
+        "set a\\u{1b}[31m\\nb in carts of the app default\n"
+    );
+    assert_eq!(put(&host, "/v1/apps/default/kv/carts/a%1B%5B31m%0Ab", b"x"), 204);
+    printed(&host, &["kv", "rm", "carts", "a\x1b[31m\nb"]);
     assert_eq!(printed(&host, &["kv", "get", "carts", "piped"]), "pears");
     printed(&host, &["kv", "rm", "carts", "piped"]);
     assert_eq!(printed(&host, &["kv", "rm", "carts", "bytes"]), "removed bytes from carts of the app default\n");

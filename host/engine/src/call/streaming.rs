@@ -57,10 +57,11 @@ impl<E> Called<E> {
         head::within(&parts.headers, terms.limits.headers_bytes())?;
         let has_body = head::has_body(&method, parts.status);
         let length = head::frame(&mut parts, has_body, body.size_hint().exact())?;
-        let running = running.map(|guest| Running::spawn(guest, meter));
-        let body = match has_body {
-            true => GuestBody::streamed(body, running, terms.limits.response_body_bytes(), length),
-            false => GuestBody::none(running),
+        let bytes_max = terms.limits.response_body_bytes();
+        let body = match (has_body, running.map(|guest| Running::spawn(guest, meter))) {
+            (true, None) => GuestBody::streamed(body, None, bytes_max, length).looked_ahead().await?,
+            (true, running) => GuestBody::streamed(body, running, bytes_max, length),
+            (false, running) => GuestBody::none(running),
         };
         Ok(Response::from_parts(parts, body))
     }

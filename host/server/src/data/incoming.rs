@@ -23,12 +23,16 @@ use crate::patience::Activity;
 /// Beside the bytes that were read: somebody waits for more.
 pub(super) const AWAITED: u64 = 1 << 63;
 
+/// Beside the bytes that were read: there will be no more, and they are not all.
+pub(super) const BROKEN_OFF: u64 = 1 << 62;
+
 /// A request's body that ends with a problem where it is over its limit or does not arrive whole.
 pub(super) struct Limited {
     source: Source,
     bytes_max: u64,
     read: u64,
-    /// Where others see what was read, and whether more is [awaited](AWAITED); none for a body that is known to be empty.
+    /// Where others see what was read, and whether more is [awaited](AWAITED) or it [broke off](BROKEN_OFF); none for a body that is known to
+    /// be empty.
     counter: Option<Arc<AtomicU64>>,
     /// The connection that it comes on, which is of use as long as it is read.
     connection: Option<Arc<Activity>>,
@@ -114,8 +118,8 @@ impl Body for Limited {
     type Error = Problem;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Problem>>> {
-        let polled = self.source.poll_frame(cx)?;
-        if let Poll::Ready(Some(frame)) = &polled {
+        let polled = self.source.poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
             let bytes = frame.data_ref().map_or(0, Bytes::len);
             self.read += bytes as u64;
             if let Some(connection) = self.connection.as_ref().filter(|_| bytes > 0) {
@@ -123,10 +127,14 @@ impl Body for Limited {
             }
         }
         if let Some(counter) = &self.counter {
-            let awaited = if polled.is_pending() { AWAITED } else { 0 };
-            counter.store(self.read | awaited, Ordering::Relaxed);
+            let state = match &polled {
+                Poll::Pending => AWAITED,
+                Poll::Ready(Some(Err(_))) => BROKEN_OFF,
+                Poll::Ready(_) => 0,
+            };
+            counter.store(self.read | state, Ordering::Relaxed);
         }
-        let Some(frame) = ready!(polled) else { return Poll::Ready(None) };
+        let Some(frame) = ready!(polled?) else { return Poll::Ready(None) };
         if self.read > self.bytes_max {
             return Poll::Ready(Some(Err(too_large(self.bytes_max))));
         }

@@ -21,7 +21,11 @@ use gust_core::{
 use gust_engine::{LeaseTiming, Meter, Place, Usage};
 use http::{HeaderValue, Method};
 
-use super::{found::Refused, incoming::AWAITED, onward::Onward};
+use super::{
+    found::Refused,
+    incoming::{AWAITED, BROKEN_OFF},
+    onward::Onward,
+};
 use crate::{
     deployment::Deployment,
     leaving::Leaving,
@@ -272,9 +276,11 @@ impl Drop for Visit {
         let Usage { memory_bytes_peak, cpu, reached } = self.meter.usage();
         (receipt.memory_bytes_peak, receipt.cpu_us, receipt.reached) =
             (memory_bytes_peak, cpu.as_micros() as u64, reached);
-        if let Some(read) = &self.request_bytes {
-            let read = read.load(Ordering::Relaxed);
-            (receipt.request_bytes, receipt.awaits_body) = (read & !AWAITED, read & AWAITED != 0);
+        let read = self.request_bytes.as_ref().map_or(0, |read| read.load(Ordering::Relaxed));
+        (receipt.request_bytes, receipt.awaits_body) = (read & !(AWAITED | BROKEN_OFF), read & AWAITED != 0);
+        // What a guest fails at then is its client's doing, whoever that is.
+        if read & BROKEN_OFF != 0 && is_guests(receipt.ending) {
+            receipt.ending = Ending::Failed(Code::RequestBodyIncomplete);
         }
         // Where its head was sent before, so that the client could not be told by a status.
         if receipt.awaits_body && receipt.status < 500 && receipt.ending == Ending::Failed(Code::LimitWall) {
@@ -283,6 +289,11 @@ impl Drop for Visit {
         }
         self.ledger.settle(Entry { receipt, deployment: self.deployment.take(), ended });
     }
+}
+
+/// Whether the guest failed, but not by a limit of its own.
+fn is_guests(ending: Ending) -> bool {
+    matches!(ending, Ending::Failed(code) if code.source() == Source::Guest && code.limit().is_none())
 }
 
 /// What of a problem is kept for the log: what was told, and what was not. Of a client's own mistakes, many of which may come, only those
