@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
-    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -92,20 +91,21 @@ impl GuestBody {
         bytes_max: u64,
         bytes_stated: Option<u64>,
     ) -> Self {
-        let streamed = Streamed { ahead: VecDeque::new(), body, running, bytes: 0, bytes_max, bytes_stated };
+        let streamed = Streamed::new(body, running, bytes_max, bytes_stated);
         Self { source: Source::Streamed(Box::new(streamed)) }
     }
 
-    /// Takes what is here already, of a body whose guest is over. Fails where that is all and not what it should be: as long as nothing was
-    /// sent, the client can be told.
-    pub(crate) async fn looked_ahead(mut self) -> Result<Self, Problem> {
-        if let Source::Streamed(streamed) = &mut self.source {
-            let is_all = poll_fn(|cx| Poll::Ready(streamed.look_ahead(cx))).await?;
-            if is_all {
-                self.source = Source::Here(mem::take(&mut streamed.ahead));
-            }
-        }
-        Ok(self)
+    /// What a guest wrote that is over: most often all of it is here. Fails where that is not what it should be: as long as nothing was sent,
+    /// the client can be told.
+    pub(crate) async fn written(
+        body: HyperOutgoingBody,
+        bytes_max: u64,
+        bytes_stated: Option<u64>,
+    ) -> Result<Self, Problem> {
+        let mut streamed = Streamed::new(body, None, bytes_max, bytes_stated);
+        let is_all = poll_fn(|cx| Poll::Ready(streamed.look_ahead(cx))).await?;
+        let source = if is_all { Source::Here(streamed.ahead) } else { Source::Streamed(Box::new(streamed)) };
+        Ok(Self { source })
     }
 
     /// An answer that has no body, whatever its guest writes.
@@ -199,6 +199,10 @@ impl Body for GuestBody {
 }
 
 impl Streamed {
+    fn new(body: HyperOutgoingBody, running: Option<Running>, bytes_max: u64, bytes_stated: Option<u64>) -> Self {
+        Self { ahead: VecDeque::new(), body, running, bytes: 0, bytes_max, bytes_stated }
+    }
+
     /// Takes what is here already. Says whether that is all.
     fn look_ahead(&mut self, cx: &mut Context<'_>) -> Result<bool, Problem> {
         for _ in 0..AHEAD_FRAMES_MAX {

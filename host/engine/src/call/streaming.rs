@@ -59,7 +59,7 @@ impl<E> Called<E> {
         let length = head::frame(&mut parts, has_body, body.size_hint().exact())?;
         let bytes_max = terms.limits.response_body_bytes();
         let body = match (has_body, running.map(|guest| Running::spawn(guest, meter))) {
-            (true, None) => GuestBody::streamed(body, None, bytes_max, length).looked_ahead().await?,
+            (true, None) => GuestBody::written(body, bytes_max, length).await?,
             (true, running) => GuestBody::streamed(body, running, bytes_max, length),
             (false, running) => GuestBody::none(running),
         };
