@@ -473,7 +473,7 @@ pub struct RestoreInfo {
     /// How many tokens besides the host's own.
     pub tokens: u64,
     /// Apps with secrets that were sealed with another key than this host's. Functions that name one are not served until the host has that
-    /// key, or the secrets are set again.
+    /// key, or all of its secrets are set again.
     #[serde(default)]
     pub secrets_unreadable: Vec<AppName>,
     /// What functions keep now. Not there where the backup has none of it: then that is as it was.

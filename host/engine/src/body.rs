@@ -85,13 +85,14 @@ impl GuestBody {
         Self { source: Source::Whole(bytes) }
     }
 
+    /// What a guest still writes.
     pub(crate) fn streamed(
         body: HyperOutgoingBody,
-        running: Option<Running>,
+        running: Running,
         bytes_max: u64,
         bytes_stated: Option<u64>,
     ) -> Self {
-        let streamed = Streamed::new(body, running, bytes_max, bytes_stated);
+        let streamed = Streamed::new(body, Some(running), bytes_max, bytes_stated);
         Self { source: Source::Streamed(Box::new(streamed)) }
     }
 

@@ -8,11 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use gust_core::{
-    AppName, StateName,
-    api::{BlobInfo, BlobList, PlaceList},
-    one_line,
-};
+use gust_core::{AppName, StateName, api::BlobList, one_line};
 use ureq::SendBody;
 
 use super::{
@@ -35,12 +31,11 @@ pub fn run(host: &HostArgs, action: &Blob) -> Result<()> {
     let client = Client::new(host)?;
     match action {
         Blob::Ls { container: Some(container), prefix, app, json } => {
-            let blobs = pages::all(&client, &place(app, container)?, prefix, blobs)?;
+            let blobs = pages::all(&client, &place(app, container)?, prefix, |page: BlobList| (page.blobs, page.next))?;
             pages::print(blobs, *json, &["NAME", "SIZE"], |blob| vec![blob.name, output::bytes(blob.size_bytes)])
         }
         Blob::Ls { container: None, prefix, app, json } => {
-            let containers = pages::all(&client, &format!("{}/blobs", path(&name(app)?)), prefix, containers)?;
-            pages::print(containers, *json, &["CONTAINER"], |container| vec![container])
+            pages::print_places(&client, &format!("{}/blobs", path(&name(app)?)), prefix, *json, "CONTAINER")
         }
         Blob::Put { container, file, name, app } => {
             let name = name.as_deref().or_else(|| file.file_name()?.to_str()).filter(|name| *name != "-");
@@ -55,14 +50,6 @@ pub fn run(host: &HostArgs, action: &Blob) -> Result<()> {
             output::print(&format!("removed {} from {container} of the app {app}\n", one_line(name)))
         }
     }
-}
-
-fn blobs(page: BlobList) -> (Vec<BlobInfo>, Option<String>) {
-    (page.blobs, page.next)
-}
-
-fn containers(page: PlaceList) -> (Vec<String>, Option<String>) {
-    (page.names, page.next)
 }
 
 /// Writes a file, or what comes through the pipe. Gives how many bytes that were.

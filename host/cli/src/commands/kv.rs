@@ -3,12 +3,7 @@
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 
 use anyhow::{Context as _, Result};
-use gust_core::{
-    AppName, StateName,
-    api::{KeyList, PlaceList},
-    one_line,
-    state::VALUE_BYTES_MAX,
-};
+use gust_core::{AppName, StateName, api::KeyList, one_line, state::VALUE_BYTES_MAX};
 
 use super::{
     app::path,
@@ -26,12 +21,11 @@ pub fn run(host: &HostArgs, action: &Kv) -> Result<()> {
     let client = Client::new(host)?;
     match action {
         Kv::Ls { bucket: Some(bucket), prefix, app, json } => {
-            let keys = pages::all(&client, &place(app, bucket)?, prefix, keys)?;
+            let keys = pages::all(&client, &place(app, bucket)?, prefix, |page: KeyList| (page.keys, page.next))?;
             pages::print(keys, *json, &["KEY"], |key| vec![key])
         }
         Kv::Ls { bucket: None, prefix, app, json } => {
-            let buckets = pages::all(&client, &format!("{}/kv", path(&name(app)?)), prefix, buckets)?;
-            pages::print(buckets, *json, &["BUCKET"], |bucket| vec![bucket])
+            pages::print_places(&client, &format!("{}/kv", path(&name(app)?)), prefix, *json, "BUCKET")
         }
         Kv::Get { bucket, key, app } => {
             let request = client.request("GET", &of_key(app, bucket, key)?).body(())?;
@@ -52,14 +46,6 @@ pub fn run(host: &HostArgs, action: &Kv) -> Result<()> {
             output::print(&format!("removed {} from {bucket} of the app {app}\n", one_line(key)))
         }
     }
-}
-
-fn keys(page: KeyList) -> (Vec<String>, Option<String>) {
-    (page.keys, page.next)
-}
-
-fn buckets(page: PlaceList) -> (Vec<String>, Option<String>) {
-    (page.names, page.next)
 }
 
 fn given(value: Option<&str>) -> Result<Vec<u8>> {

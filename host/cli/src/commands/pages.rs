@@ -1,6 +1,7 @@
 //! Lists of what functions keep, which a host gives a page at a time.
 
 use anyhow::Result;
+use gust_core::api::PlaceList;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -23,6 +24,12 @@ pub fn all<Page: DeserializeOwned, Item>(
             None => return Ok(all),
         }
     }
+}
+
+/// Prints the buckets or containers at `path`.
+pub fn print_places(client: &Client, path: &str, prefix: &str, as_json: bool, title: &str) -> Result<()> {
+    let names = all(client, path, prefix, |page: PlaceList| (page.names, page.next))?;
+    print(names, as_json, &[title], |name| vec![name])
 }
 
 /// Prints a list: a table for people, or JSON.

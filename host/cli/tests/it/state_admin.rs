@@ -193,14 +193,13 @@ fn key_values_by_the_command() {
     assert_eq!(printed(&host, &["kv", "ls"]), "BUCKET\ncarts\nvisits\n");
     assert_eq!(printed(&host, &["kv", "ls", "--app", "shop", "--json"]), "[\"carts\"]\n");
     assert!(piped(&host, &["kv", "set", "carts", "piped", "-"], b"pears").status.success());
+    assert_eq!(printed(&host, &["kv", "get", "carts", "piped"]), "pears");
+    printed(&host, &["kv", "rm", "carts", "piped"]);
     assert_eq!(
         printed(&host, &["kv", "set", "carts", "a\x1b[31m\nb", "x"]),
         "set a\\u{1b}[31m\\nb in carts of the app default\n"
     );
-    assert_eq!(put(&host, "/v1/apps/default/kv/carts/a%1B%5B31m%0Ab", b"x"), 204);
     printed(&host, &["kv", "rm", "carts", "a\x1b[31m\nb"]);
-    assert_eq!(printed(&host, &["kv", "get", "carts", "piped"]), "pears");
-    printed(&host, &["kv", "rm", "carts", "piped"]);
     assert_eq!(printed(&host, &["kv", "rm", "carts", "bytes"]), "removed bytes from carts of the app default\n");
     for arguments in [["kv", "get", "carts", "bytes"], ["kv", "rm", "carts", "bytes"]] {
         let (code, told) = failed(&host.gust(&arguments));
@@ -231,6 +230,10 @@ fn blobs_by_the_command() {
         printed(&host, &["blob", "ls", "pictures"]),
         "NAME       SIZE\na/b        11 B\nphoto.jpg  195.31 KiB\n"
     );
+    printed(&host, &["blob", "put", "papers", "-", "a", "--app", "default"]);
+    assert_eq!(printed(&host, &["blob", "ls"]), "CONTAINER\npapers\npictures\n");
+    assert_eq!(get(&host, "/v1/apps/default/blobs?limit=1").json(), json!({"names": ["papers"], "next": "papers"}));
+    assert_eq!(get(&host, "/v1/apps/default/blobs?after=papers").json(), json!({"names": ["pictures"], "next": null}));
     let listed: Value =
         serde_json::from_str(&printed(&host, &["blob", "ls", "pictures", "--prefix", "a", "--json"])).unwrap();
     assert_eq!((listed.as_array().unwrap().len(), &listed[0]["size_bytes"]), (1, &json!(11)));

@@ -16,19 +16,20 @@ fn cpu_ms(line: &Value) -> u64 {
 #[test]
 fn cpu_time_is_what_a_guest_runs_and_not_what_it_waits() {
     let host = Host::start();
-    host.deploy_as("hostile", "hostile", "[limits]\nwall_ms = 20000\ncpu_ms = 1000");
+    host.deploy_as("hostile", "hostile", "[limits]\nwall_ms = 20000\ncpu_ms = 3000");
     assert_eq!(host.get("/hostile/sleep?n=1000").text(), "done");
     let slept = line(&host, "hostile");
     assert!(slept["run_us"].as_u64().unwrap() >= 1_000_000 && cpu_ms(&slept) < 100, "{slept}");
-    // So much work, however long it takes: no machine is so quick that this is next to nothing, and a twelfth of it takes far less.
+    // So much work, however long it takes where others want the processor, too; a twenty-eighth of it takes far less.
     host.until_optimised("hostile");
     assert_eq!(host.get("/hostile/compute?n=100").text(), "done");
     let less = line(&host, "hostile");
-    assert_eq!(host.get("/hostile/compute?n=1200").text(), "done");
+    assert_eq!(host.get("/hostile/compute?n=2800").text(), "done");
     let spun = line(&host, "hostile");
-    assert!((50..2000).contains(&cpu_ms(&spun)) && cpu_ms(&spun) > 3 * cpu_ms(&less), "{less} {spun}");
+    assert!((200..2000).contains(&cpu_ms(&spun)) && cpu_ms(&spun) > 3 * cpu_ms(&less), "{less} {spun}");
     assert!(cpu_ms(&spun) <= spun["total_us"].as_u64().unwrap() / 1000, "{spun}");
     // Failures too.
+    host.deploy_as("hostile", "hostile", "[limits]\nwall_ms = 20000\ncpu_ms = 1000");
     assert_eq!(host.get("/hostile/loop").code(), "limit.cpu_ms");
     let ended = line(&host, "hostile");
     assert!((1000..2500).contains(&cpu_ms(&ended)), "{ended}");

@@ -60,7 +60,7 @@ impl<E> Called<E> {
         let bytes_max = terms.limits.response_body_bytes();
         let body = match (has_body, running.map(|guest| Running::spawn(guest, meter))) {
             (true, None) => GuestBody::written(body, bytes_max, length).await?,
-            (true, running) => GuestBody::streamed(body, running, bytes_max, length),
+            (true, Some(running)) => GuestBody::streamed(body, running, bytes_max, length),
             (false, running) => GuestBody::none(running),
         };
         Ok(Response::from_parts(parts, body))

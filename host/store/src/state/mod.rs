@@ -37,7 +37,7 @@ pub use backup::{BlobCopy, StateBackup};
 pub use blob_file::{BlobReading, BlobWriting, BlobWritten};
 pub use key_values::Kept;
 pub use place::Place;
-pub use places::Kind as PlaceKind;
+pub use places::PlaceKind;
 pub use restore::{AwaitedBlob, StateContents};
 
 use self::{accounts::Accounts, readers::Readers, retention::Retention, writer::Writer};

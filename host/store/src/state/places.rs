@@ -8,7 +8,7 @@ use crate::StoreError;
 
 /// What places are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum PlaceKind {
     /// Buckets, which have key-values.
     Bucket,
     /// Containers, which have blobs.
@@ -21,14 +21,14 @@ impl State {
     pub fn places(
         &self,
         app: &AppName,
-        kind: Kind,
+        kind: PlaceKind,
         prefix: &str,
         after: &str,
         max: usize,
     ) -> Result<Vec<String>, StoreError> {
         let table = match kind {
-            Kind::Bucket => "pairs",
-            Kind::Container => "blobs",
+            PlaceKind::Bucket => "pairs",
+            PlaceKind::Container => "blobs",
         };
         let (first, from) = if prefix > after { (prefix, ">=") } else { (after, ">") };
         let text = format!(
